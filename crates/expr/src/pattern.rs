@@ -1,0 +1,12 @@
+//! The door to regular expressions: Go's syntax, linear time.
+
+/// A compiled pattern; matches byte strings.
+pub type Regex = regex::bytes::Regex;
+
+/// Compiles a pattern written in Go's (RE2) syntax.
+///
+/// # Errors
+/// What is wrong with the pattern.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
+    Regex::new(pattern).map_err(|error| error.to_string())
+}

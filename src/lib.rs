@@ -1,0 +1,9 @@
+//! Gatepost relays Argo CD's outcomes to where people look, and turns what other systems say into gates.
+//!
+//! The map of the rooms and the way of one event are in `ARCHITECTURE.md`.
+
+pub mod clock;
+pub mod egress;
+pub mod notify;
+pub mod outbox;
+pub mod service;
