@@ -1,6 +1,18 @@
 //! The only door to the network outside: address guard, client pool, TLS, bounds, redaction.
 //!
-//! Every outgoing request is an [`Request`] that passes [`Egress::send`]. What is connected is what was checked.
+//! Every outgoing request is a [`Request`] that passes [`Egress::send`]: one parsed URL, literals judged before
+//! connecting, our own resolver returning only allowed addresses, every redirect hop judged again. What is connected is
+//! what was checked. This room knows nothing of notifications or gates.
 
+pub mod address;
+mod client;
+pub mod policy;
+pub mod redact;
 mod request;
+mod resolver;
+mod tls;
+
+pub use client::{ANSWER_LIMIT, Egress};
+pub use policy::{Policy, Rule};
 pub use request::{Error, Request, Response, TlsOptions, Transport};
+pub use tls::install_provider;

@@ -1,1 +1,6 @@
-fn main(){}
+//! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod arrows;
+mod env;
+mod env_smoke;

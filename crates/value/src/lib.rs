@@ -1,7 +1,7 @@
 //! Dynamic values as Go programs see them, shared by the template and the expression engine.
 //!
 //! What lives here: the [`Value`] model, Go's `fmt` ([`fmt`]), spf13-style casts ([`cast`]), JSON as Go reads and writes it
-//! ([`json`]), Go's time layouts and zones ([`time`]), methods of the types that people call ([`method`]) and the limits
+//! ([`json`]), Go's time layouts and zones ([`time`]), Go's regular expressions ([`regex`]), methods of the types that people call ([`method`]) and the limits
 //! both engines share ([`budget`]). What must never be here: tokio, kube, I/O.
 
 pub mod budget;
@@ -10,6 +10,7 @@ pub mod fmt;
 pub mod json;
 pub mod map;
 pub mod method;
+pub mod regex;
 pub mod text;
 pub mod time;
 mod value;

@@ -3,7 +3,7 @@
 //! Every atom is written so that it means the same wherever it stands (flags are resolved here, literals that mean
 //! anything elsewhere are escaped), which lets pieces be joined without a second thought. Nesting is bounded.
 
-use super::translate::class::{class, perl_class, unicode_class};
+use self::class::{class, perl_class, unicode_class};
 use std::collections::BTreeSet;
 
 mod class;
@@ -219,21 +219,14 @@ impl<'p> Translator<'p> {
                 '-' if value => (value, seen) = (false, false),
                 ':' | ')' if value || seen => {
                     self.skip(read);
-                    if c == ':' {
-                        self.pending_flags(flags);
-                        return Ok(Some("(?:".to_owned()));
-                    }
                     self.flags = flags;
-                    return Ok(None);
+                    return Ok((c == ':').then(|| "(?:".to_owned()));
                 }
                 _ => break,
             }
             seen |= c != '-';
         }
         fault("invalid or unsupported Perl syntax", &text[..read])
-    }
-    fn pending_flags(&mut self, flags: Flags) {
-        self.flags = flags;
     }
     fn close(&mut self) -> Result<(), Fault> {
         if self.groups.len() < 2 {

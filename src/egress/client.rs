@@ -1,0 +1,257 @@
+//! The door itself: pools of guarded clients, our own redirect loop, capped answers.
+
+use super::policy::{Policy, Refusal};
+use super::redact;
+use super::request::{Error, Request, Response, Transport};
+use super::resolver::{Guarded, literal};
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, Method, Url, redirect};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Answers are read up to this many bytes.
+pub const ANSWER_LIMIT: usize = 64 << 10;
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
+/// Response headers that are read.
+const MAX_HEADERS: usize = 128;
+/// Pools kept; beyond it the least recently used is dropped.
+const MAX_POOLS: usize = 1024;
+
+/// A pool belongs to one transport (owner included) and one origin.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct PoolKey {
+    transport: Transport,
+    host: String,
+    port: u16,
+}
+
+/// The guarded client. Cheap to share behind an `Arc`.
+pub struct Egress {
+    state: Mutex<State>,
+    proxy: Option<Proxy>,
+}
+
+struct State {
+    policy: Arc<Policy>,
+    pools: HashMap<PoolKey, (Client, u64)>,
+    uses: u64,
+}
+
+/// Proxy as the environment sets it (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), as the Go controller reads it.
+struct Proxy {
+    http: Option<String>,
+    https: Option<String>,
+}
+
+impl Proxy {
+    fn from_env() -> Option<Self> {
+        let read = |names: [&str; 2]| names.iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+        let proxy = Self { http: read(["HTTP_PROXY", "http_proxy"]), https: read(["HTTPS_PROXY", "https_proxy"]) };
+        (proxy.http.is_some() || proxy.https.is_some()).then_some(proxy)
+    }
+}
+
+impl Egress {
+    /// A door with a policy; the proxy settings are read from the environment once.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let state = State { policy: Arc::new(policy), pools: HashMap::new(), uses: 0 };
+        Self { state: Mutex::new(state), proxy: Proxy::from_env() }
+    }
+
+    /// Replaces the policy; all pools are dropped, so no connection made under the old one is used again.
+    pub fn set_policy(&self, policy: Policy) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.policy = Arc::new(policy);
+        state.pools.clear();
+    }
+
+    /// Sends one request and reads the answer, following allowed redirects.
+    ///
+    /// # Errors
+    /// Refused, unbuildable, unreachable, unanswered, or redirected elsewhere.
+    pub async fn send(&self, request: &Request) -> Result<Response, Error> {
+        let started = Instant::now();
+        let total = request.transport.connect_timeout + request.transport.answer_timeout;
+        let target = redact::target(&request.url);
+        match tokio::time::timeout(total, self.follow(request, started)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::NoAnswer { target, cause: format!("no complete answer within {} s", total.as_secs()) }),
+        }
+    }
+
+    async fn follow(&self, request: &Request, started: Instant) -> Result<Response, Error> {
+        let mut url = parse(&request.url)?;
+        let mut method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| Error::Invalid(format!("`{}` is not an HTTP method", request.method)))?;
+        let mut body = request.body.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.once(request, &url, method.clone(), body.clone(), started).await?;
+            let Some(next) = redirect_target(&url, &answer)? else { return Ok(answer) };
+            (method, body) = redirected(answer.status, method, body);
+            url = next;
+        }
+        Err(Error::Redirect { target: redact::target(&request.url), location: redact::target(url.as_str()), why: format!("more than {MAX_REDIRECTS} redirects") })
+    }
+
+    async fn once(&self, request: &Request, url: &Url, method: Method, body: Bytes, started: Instant) -> Result<Response, Error> {
+        let client = self.client(&request.transport, url)?;
+        let mut built = client.request(method, url.clone());
+        let mut headers = reqwest::header::HeaderMap::new();
+        for (name, value) in &request.headers {
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
+        }
+        if !body.is_empty() {
+            built = built.body(body);
+        }
+        let target = redact::target(url.as_str());
+        let answer = built.headers(headers).send().await.map_err(|e| failure(&e, target.clone()))?;
+        Ok(read(answer, started).await)
+    }
+
+    fn client(&self, transport: &Transport, url: &Url) -> Result<Client, Error> {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or(0);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ip) = literal(url) {
+            state.policy.judge(&host, ip, port).map_err(|no| refused(url, &no))?;
+        }
+        let key = PoolKey { transport: transport.clone(), host, port };
+        state.uses += 1;
+        let uses = state.uses;
+        if let Some((client, used)) = state.pools.get_mut(&key) {
+            *used = uses;
+            return Ok(client.clone());
+        }
+        let client = self.build(&key, url.scheme(), Arc::clone(&state.policy))?;
+        state.make_room();
+        state.pools.insert(key, (client.clone(), uses));
+        Ok(client)
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place where HTTP clients are made
+    fn build(&self, key: &PoolKey, scheme: &str, policy: Arc<Policy>) -> Result<Client, Error> {
+        let transport = &key.transport;
+        let proxy = self.proxy.as_ref().and_then(|p| if scheme == "https" { p.https.as_ref() } else { p.http.as_ref() });
+        let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
+        let mut builder = Client::builder()
+            .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .dns_resolver(guarded)
+            .connect_timeout(transport.connect_timeout)
+            .pool_idle_timeout(transport.idle_timeout)
+            .pool_max_idle_per_host(transport.max_idle_per_host)
+            .http1_max_headers(MAX_HEADERS)
+            .http2_max_header_list_size(64 << 10)
+            .no_proxy();
+        if let Some(address) = proxy {
+            let proxy = reqwest::Proxy::all(address).map_err(|_| Error::Invalid("the proxy of the environment is not a URL".into()))?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+        }
+        let builder = super::tls::apply(builder, &transport.tls)?;
+        builder.build().map_err(|e| Error::Invalid(causes(&e)))
+    }
+}
+
+impl State {
+    fn make_room(&mut self) {
+        while self.pools.len() >= MAX_POOLS {
+            let Some(oldest) = self.pools.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else { return };
+            self.pools.remove(&oldest);
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Url, Error> {
+    let url = Url::parse(text).map_err(|e| Error::Invalid(format!("the URL cannot be parsed: {e}")))?;
+    match url.scheme() {
+        "http" | "https" if url.host().is_some() => Ok(url),
+        other => Err(Error::Invalid(format!("unsupported protocol scheme \"{other}\": use http or https"))),
+    }
+}
+
+fn header(name: &str, value: &[u8]) -> Result<(reqwest::header::HeaderName, reqwest::header::HeaderValue), Error> {
+    let parsed = reqwest::header::HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Error::Invalid(format!("invalid header field name {name:?}")))?;
+    let value = reqwest::header::HeaderValue::from_bytes(value).map_err(|_| {
+        Error::Invalid(format!("invalid header field value for \"{name}\": it holds a line break or control character; a Secret made with `echo` ends in one"))
+    })?;
+    Ok((parsed, value))
+}
+
+fn refused(url: &Url, no: &Refusal) -> Error {
+    Error::Refused { target: redact::target(url.as_str()), rule: no.rule.clone(), setting: no.setting.clone() }
+}
+
+/// Where a redirect goes, if this is one that is followed: same host, http → https allowed.
+fn redirect_target(from: &Url, answer: &Response) -> Result<Option<Url>, Error> {
+    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = answer.header("location") else { return Ok(None) };
+    let refuse = |location: String, why: &str| Error::Redirect { target: redact::target(from.as_str()), location, why: why.into() };
+    let next = from.join(location).map_err(|_| refuse("an unreadable Location".into(), "it is not a URL"))?;
+    let same_port = next.port_or_known_default() == from.port_or_known_default();
+    let upgrade = from.scheme() == "http" && next.scheme() == "https";
+    if next.host() != from.host() || !(upgrade || (same_port && next.scheme() == from.scheme())) {
+        return Err(refuse(redact::target(next.as_str()), "it leads to another host; set this URL in the service"));
+    }
+    Ok(Some(next))
+}
+
+/// Go's rules: 301, 302 and 303 turn anything but GET and HEAD into GET without a body.
+fn redirected(status: u16, method: Method, body: Bytes) -> (Method, Bytes) {
+    let keeps = matches!(status, 307 | 308) || method == Method::GET || method == Method::HEAD;
+    if keeps { (method, body) } else { (Method::GET, Bytes::new()) }
+}
+
+/// Reads at most [`ANSWER_LIMIT`] bytes; a body that breaks off keeps what came: the status is what counts.
+async fn read(mut answer: reqwest::Response, started: Instant) -> Response {
+    let status = answer.status().as_u16();
+    let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
+    let mut body = BytesMut::new();
+    let mut truncated = false;
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        let room = ANSWER_LIMIT - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            truncated = true;
+            break;
+        }
+    }
+    Response { status, headers, body: body.freeze(), truncated, elapsed: started.elapsed() }
+}
+
+fn failure(error: &reqwest::Error, target: String) -> Error {
+    if let Some(no) = refusal_in(error) {
+        return Error::Refused { target, rule: no.rule.clone(), setting: no.setting.clone() };
+    }
+    if error.is_builder() {
+        return Error::Invalid(causes(error));
+    }
+    if error.is_connect() { Error::Connect { target, cause: causes(error) } } else { Error::NoAnswer { target, cause: causes(error) } }
+}
+
+fn refusal_in(error: &reqwest::Error) -> Option<&Refusal> {
+    let mut at: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(error) = at {
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            return Some(refusal);
+        }
+        at = error.source();
+    }
+    None
+}
+
+/// The innermost cause: reqwest's outer texts repeat the URL, whose path may be a secret.
+fn causes(error: &reqwest::Error) -> String {
+    let mut last: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    if std::ptr::addr_eq(last, error) { "the connection failed".into() } else { last.to_string() }
+}

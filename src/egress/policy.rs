@@ -1,0 +1,159 @@
+//! The operator's word on top of the address classes: allow and deny lists, and where Gatepost runs.
+//!
+//! Decides whether one host name or one address and port may be reached. Must never resolve or connect.
+
+use super::address::{Cidr, Class, classify};
+use std::net::IpAddr;
+
+/// Which hosts, ranges and ports are allowed or denied beyond the built-in classes.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// `egress.allow`
+    pub allow: Vec<Rule>,
+    /// `egress.deny`, stronger than allow
+    pub deny: Vec<Rule>,
+    /// Files mode on a laptop: loopback is allowed.
+    pub loopback_allowed: bool,
+    /// Addresses of the API server, the store and Gatepost itself; refused unless listed.
+    pub own: Vec<(IpAddr, u16)>,
+}
+
+/// One entry of a list: a range, an address or a host (`*.example.com` for all below), each with an optional port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    what: What,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Range(Cidr),
+    Host(String),
+    Below(String),
+}
+
+/// Why something is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}")]
+pub struct Refusal {
+    /// The rule in words.
+    pub rule: String,
+    /// The setting that would allow it.
+    pub setting: String,
+}
+
+impl Rule {
+    /// Parses `10.0.0.0/8`, `10.0.0.1:8080`, `[::1]:80`, `host`, `host:443`, `*.example.com`.
+    ///
+    /// # Errors
+    /// A sentence that names the entry.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(range) = Cidr::parse(text.trim_matches(['[', ']'])) {
+            return Ok(Self { what: What::Range(range), port: None });
+        }
+        let (host, port) = split_port(text)?;
+        let what = match Cidr::parse(host.trim_matches(['[', ']'])) {
+            Some(range) => What::Range(range),
+            None => host_rule(host).ok_or_else(|| format!("`{text}` is neither a range, an address nor a host"))?,
+        };
+        Ok(Self { what, port })
+    }
+
+    fn covers(&self, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
+        self.port.is_none_or(|p| p == port)
+            && match &self.what {
+                What::Range(range) => ip.is_some_and(|ip| range.contains(ip)),
+                What::Host(name) => name.eq_ignore_ascii_case(host),
+                What::Below(suffix) => host.len() > suffix.len() && host.to_ascii_lowercase().ends_with(suffix.as_str()),
+            }
+    }
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) => match port.parse() {
+            Ok(port) => Ok((host, Some(port))),
+            Err(_) => Err(format!("`{text}` does not end in a port number")),
+        },
+        None => Ok((text, None)),
+    }
+}
+
+fn host_rule(host: &str) -> Option<What> {
+    let legal = |h: &str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    match host.strip_prefix("*.") {
+        Some(rest) => legal(rest).then(|| What::Below(format!(".{}", rest.to_ascii_lowercase()))),
+        None => legal(host).then(|| What::Host(host.trim_end_matches('.').to_owned())),
+    }
+}
+
+impl Policy {
+    /// Judges an address that a host name resolved to, or a literal.
+    ///
+    /// # Errors
+    /// The rule that refuses it, and the setting that would allow it.
+    pub fn judge(&self, host: &str, ip: IpAddr, port: u16) -> Result<(), Refusal> {
+        let host = host.trim_end_matches('.');
+        if self.deny.iter().any(|rule| rule.covers(host, Some(ip), port)) {
+            return Err(Refusal { rule: format!("{host}:{port} is on egress.deny"), setting: "nothing: remove it from egress.deny".into() });
+        }
+        if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port)) {
+            return Ok(());
+        }
+        let setting = format!("\"{}\" to egress.allow", std::net::SocketAddr::new(ip, port));
+        if self.own.contains(&(ip, port)) {
+            return Err(Refusal { rule: format!("{ip}:{port} is the API server, the store or Gatepost itself"), setting });
+        }
+        match classify(ip) {
+            Class::Forbidden(range) if !(self.loopback_allowed && ip.is_loopback()) => {
+                Err(Refusal { rule: format!("{ip} is in {range}"), setting })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allow: &[&str], deny: &[&str]) -> Policy {
+        let rules = |texts: &[&str]| texts.iter().map(|t| Rule::parse(t).unwrap()).collect();
+        Policy { allow: rules(allow), deny: rules(deny), ..Policy::default() }
+    }
+    fn judge(policy: &Policy, host: &str, ip: &str, port: u16) -> bool {
+        policy.judge(host, ip.parse().unwrap(), port).is_ok()
+    }
+
+    #[test]
+    fn private_is_allowed_and_metadata_is_not() {
+        let p = policy(&[], &[]);
+        assert!(judge(&p, "backstage", "10.1.2.3", 80) && judge(&p, "hooks.example.com", "93.184.216.34", 443));
+        assert!(!judge(&p, "x", "169.254.169.254", 80) && !judge(&p, "localhost", "127.0.0.1", 80));
+    }
+    #[test]
+    fn allow_opens_exactly_what_it_names() {
+        let p = policy(&["127.0.0.1:8080", "[::1]:80", "*.corp.example"], &[]);
+        assert!(judge(&p, "127.0.0.1", "127.0.0.1", 8080) && !judge(&p, "127.0.0.1", "127.0.0.1", 8081));
+        assert!(judge(&p, "::1", "::1", 80) && judge(&p, "a.corp.example", "127.0.0.9", 1));
+        assert!(!judge(&p, "corp.example", "127.0.0.9", 1));
+    }
+    #[test]
+    fn deny_is_stronger_and_the_message_names_the_setting() {
+        let p = policy(&["10.0.0.0/8"], &["10.0.0.5", "evil.example:443"]);
+        assert!(!judge(&p, "a", "10.0.0.5", 1) && judge(&p, "a", "10.0.0.6", 1));
+        assert!(!judge(&p, "EVIL.example.", "93.184.216.34", 443) && judge(&p, "evil.example", "93.184.216.34", 80));
+        let refusal = policy(&[], &[]).judge("m", "169.254.169.254".parse().unwrap(), 80).unwrap_err();
+        assert!(refusal.setting.contains("\"169.254.169.254:80\" to egress.allow") && refusal.rule.contains("metadata"));
+    }
+    #[test]
+    fn nonsense_entries_are_named() {
+        assert!(Rule::parse("a b").unwrap_err().contains("a b"));
+        assert!(Rule::parse("host:http").unwrap_err().contains("port"));
+    }
+    #[test]
+    fn own_addresses_are_refused_unless_listed() {
+        let own = Policy { own: vec![("10.0.0.1".parse().unwrap(), 6443)], ..policy(&[], &[]) };
+        assert!(!judge(&own, "api", "10.0.0.1", 6443) && judge(&own, "api", "10.0.0.1", 443));
+    }
+}

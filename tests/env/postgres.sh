@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs a throwaway PostgreSQL on loopback until standard input is closed.
+# Says "READY postgres://USER:PASSWORD@127.0.0.1:PORT" on standard output. By hand: run it, end it with Ctrl-D.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+exec 3<&0 </dev/null
+
+found=$("$here/prepare.sh" postgres)
+bin=${found#*=}
+stop_part() { as_owner "$bin/pg_ctl" -D "$dir/data" -m immediate -s stop; }
+scratch postgres
+cd "$dir"
+# PostgreSQL refuses to run as root.
+if [ "$(id -u)" = 0 ]; then
+  as_owner() { runuser -u postgres -- "$@"; }
+  chown postgres "$dir"
+else
+  as_owner() { "$@"; }
+fi
+
+password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+as_owner sh -c "umask 077; echo $password >password"
+as_owner "$bin/initdb" -D "$dir/data" -U postgres -A scram-sha-256 --pwfile=password -E UTF8 --no-locale --no-sync \
+  >initdb.log 2>&1 || { cat initdb.log >&2; die "PostgreSQL's initdb failed; its reason is above"; }
+
+# The port may be taken between the look and the start.
+for _ in 1 2 3 4 5; do
+  port=$(free_port)
+  if as_owner "$bin/pg_ctl" -D "$dir/data" -w -s -l "$dir/data/server.log" start -o "-p $port -c listen_addresses=127.0.0.1 \
+    -c unix_socket_directories='' -c fsync=off -c max_connections=300" 2>/dev/null; then
+    echo "READY postgres://postgres:$password@127.0.0.1:$port"
+    until_closed
+    exit 0
+  fi
+done
+tail -n 5 "$dir/data/server.log" >&2
+die "PostgreSQL did not start; its reason is above"

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Finds or builds what the integration tests run against, and prints where it is, one NAME=path a line.
+#   prepare.sh [cluster] [postgres] [backstage]     default: all three
+# Repeating it costs nothing; several at once wait for each other. Results live in
+# ${XDG_CACHE_HOME:-~/.cache}/gatepost, under a key made of everything they are built from.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# An existing cluster, someone's API server binaries, our own binary, or Go to build it: in this order.
+cluster() {
+  if [ -n "${TEST_KUBECONFIG:-}" ]; then
+    [ -r "$TEST_KUBECONFIG" ] || die "TEST_KUBECONFIG names $TEST_KUBECONFIG, which cannot be read"
+    say "cluster: the one of TEST_KUBECONFIG"
+    echo "TEST_KUBECONFIG=$TEST_KUBECONFIG"
+    return
+  fi
+  local assets=${KUBEBUILDER_ASSETS:-}
+  if [ -z "$assets" ] && have setup-envtest; then assets=$(setup-envtest use -i -p path 2>/dev/null || true); fi
+  if [ -n "$assets" ]; then
+    [ -x "$assets/kube-apiserver" ] && [ -x "$assets/etcd" ] ||
+      die "KUBEBUILDER_ASSETS names $assets, which has no kube-apiserver and etcd"
+    say "cluster: kube-apiserver and etcd of $assets"
+    echo "KUBEBUILDER_ASSETS=$assets"
+    return
+  fi
+  if [ -n "${TESTCLUSTER_BIN:-}" ]; then
+    [ -x "$TESTCLUSTER_BIN" ] || die "TESTCLUSTER_BIN names $TESTCLUSTER_BIN, which is not a program"
+    echo "TESTCLUSTER_BIN=$TESTCLUSTER_BIN"
+    return
+  fi
+  build_cluster
+}
+
+build_cluster() {
+  local missing="no Kubernetes API server to test against: install Go 1.26 or newer (https://go.dev/dl) so that it can \
+be built, or set TEST_KUBECONFIG, KUBEBUILDER_ASSETS or TESTCLUSTER_BIN (tests/env/README.md)"
+  have go || die "$missing"
+  local version bin
+  # Asked in the folder, so that a Go which can fetch the newer toolchain that go.mod names does.
+  version=$(cd "$here/testcluster" && go env GOVERSION 2>/dev/null) || die "$missing"
+  at_least 1.26 "${version#go}" || die "$missing; found $version"
+  bin=$cache/testcluster/$({ cat "$here"/testcluster/{go.mod,go.sum,*.go,build.sh} && echo "$version"; } | key)/testcluster
+  mkdir -p "$(dirname "$bin")"
+  (
+    flock 9
+    if [ ! -x "$bin" ]; then
+      say "cluster: building kube-apiserver with $version, once; 4 to 12 minutes on 2 cores"
+      local started=$SECONDS
+      "$here/testcluster/build.sh" "$bin.new" >&2 9>&- || die "kube-apiserver did not build; Go's reason is above"
+      mv "$bin.new" "$bin"
+      say "cluster: built in $((SECONDS - started)) s"
+    fi
+  ) 9>"$cache/testcluster/lock"
+  say "cluster: $bin"
+  echo "TESTCLUSTER_BIN=$bin"
+}
+
+postgres() {
+  local bin=${POSTGRES_BIN:-}
+  if [ -z "$bin" ]; then bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1); fi
+  if [ -z "$bin" ] && have initdb; then bin=$(dirname "$(readlink -f "$(command -v initdb)")"); fi
+  [ -n "$bin" ] && [ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] ||
+    die "PostgreSQL's initdb and pg_ctl are missing: apt-get install postgresql, or set POSTGRES_BIN to their folder"
+  have psql || [ -x "$bin/psql" ] || die "PostgreSQL's psql is missing: apt-get install postgresql-client"
+  if [ "$(id -u)" = 0 ]; then
+    id postgres >/dev/null 2>&1 || die "PostgreSQL does not run as root, and there is no user postgres to run it as"
+    have runuser || die "runuser is missing: apt-get install util-linux"
+  fi
+  say "postgres: $bin"
+  echo "POSTGRES_BIN=$bin"
+}
+
+backstage() {
+  have node && have npm || die "node and npm are missing, Backstage needs them: install Node.js 20 or newer with npm"
+  local version to
+  version=$(node --version)
+  at_least 20 "${version#v}" || die "Backstage needs Node.js 20 or newer: found $version"
+  to=$cache/backstage/$({ cat "$here"/backstage/{package.json,package-lock.json} && echo "${version%%.*}"; } | key)
+  mkdir -p "$to"
+  (
+    flock 9
+    if [ ! -e "$to/complete" ]; then
+      say "backstage: npm ci, 425 packages, 104 MB, once; half a minute"
+      cp "$here"/backstage/{package.json,package-lock.json} "$to"
+      (cd "$to" && npm ci --omit=optional --ignore-scripts --no-audit --no-fund >&2 9>&-) ||
+        die "npm ci failed; its reason is above"
+      touch "$to/complete"
+    fi
+  ) 9>"$cache/backstage/lock"
+  say "backstage: $to"
+  echo "BACKSTAGE_MODULES=$to/node_modules"
+}
+
+if [ $# = 0 ]; then set -- cluster postgres backstage; fi
+for part in "$@"; do
+  case $part in
+    cluster | postgres | backstage) "$part" ;;
+    *) die "prepare.sh does not know $part: cluster, postgres or backstage" ;;
+  esac
+done

@@ -1,0 +1,55 @@
+//! PostgreSQL: one server a test run, one empty database a test.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::OnceCell;
+
+use super::part::{self, Part};
+
+/// The server of this test run.
+pub struct Postgres {
+    _part: Part,
+    url: String,
+}
+
+/// The server, started by the first caller.
+pub async fn postgres() -> &'static Postgres {
+    static POSTGRES: OnceCell<Result<Postgres, String>> = OnceCell::const_new();
+    match POSTGRES.get_or_init(start).await {
+        Ok(postgres) => postgres,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+async fn start() -> Result<Postgres, String> {
+    let part = part::start("postgres.sh", Vec::new()).await?;
+    let url = part.words.first().cloned().ok_or("postgres.sh named no URL")?;
+    Ok(Postgres { _part: part, url })
+}
+
+impl Postgres {
+    /// `postgres://USER:PASSWORD@127.0.0.1:PORT`, without a database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The URL of a new, empty database.
+    pub async fn database(&self) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("it_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.query("postgres", &format!("CREATE DATABASE {name}")).await;
+        format!("{}/{name}", self.url)
+    }
+
+    /// What `psql` answers to one statement in `database`: a row a line, columns parted by `|`.
+    pub async fn query(&self, database: &str, statement: &str) -> String {
+        let mut psql = Command::new("psql");
+        psql.arg(format!("{}/{database}", self.url)).args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c"]);
+        psql.arg(statement).stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || psql.output()).await.expect("psql was waited for");
+        let output = output.expect("psql can be run: apt-get install postgresql-client");
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+}
