@@ -7,3 +7,4 @@ pub mod egress;
 pub mod notify;
 pub mod outbox;
 pub mod service;
+pub mod source;

@@ -1,5 +1,23 @@
 //! Pure decisions: configuration, subscriptions, triggers, templates, history. No clock, no I/O, no async.
 
+pub mod configuration;
+mod environment;
+pub mod evaluate;
+pub mod history;
+pub mod json;
 pub mod model;
+pub mod notification;
+mod render;
+mod selector;
+pub mod subscriptions;
+mod yaml;
 
+pub use configuration::{
+    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, ServiceConfig, Template, Trigger,
+};
+pub use evaluate::{
+    Change, ConditionOutcome, DestinationOutcome, Evaluation, RenderFailure, TriggerOutcome, World, evaluate,
+};
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
+pub use notification::{BackstageMessage, Notification, Text, WebhookMessage};
+pub use subscriptions::Subscription;

@@ -8,5 +8,5 @@ pub type Regex = regex::bytes::Regex;
 /// # Errors
 /// What is wrong with the pattern.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| error.to_string())
+    gatepost_value::regex::compile(pattern)
 }

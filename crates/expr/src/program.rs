@@ -33,7 +33,7 @@ impl Program {
     }
     fn build(text: &str, options: &CompileOptions) -> Result<Self, Error> {
         let mut root = parser::parse(text, options.limits.parse_depth)?;
-        checker::check(&mut root, options.as_bool)?;
+        checker::check(&mut root, text, options.as_bool)?;
         optimize::optimize(&mut root)?;
         let slots = resolve::resolve(&mut root)?;
         Ok(Self { root: Arc::new(root), source: text.into(), slots, as_bool: options.as_bool })

@@ -52,6 +52,8 @@ pub enum Type {
     LocationStruct,
     /// error
     Error,
+    /// A slice type that only parameters have, by its Go name.
+    Other(&'static str),
     /// A function or method.
     Func(Arc<FuncType>),
 }
@@ -63,8 +65,8 @@ pub struct FuncType {
     pub params: Vec<Type>,
     /// Whether the last parameter repeats.
     pub variadic: bool,
-    /// The first result; `None` where there is none.
-    pub result: Option<Type>,
+    /// Results; an error as the last one is raised and not seen.
+    pub results: Vec<Type>,
     /// As Go prints the type, with the receiver.
     pub text: String,
     /// The built-in it is, if named without a call.
@@ -158,7 +160,7 @@ impl Type {
             Self::Integer(_) => GoKind::OtherInt,
             Self::Float => GoKind::Float,
             Self::Str => GoKind::String,
-            Self::Bytes | Self::Strings | Self::Array(_) => GoKind::Slice,
+            Self::Bytes | Self::Strings | Self::Array(_) | Self::Other(_) => GoKind::Slice,
             Self::Map | Self::AnyMap | Self::Groups => GoKind::Map,
             Self::Time | Self::LocationStruct => GoKind::Struct,
             Self::Location => GoKind::Pointer,
@@ -199,7 +201,7 @@ impl fmt::Display for Type {
             Self::Any => "interface {}",
             Self::Bool => "bool",
             Self::Int => "int",
-            Self::Integer(name) => name,
+            Self::Integer(name) | Self::Other(name) => name,
             Self::Float => "float64",
             Self::Str => "string",
             Self::Bytes => "[]uint8",

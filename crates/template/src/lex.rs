@@ -12,7 +12,6 @@ pub(crate) enum Kind {
     Bool,
     Char,
     CharConstant,
-    Comment,
     Complex,
     Assign,
     Declare,

@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Template { name: Arc<str>, pipe: Option<Id> },
     Pipe(Pipe),
     Command(Vec<Id>),
-    Identifier(&'static FunctionSpec),
+    Identifier { spec: &'static FunctionSpec, form: Form },
     Variable(Variable),
     Dot,
     Nil,
@@ -40,6 +40,27 @@ pub(crate) enum Kind {
     Bool(bool),
     Number(Box<Number>),
     String { quoted: Range<u32>, text: Str },
+}
+
+/// Which functions the executor runs itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    And,
+    Or,
+    /// `call`
+    Value,
+    Ordinary,
+}
+
+impl Form {
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "and" => Self::And,
+            "or" => Self::Or,
+            "call" => Self::Value,
+            _ => Self::Ordinary,
+        }
+    }
 }
 
 /// `if`, `with` and `range`.
@@ -74,6 +95,8 @@ pub(crate) struct Variable {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Number {
     pub text: Box<str>,
+    /// Whether it is a float where nothing says what type is wanted.
+    pub is_float: bool,
     pub int: Option<i64>,
     pub uint: Option<u64>,
     pub float: Option<f64>,
@@ -126,9 +149,10 @@ impl Tree {
 }
 
 /// A piece of output of [`show`] that is still to be written.
-enum Part {
+enum Part<'n> {
     Node(Id),
     Text(&'static str),
+    Fields(&'n [Str]),
 }
 
 /// Writes a node back as text; with a work list, so that depth costs no stack.
@@ -138,6 +162,7 @@ pub(crate) fn show(nodes: &[Node], text: &str, id: Id) -> String {
     while let Some(part) = work.pop() {
         match part {
             Part::Text(text) => out.push_str(text),
+            Part::Fields(fields) => push_fields(fields, &mut out),
             Part::Node(id) => {
                 let from = work.len();
                 expand(nodes, text, id, &mut out, &mut work);
@@ -148,7 +173,7 @@ pub(crate) fn show(nodes: &[Node], text: &str, id: Id) -> String {
     out
 }
 
-fn expand(nodes: &[Node], text: &str, id: Id, out: &mut String, work: &mut Vec<Part>) {
+fn expand<'n>(nodes: &'n [Node], text: &str, id: Id, out: &mut String, work: &mut Vec<Part<'n>>) {
     let span = |range: &Range<u32>| &text[range.start as usize..range.end as usize];
     match &nodes[id.0 as usize].kind {
         Kind::Text(range) => out.push_str(span(range)),
@@ -175,7 +200,7 @@ fn expand(nodes: &[Node], text: &str, id: Id, out: &mut String, work: &mut Vec<P
                 expand_word(nodes, *word, work);
             }
         }
-        Kind::Identifier(spec) => out.push_str(spec.name),
+        Kind::Identifier { spec, .. } => out.push_str(spec.name),
         Kind::Variable(variable) => {
             out.push_str(&variable.name.to_lossy());
             push_fields(&variable.fields, out);
@@ -184,9 +209,8 @@ fn expand(nodes: &[Node], text: &str, id: Id, out: &mut String, work: &mut Vec<P
         Kind::Nil => out.push_str("nil"),
         Kind::Field(fields) => push_fields(fields, out),
         Kind::Chain { term, fields } => {
-            let tail = fields.iter().map(|f| format!(".{f}")).collect::<String>();
-            out.push_str(&show_term(nodes, text, *term));
-            out.push_str(&tail);
+            expand_word(nodes, *term, work);
+            work.push(Part::Fields(fields));
         }
         Kind::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Kind::Number(number) => out.push_str(&number.text),
@@ -194,14 +218,7 @@ fn expand(nodes: &[Node], text: &str, id: Id, out: &mut String, work: &mut Vec<P
     }
 }
 
-/// The term of a chain. A chain's term is never a chain itself, so this goes no deeper than the terms in parentheses do,
-/// each of which the parser counted.
-fn show_term(nodes: &[Node], text: &str, term: Id) -> String {
-    let shown = show(nodes, text, term);
-    if matches!(nodes[term.0 as usize].kind, Kind::Pipe(_)) { format!("({shown})") } else { shown }
-}
-
-fn expand_branch(opening: &'static str, branch: &Branch, work: &mut Vec<Part>) {
+fn expand_branch(opening: &'static str, branch: &Branch, work: &mut Vec<Part<'_>>) {
     work.extend([Part::Text(opening), Part::Node(branch.pipe), Part::Text("}}")]);
     work.extend(branch.body.iter().map(|id| Part::Node(*id)));
     if let Some(otherwise) = &branch.otherwise {
@@ -211,7 +228,7 @@ fn expand_branch(opening: &'static str, branch: &Branch, work: &mut Vec<Part>) {
     work.push(Part::Text("{{end}}"));
 }
 
-fn expand_pipe(pipe: &Pipe, work: &mut Vec<Part>) {
+fn expand_pipe(pipe: &Pipe, work: &mut Vec<Part<'_>>) {
     for (i, variable) in pipe.variables.iter().enumerate() {
         if i > 0 {
             work.push(Part::Text(", "));
@@ -229,7 +246,7 @@ fn expand_pipe(pipe: &Pipe, work: &mut Vec<Part>) {
     }
 }
 
-fn expand_word(nodes: &[Node], word: Id, work: &mut Vec<Part>) {
+fn expand_word(nodes: &[Node], word: Id, work: &mut Vec<Part<'_>>) {
     if matches!(nodes[word.0 as usize].kind, Kind::Pipe(_)) {
         work.extend([Part::Text("("), Part::Node(word), Part::Text(")")]);
     } else {

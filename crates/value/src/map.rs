@@ -24,7 +24,17 @@ pub struct FrozenMap {
 #[derive(Clone)]
 pub struct LiveMap {
     elem: GoType,
-    entries: Arc<RwLock<BTreeMap<Str, Value>>>,
+    entries: Arc<Entries>,
+}
+
+/// What the clones of a live map share; dropped without recursion.
+struct Entries(RwLock<BTreeMap<Str, Value>>);
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        let entries = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        crate::release::release(std::mem::take(entries).into_values());
+    }
 }
 
 impl FrozenMap {
@@ -46,6 +56,10 @@ impl FrozenMap {
     pub fn get(&self, key: &[u8]) -> Option<&Value> {
         self.entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok().map(|i| &self.entries[i].1)
     }
+    /// The values, leaving the map empty.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Value> + use<> {
+        std::mem::take(&mut self.entries).into_iter().map(|(_, value)| value)
+    }
     /// All entries in key order.
     #[must_use]
     pub fn entries(&self) -> &[(Str, Value)] {
@@ -57,18 +71,24 @@ impl LiveMap {
     /// A new map with these elements' type and entries.
     #[must_use]
     pub fn new(elem: GoType, entries: BTreeMap<Str, Value>) -> Self {
-        Self { elem, entries: Arc::new(RwLock::new(entries)) }
+        Self { elem, entries: Arc::new(Entries(RwLock::new(entries))) }
     }
     /// Sets a key. Callers refuse to put a map into itself first ([`Value::contains_map`]).
     pub fn insert(&self, key: Str, value: Value) {
-        self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, value);
+        self.entries.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, value);
     }
     /// Removes a key.
     pub fn remove(&self, key: &[u8]) {
-        self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);
+        self.entries.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);
+    }
+    /// The values of a map that nobody else holds.
+    pub(crate) fn take_if_last(&mut self) -> impl Iterator<Item = Value> + use<> {
+        let entries = Arc::get_mut(&mut self.entries)
+            .map(|e| std::mem::take(e.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner)));
+        entries.unwrap_or_default().into_values()
     }
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<Str, Value>> {
-        self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.entries.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -14,3 +14,6 @@ pub fn signature(receiver: &Value, name: &str) -> Option<Signature> { todo!() }
 /// # Errors
 /// What Go's method or call would report.
 pub fn call(ctx: &CallContext<'_>, receiver: &Value, name: &str, args: &[Value]) -> Result<Value, CallError> { todo!() }
+
+/// What `t.GoString()` says.
+pub(crate) fn go_syntax(time: &crate::Time) -> String { time.go_string() }

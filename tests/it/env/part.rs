@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// A started part. Dropping it, or the death of the test binary, closes the pipe, upon which the script ends.
 pub struct Part {
@@ -28,16 +28,14 @@ fn start_blocking(script: &str, arguments: &[String]) -> Result<Part, String> {
         .spawn()
         .map_err(|e| format!("tests/env/{script} cannot be run: {e}"))?;
     let reason = relay(child.stderr.take().ok_or("no standard error")?);
-    let words = read_ready(&mut child)?;
     let stdin = child.stdin.take().ok_or("no standard input")?;
-    match words {
-        Some(words) => Ok(Part { _stdin: stdin, words }),
-        None => {
-            let _ = child.wait();
-            let said = reason.lock().map(|line| line.clone()).unwrap_or_default();
-            Err(format!("tests/env/{script} did not start: {said}"))
-        }
+    if let Some(words) = read_ready(&mut child)? {
+        return Ok(Part { _stdin: stdin, words });
     }
+    drop(stdin);
+    let _ = child.wait();
+    let said = reason.join().unwrap_or_default();
+    Err(format!("tests/env/{script} did not start: {said}"))
 }
 
 /// The words of the READY line; `None` when the script ends without one.
@@ -52,17 +50,16 @@ fn read_ready(child: &mut Child) -> Result<Option<Vec<String>>, String> {
     Ok(None)
 }
 
-/// Passes the script's progress on, and remembers the last sentence: the reason, if it fails.
-fn relay(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let last = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&last);
+/// Passes the script's progress on; answers with its last sentence, which is the reason if it failed.
+fn relay(from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
+        let mut last = String::new();
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             eprintln!("{line}");
-            if let (Some(sentence), Ok(mut kept)) = (line.strip_prefix("env: "), kept.lock()) {
-                sentence.clone_into(&mut kept);
+            if let Some(sentence) = line.strip_prefix("env: ") {
+                sentence.clone_into(&mut last);
             }
         }
-    });
-    last
+        last
+    })
 }

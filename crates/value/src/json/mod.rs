@@ -1,7 +1,14 @@
 //! JSON as Go reads and writes it.
-#![allow(unused, clippy::todo)]
+//!
+//! Decides which values a text means and which text a value becomes. Neither direction recurses: hostile nesting costs
+//! memory that is counted, never the stack.
 
-use crate::{Budget, CallError, LimitError, Str, Value};
+mod bridge;
+mod parse;
+mod write;
+
+use crate::{Budget, CallError, Value};
+use write::{Style, Writer};
 
 /// How whole numbers are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,33 +35,38 @@ pub struct ParseError {
 ///
 /// # Errors
 /// Where the text is not JSON.
-pub fn parse(text: &[u8], numbers: Numbers) -> Result<Value, ParseError> { todo!() }
+pub fn parse(text: &[u8], numbers: Numbers) -> Result<Value, ParseError> {
+    parse::Parser::new(text, numbers).document()
+}
 /// Go's `json.Marshal`: keys sorted, `<`, `>`, `&`, U+2028, U+2029 escaped, floats as encoding/json prints them, structs by JSON names.
 ///
 /// # Errors
 /// What encoding/json refuses (functions, NaN, …), or a limit.
-pub fn marshal(budget: &Budget, value: &Value) -> Result<Vec<u8>, CallError> { todo!() }
+pub fn marshal(budget: &Budget, value: &Value) -> Result<Vec<u8>, CallError> {
+    Writer::new(budget, Style { indent: None, html: true }).document(value)
+}
 /// Go's `json.MarshalIndent(value, "", indent)`.
 ///
 /// # Errors
 /// As [`marshal`].
-pub fn marshal_indent(budget: &Budget, value: &Value, indent: &str) -> Result<Vec<u8>, CallError> { todo!() }
+pub fn marshal_indent(budget: &Budget, value: &Value, indent: &str) -> Result<Vec<u8>, CallError> {
+    Writer::new(budget, Style { indent: Some(indent), html: true }).document(value)
+}
 /// As [`marshal`], with `SetEscapeHTML(false)` (sprig's `toRawJson`).
 ///
 /// # Errors
 /// As [`marshal`].
-pub fn marshal_raw(budget: &Budget, value: &Value) -> Result<Vec<u8>, CallError> { todo!() }
+pub fn marshal_raw(budget: &Budget, value: &Value) -> Result<Vec<u8>, CallError> {
+    Writer::new(budget, Style { indent: None, html: false }).document(value)
+}
 /// From serde_json, with the same rules for numbers as [`parse`].
 #[must_use]
-pub fn from_serde(value: &serde_json::Value, numbers: Numbers) -> Value { todo!() }
+pub fn from_serde(value: &serde_json::Value, numbers: Numbers) -> Value {
+    bridge::from_serde(value, numbers)
+}
 /// To serde_json (maps, lists, scalars; anything else as text); for annotations, APIs, logs.
 #[must_use]
-pub fn to_serde(value: &Value) -> serde_json::Value { todo!() }
+pub fn to_serde(value: &Value) -> serde_json::Value {
+    bridge::to_serde(value, 0)
+}
 
-/// Deserializes straight into a [`Value`] with [`Numbers::Kubernetes`], so that an Application is built once and never copied.
-impl<'de> serde::Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> { todo!() }
-}
-impl serde::Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> { todo!() }
-}

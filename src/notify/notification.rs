@@ -1,0 +1,83 @@
+//! A rendered notification: what the templates of one condition made for one destination.
+//!
+//! Plain data. How it is made is in `render`, what a service makes of it is in [`crate::service`].
+
+use crate::notify::json::Segment;
+use std::collections::BTreeMap;
+
+/// A rendered text that still knows which bytes are the template's own and which were printed by an action.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    /// The pieces in order.
+    pub segments: Vec<Segment>,
+}
+
+impl Text {
+    /// A text that no template made.
+    #[must_use]
+    pub fn literal(text: &str) -> Self {
+        if text.is_empty() { Self::default() } else { Self { segments: vec![Segment::fixed(text.as_bytes().to_vec())] } }
+    }
+    /// The bytes as the Go controller would send them.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.segments.iter().flat_map(|segment| segment.bytes.iter().copied()).collect()
+    }
+    /// The text with invalid UTF-8 replaced by U+FFFD.
+    #[must_use]
+    pub fn lossy(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+    /// Whether nothing was rendered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.iter().all(|segment| segment.bytes.is_empty())
+    }
+}
+
+/// A `webhook.<name>` section.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookMessage {
+    /// HTTP method as written; empty where there is none.
+    pub method: String,
+    /// Path that is joined to the service's URL.
+    pub path: String,
+    /// Body.
+    pub body: Text,
+}
+
+/// A `backstage` section (our own; the Go controller ignores it). Empty fields count as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackstageMessage {
+    /// Who is told; several references are separated by commas.
+    pub entity_ref: String,
+    /// Told to everybody instead.
+    pub broadcast: bool,
+    /// Title.
+    pub title: String,
+    /// Description.
+    pub description: String,
+    /// Link.
+    pub link: String,
+    /// `critical`, `high`, `normal` or `low`.
+    pub severity: String,
+    /// Topic.
+    pub topic: String,
+    /// Scope; a later notification of the same scope replaces the earlier one.
+    pub scope: String,
+    /// Icon name.
+    pub icon: String,
+}
+
+/// The notification after all templates of a condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// `message`.
+    pub message: Text,
+    /// `webhook` sections by service name.
+    pub webhook: BTreeMap<String, WebhookMessage>,
+    /// `backstage` section.
+    pub backstage: Option<BackstageMessage>,
+    /// Sections of the other services, rendered, as JSON.
+    pub sections: serde_json::Map<String, serde_json::Value>,
+}

@@ -1,0 +1,86 @@
+//! What one evaluation of one object asks of the store, as plain data; applied in order, all or nothing.
+//!
+//! Whether a change is right was decided before (`notify`). The store only guards what races: a stale arming does nothing, a delivery that
+//! is there already is adopted.
+
+use super::delivery::{DeadReason, DeliveryId, Lane};
+use crate::notify::Occurrence;
+
+/// One step of an evaluation's transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The condition has risen: rise number `arming` (the old row's + 1). An `arming` not above the row's does nothing.
+    Arm {
+        /// Key of the row.
+        state_key: String,
+        /// Number of this rise.
+        arming: u64,
+    },
+    /// The condition no longer holds. If the annotation has (or is owed) the key, its removal becomes owed.
+    Disarm {
+        /// Key of the row.
+        state_key: String,
+    },
+    /// A notification was decided. Arms the row with the occurrence's arming where that is newer, and sets it pending (or dead on arrival).
+    /// Where the same occurrence is there already its id is adopted; if that one is a dead letter of another digest it is made anew with this body.
+    Deliver(Box<NewDelivery>),
+    /// The annotation holds a key that the store does not know as sent: someone else delivered it.
+    Adopt {
+        /// Key of the row.
+        state_key: String,
+        /// Time in the annotation, Unix seconds.
+        at: i64,
+    },
+    /// The annotation was patched: these keys are in it, those were taken out of it. Rows that moved on meanwhile are left alone.
+    Annotated {
+        /// Keys written.
+        state_keys: Vec<String>,
+        /// Keys removed because disarmed.
+        removed: Vec<String>,
+        /// resourceVersion that the patch produced.
+        resource_version: String,
+    },
+    /// Removed from the annotation by our own cut to the 100 newest: they stay sent.
+    Truncated {
+        /// Keys cut.
+        state_keys: Vec<String>,
+    },
+    /// The object is gone. What was decided is still delivered (it happened); its rows of state go.
+    ForgetObject,
+}
+
+/// A notification that was decided, ready for its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// What happened, and who is told.
+    pub occurrence: Occurrence,
+    /// Key in the annotation ([`Occurrence::state_key`]).
+    pub state_key: String,
+    /// Type of the service (`slack`, `webhook`, `backstage`…).
+    pub service_kind: String,
+    /// The rendered notification, at most 1 MiB. What it means is between the renderer and the [`super::Sender`].
+    pub payload: Vec<u8>,
+    /// Its queue.
+    pub lane: Lane,
+    /// Strictly one after the other within (configuration namespace, service, this): Backstage scope, commit status target, Slack grouping key.
+    pub ordering: Option<String>,
+    /// A newer one of the same ordering key *and recipient* replaces this while unsent.
+    pub supersedes: bool,
+    /// Repeating it does no harm: an unknown outcome is then retried like any other failure.
+    pub idempotent: bool,
+    /// Digest of the service, template and Secret it was made with: a dead letter is released when it changes.
+    pub digest: String,
+    /// Dead on arrival: kept to be seen, never sent.
+    pub dead: Option<DeadReason>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Id of each [`Change::Deliver`], in order.
+    pub ids: Vec<DeliveryId>,
+    /// Those of them that were there already.
+    pub adopted: Vec<DeliveryId>,
+    /// Older deliveries that were replaced.
+    pub superseded: Vec<DeliveryId>,
+}

@@ -1,0 +1,290 @@
+//! What every store promises, whichever database is behind it; one conformance suite runs over all of them (`conformance.rs`).
+//!
+//! A method that returns has committed (fsync included, where there is a disk). Times come in as Unix milliseconds: a store never reads a clock.
+
+use super::breaker::Breaker;
+use super::change::{Change, Committed};
+use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Lane, State, Transition};
+use crate::notify::{KeyState, ObjectId};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The store could not be opened at all.
+    #[error("failed to open the store {path}: {cause}")]
+    Open {
+        /// File.
+        path: String,
+        /// The cause.
+        cause: String,
+    },
+    /// Another process has it.
+    #[error("the store {path} is in use by another process; stop it, or give this one a store.path of its own")]
+    Locked {
+        /// File.
+        path: String,
+    },
+    /// SQLite's locks and WAL are not safe there.
+    #[error("the store {path} lies on a network file system ({kind}), where SQLite loses data; use a local volume or PostgreSQL")]
+    NetworkFileSystem {
+        /// File.
+        path: String,
+        /// Type of the file system.
+        kind: String,
+    },
+    /// This evaluation cannot be stored; others can. Retrying does not help.
+    #[error("unstorable: {0}")]
+    Unstorable(String),
+    /// Connection, disk or corruption: nothing was changed; try again later.
+    #[error("the store is not available: failed to {what}: {cause}")]
+    Unavailable {
+        /// What was tried.
+        what: &'static str,
+        /// The cause.
+        cause: String,
+    },
+    /// Too little space is left: decisions pause, outcomes go on.
+    #[error("only {free_bytes} bytes are free where the store lies, store.reserve is {reserve_bytes}: decisions pause until there is space")]
+    Reserve {
+        /// Free bytes.
+        free_bytes: u64,
+        /// The setting.
+        reserve_bytes: u64,
+    },
+    /// The row is no longer held under this claim (closed store, second record).
+    #[error("{0} is not held by this claim any more")]
+    ClaimLost(DeliveryId),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Reserve { .. })
+    }
+}
+
+/// How much a claim may take.
+#[derive(Debug, Clone)]
+pub struct ClaimLimits {
+    /// Rows in all.
+    pub max: usize,
+    /// Rows of one lane, those already held included.
+    pub per_lane: usize,
+    /// Rows that the dispatcher holds already, by lane.
+    pub held: HashMap<Lane, usize>,
+    /// Lanes that take nothing now (breaker open).
+    pub blocked: HashSet<Lane>,
+}
+
+/// What a claim took.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// The rows, tenants and lanes in turn.
+    pub rows: Vec<Claimed>,
+    /// When the next row of a lane that is not blocked falls due, Unix milliseconds; a time in the past says that limits left due rows behind.
+    pub next_due_ms: Option<i64>,
+}
+
+/// Annotation keys that an object is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedAnnotation {
+    /// The object.
+    pub object: ObjectId,
+    /// Keys to write with their time (Unix seconds).
+    pub set: Vec<(String, i64)>,
+    /// Keys to take out.
+    pub remove: Vec<String>,
+}
+
+/// Which deliveries; empty fields match all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Namespace and name of the object.
+    pub object: Option<(String, String)>,
+    /// Namespace of the configuration (tenant).
+    pub config_namespace: Option<String>,
+    /// Trigger.
+    pub trigger: Option<String>,
+    /// Service.
+    pub service: Option<String>,
+    /// States; empty: all.
+    pub states: Vec<State>,
+    /// Created at or after, Unix milliseconds.
+    pub since_ms: Option<i64>,
+    /// Created before, Unix milliseconds.
+    pub until_ms: Option<i64>,
+    /// Page: only those older than this one.
+    pub after: Option<DeliveryId>,
+    /// Only these; empty: all.
+    pub ids: Vec<DeliveryId>,
+    /// Rows a page holds; 0 reads as 100. At most 10,000.
+    pub limit: usize,
+}
+
+impl Filter {
+    /// The page size in force.
+    #[must_use]
+    pub const fn page(&self) -> usize {
+        match self.limit {
+            0 => 100,
+            n if n > 10_000 => 10_000,
+            n => n,
+        }
+    }
+}
+
+/// A delivery with everything that is known of it.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Its body.
+    pub payload: Vec<u8>,
+}
+
+/// What a replay or a discard did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Those moved.
+    pub moved: Vec<DeliveryId>,
+    /// Those left, with the reason.
+    pub skipped: Vec<(DeliveryId, String)>,
+}
+
+/// What a changed configuration releases.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Namespace of the configuration.
+    pub config_namespace: String,
+    /// Service whose configuration changed.
+    pub service: String,
+    /// Its digest now; rows that failed with this one stay. `None`: release whatever it was made with.
+    pub digest: Option<String>,
+    /// Only what was decided at or after this, Unix milliseconds.
+    pub since_ms: i64,
+    /// Milliseconds between the due times of two released dead letters (rate limit).
+    pub spacing_ms: i64,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Depth of the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows by state.
+    pub by_state: BTreeMap<State, u64>,
+    /// Creation of the oldest row that is still open, Unix milliseconds.
+    pub oldest_open_ms: Option<i64>,
+    /// Annotation keys owed.
+    pub owed_annotations: u64,
+}
+
+/// What is kept of what is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Age of dead letters in milliseconds.
+    pub dead_age_ms: i64,
+    /// Dead letters.
+    pub dead_max: u64,
+    /// Bytes of dead letters' bodies.
+    pub dead_bytes: u64,
+    /// Age of delivered, superseded, taken over and discarded rows in milliseconds.
+    pub finished_age_ms: i64,
+    /// Rows of these.
+    pub finished_max: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+        Self { dead_age_ms: 30 * DAY_MS, dead_max: 100_000, dead_bytes: 1 << 30, finished_age_ms: 7 * DAY_MS, finished_max: 100_000 }
+    }
+}
+
+/// What pruning dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Dead letters: worth a metric and an Event.
+    pub dead: u64,
+    /// Rows that were over.
+    pub finished: u64,
+}
+
+/// The durable outbox.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Id of this installation; part of every unique key.
+    fn install_id(&self) -> &str;
+
+    /// 64 random bits made with the store.
+    fn epoch(&self) -> u64;
+
+    /// Whether rows outlive the process.
+    fn is_durable(&self) -> bool;
+
+    /// What is known of the object's keys.
+    async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error>;
+
+    /// Applies one evaluation, all or nothing, in one transaction with whatever else waits.
+    async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error>;
+
+    /// Takes due rows, tenants and lanes in turn, heads of ordering keys only. Committed before it returns.
+    async fn claim(&self, now_ms: i64, limits: ClaimLimits) -> Result<Claims, Error>;
+
+    /// Commits what became of a claimed row, with the attempt if one was made. Returns the state that it has now
+    /// ([`State::Superseded`] where a retry was overtaken by a newer row).
+    async fn record(&self, attempt: Option<Attempt>, transition: Transition) -> Result<State, Error>;
+
+    /// Objects whose annotation is behind, at most `limit`, the longest owed first.
+    async fn owed_annotations(&self, limit: usize) -> Result<Vec<OwedAnnotation>, Error>;
+
+    /// Newest first.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Delivery>, Error>;
+
+    /// One delivery with attempts and body.
+    async fn get(&self, id: DeliveryId) -> Result<Option<Detail>, Error>;
+
+    /// Puts dead and discarded rows back into the queue under their old id.
+    async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error>;
+
+    /// Throws rows away: never sent, never made again by the same occurrence.
+    async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error>;
+
+    /// Puts what a service refused back into the queue because its configuration changed; waiting rows fall due at once. Returns how many.
+    async fn release_parked(&self, release: Release, now_ms: i64) -> Result<u64, Error>;
+
+    /// Depth of the queue.
+    async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Breakers as last kept.
+    async fn breakers(&self) -> Result<Vec<(Lane, Breaker)>, Error>;
+
+    /// Keeps a breaker.
+    async fn set_breaker(&self, lane: &Lane, breaker: &Breaker) -> Result<(), Error>;
+
+    /// Moves the due times of waiting rows: the wall clock was stepped.
+    async fn shift_due(&self, delta_ms: i64) -> Result<(), Error>;
+
+    /// Drops what is old or too much, dead letters by tenant share.
+    async fn prune(&self, retention: Retention, now_ms: i64) -> Result<Pruned, Error>;
+
+    /// A small value kept by name (cursors).
+    async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Keeps a small value.
+    async fn set_value(&self, name: &str, value: Vec<u8>) -> Result<(), Error>;
+
+    /// Whether decisions can be committed now: writable and above the reserve.
+    async fn health(&self) -> Result<(), Error>;
+
+    /// Finishes what waits and lets go of the store.
+    async fn close(&self);
+}

@@ -1,0 +1,251 @@
+//! A Kubernetes API server as the source: streamed lists in pages, then watches. Nothing is cached here.
+//!
+//! ConfigMap, Secret and AppProjects come first, so that no Application is looked at before its configuration is known.
+
+use super::{ConfigData, Error, Event, Namespaces, Object, SecretData};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, ApiResource, ListParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Notify, mpsc};
+
+/// Objects in one page of a list: small pages keep the peak of memory low.
+const PAGE: u32 = 100;
+
+/// What to watch.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The controller's namespace and the Applications' namespaces.
+    pub namespaces: Namespaces,
+    /// Name of the ConfigMap.
+    pub config_map: String,
+    /// Name of the Secret.
+    pub secret: String,
+    /// Label selector for Applications; empty for all.
+    pub selector: String,
+}
+
+/// The source. Cheap to clone.
+#[derive(Clone)]
+pub struct Kubernetes {
+    client: Client,
+    settings: Arc<Settings>,
+    events: mpsc::Sender<Event>,
+}
+
+/// `argoproj.io/v1alpha1` Application.
+#[must_use]
+pub fn application() -> ApiResource {
+    resource("Application", "applications")
+}
+
+fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: "argoproj.io/v1alpha1".into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
+}
+
+impl Kubernetes {
+    /// A source that sends to `events`.
+    #[must_use]
+    pub fn new(client: Client, settings: Settings, events: mpsc::Sender<Event>) -> Self {
+        Self { client, settings: Arc::new(settings), events }
+    }
+
+    /// Watches until the receiver is gone. Failures of the API server are logged and tried again with back-off.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] only.
+    pub async fn run(&self) -> Result<(), Error> {
+        let ready = [Gate::default(), Gate::default(), Gate::default()];
+        let [config_ready, secret_ready, projects_ready] = &ready;
+        let applications = async {
+            for gate in &ready {
+                gate.wait().await;
+            }
+            self.watch_applications().await
+        };
+        tokio::select! {
+            end = self.watch_config_map(config_ready) => end,
+            end = self.watch_secret(secret_ready) => end,
+            end = self.watch_projects(projects_ready) => end,
+            end = applications => end,
+        }
+    }
+
+    async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
+        let named = |found: Option<ConfigMap>| {
+            let (data, uid) = found.map(|c| (c.data.unwrap_or_default(), c.metadata.uid)).unwrap_or_default();
+            Event::ConfigMap { data: data.into_iter().collect::<ConfigData>(), uid: uid.unwrap_or_default() }
+        };
+        self.watch_one(api, &self.settings.config_map, ready, named).await
+    }
+
+    async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
+        let named = |found: Option<Secret>| {
+            let data = found.and_then(|s| s.data).unwrap_or_default();
+            Event::Secret(data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>())
+        };
+        self.watch_one(api, &self.settings.secret, ready, named).await
+    }
+
+    /// Watches one named object; its absence is told as well.
+    async fn watch_one<K>(&self, api: Api<K>, name: &str, ready: &Gate, event: impl Fn(Option<K>) -> Event) -> Result<(), Error>
+    where
+        K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+        K::DynamicType: Default,
+    {
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut stream = watcher(api, config).default_backoff().boxed();
+        let mut listed = None;
+        while let Some(next) = stream.next().await {
+            match next {
+                Ok(watcher::Event::Init) => listed = None,
+                Ok(watcher::Event::InitApply(object)) => listed = Some(object),
+                Ok(watcher::Event::InitDone) => {
+                    self.send(event(listed.take())).await?;
+                    ready.open();
+                }
+                Ok(watcher::Event::Apply(object)) => self.send(event(Some(object))).await?,
+                Ok(watcher::Event::Delete(_)) => self.send(event(None)).await?,
+                Err(error) => warn(name, &error),
+            }
+        }
+        Err(Error::Closed)
+    }
+
+    async fn watch_projects(&self, ready: &Gate) -> Result<(), Error> {
+        let resource = resource("AppProject", "appprojects");
+        let api: Api<Object> = Api::namespaced_with(self.client.clone(), &self.settings.namespaces.own, &resource);
+        let mut stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed();
+        while let Some(next) = stream.next().await {
+            match next {
+                Ok(watcher::Event::Init) => {}
+                Ok(watcher::Event::InitDone) => ready.open(),
+                Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => self.send(Event::Project(object)).await?,
+                Ok(watcher::Event::Delete(object)) => self.send(Event::ProjectDeleted(object)).await?,
+                Err(error) => {
+                    // Without the CRD or the right to read projects, Applications are still served.
+                    warn("AppProjects", &error);
+                    ready.open();
+                }
+            }
+        }
+        Err(Error::Closed)
+    }
+
+    async fn watch_applications(&self) -> Result<(), Error> {
+        let config = watcher::Config::default().page_size(PAGE).labels(&self.settings.selector);
+        let mut stream = watcher(self.applications(), config).default_backoff().boxed();
+        let mut synced = false;
+        while let Some(next) = stream.next().await {
+            match next {
+                Ok(watcher::Event::Init) => {}
+                Ok(watcher::Event::InitApply(object)) => self.application(object, true).await?,
+                Ok(watcher::Event::Apply(object)) => self.application(object, false).await?,
+                Ok(watcher::Event::Delete(object)) if self.settings.namespaces.contains(object.namespace()) => {
+                    self.send(Event::ApplicationDeleted(object)).await?;
+                }
+                Ok(watcher::Event::Delete(_)) => {}
+                Ok(watcher::Event::InitDone) if synced => {}
+                Ok(watcher::Event::InitDone) => {
+                    synced = true;
+                    self.send(Event::Synced).await?;
+                }
+                Err(error) => warn("Applications", &error),
+            }
+        }
+        Err(Error::Closed)
+    }
+
+    /// Sends every Application again, page by page: after a change of configuration.
+    ///
+    /// # Errors
+    /// The list failed, or the relay is stopping.
+    pub async fn relist(&self) -> Result<usize, Error> {
+        let mut parameters = ListParams::default().limit(PAGE).labels(&self.settings.selector);
+        let mut sent = 0;
+        loop {
+            let page = self.applications().list(&parameters).await.map_err(|e| failed("list Applications", e))?;
+            for object in page.items {
+                sent += 1;
+                self.application(object, false).await?;
+            }
+            match page.metadata.continue_ {
+                Some(token) if !token.is_empty() => parameters = parameters.continue_token(&token),
+                _ => return Ok(sent),
+            }
+        }
+    }
+
+    /// Reads one Application; `None` where there is none.
+    ///
+    /// # Errors
+    /// The API server's answer.
+    pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Object>, Error> {
+        let api: Api<Object> = Api::namespaced_with(self.client.clone(), namespace, &application());
+        api.get_opt(name).await.map_err(|e| failed(&format!("get Application {namespace}/{name}"), e))
+    }
+
+    fn applications(&self) -> Api<Object> {
+        let namespaces = &self.settings.namespaces;
+        if namespaces.cluster_wide() {
+            return Api::all_with(self.client.clone(), &application());
+        }
+        Api::namespaced_with(self.client.clone(), &namespaces.own, &application())
+    }
+
+    async fn application(&self, object: Object, first_list: bool) -> Result<(), Error> {
+        if !self.settings.namespaces.contains(object.namespace()) {
+            return Ok(());
+        }
+        self.send(Event::Application { object, first_list }).await
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Error> {
+        self.events.send(event).await.map_err(|_| Error::Closed)
+    }
+}
+
+fn failed(action: &str, source: kube::Error) -> Error {
+    Error::Kubernetes { action: action.to_owned(), source: Box::new(source) }
+}
+
+fn warn(what: &str, error: &watcher::Error) {
+    tracing::warn!(what, error = %error, "failed to watch; trying again");
+}
+
+/// Opens once and stays open.
+#[derive(Default)]
+struct Gate {
+    open: AtomicBool,
+    waiting: Notify,
+}
+
+impl Gate {
+    fn open(&self) {
+        self.open.store(true, Ordering::Release);
+        self.waiting.notify_waiters();
+    }
+    fn wait(&self) -> impl Future<Output = ()> + '_ {
+        async {
+            loop {
+                let notified = self.waiting.notified();
+                if self.open.load(Ordering::Acquire) {
+                    return;
+                }
+                notified.await;
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Where Applications and configuration come from: a Kubernetes API server or a folder of manifests.
+//!
+//! A source streams [`Event`]s and never keeps an object. What the events mean is decided elsewhere.
+
+pub mod files;
+pub mod kubernetes;
+mod namespaces;
+mod object;
+
+pub use namespaces::{NamespacePattern, Namespaces};
+pub use object::Object;
+
+use std::collections::BTreeMap;
+
+/// Data of the notification ConfigMap.
+pub type ConfigData = BTreeMap<String, String>;
+/// Data of the notification Secret, decoded.
+pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// One thing that happened at the source.
+#[derive(Debug)]
+pub enum Event {
+    /// An Application as it is now.
+    Application {
+        /// The whole object.
+        object: Object,
+        /// Whether it came from the first list after a start (and not from a change seen live).
+        first_list: bool,
+    },
+    /// An Application is gone; the last known object.
+    ApplicationDeleted(Object),
+    /// An AppProject of the controller's namespace as it is now.
+    Project(Object),
+    /// An AppProject is gone.
+    ProjectDeleted(Object),
+    /// The ConfigMap's data; empty when there is no such ConfigMap.
+    ConfigMap {
+        /// The data.
+        data: ConfigData,
+        /// UID for Kubernetes Events about it.
+        uid: String,
+    },
+    /// The Secret's data; empty when there is no such Secret.
+    Secret(SecretData),
+    /// Everything that was there at the start has been sent.
+    Synced,
+}
+
+/// A source cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder or a file in it.
+    #[error("failed to read {path}: {source}")]
+    Read {
+        /// Which path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A manifest is not YAML or not an object.
+    #[error("failed to parse document {document} of {path}: {cause}")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// Number of the YAML document in it, from 1.
+        document: usize,
+        /// Why, with line and column.
+        cause: String,
+    },
+    /// The folder cannot be watched.
+    #[error("failed to watch {path}: {cause}")]
+    Watch {
+        /// Which folder.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// An answer of the API server.
+    #[error("failed to {action}: {source}")]
+    Kubernetes {
+        /// What was tried, on what.
+        action: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// The receiving side is gone: the process is stopping.
+    #[error("the relay has stopped taking events")]
+    Closed,
+}

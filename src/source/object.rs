@@ -1,0 +1,164 @@
+//! A Kubernetes object as one dynamic value, built once while reading and never copied.
+//!
+//! `metadata.managedFields` is dropped while reading: it is most of an object's size and nobody's template reads it.
+
+use crate::notify::ObjectId;
+use gatepost_value::{Str, Value};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ApiResource;
+use kube::core::DynamicResourceScope;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+
+/// One object: the value that templates see, and its identity.
+#[derive(Clone)]
+pub struct Object {
+    value: Value,
+    metadata: ObjectMeta,
+}
+
+impl Object {
+    /// Takes an object that was read some other way (a manifest file).
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        let metadata = identity(&value);
+        Self { value, metadata }
+    }
+    /// The whole object.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+    /// Name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+    /// Namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+    /// resourceVersion.
+    #[must_use]
+    pub fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+    /// Identity; objects from files get one made of namespace and name.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
+        let uid = self.metadata.uid.clone().unwrap_or_else(|| format!("file:{namespace}/{name}"));
+        ObjectId { namespace, name, uid }
+    }
+    /// One annotation.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> Option<String> {
+        self.value.at(&["metadata", "annotations", name])?.as_str().map(str::to_owned)
+    }
+    /// One string at a path.
+    #[must_use]
+    pub fn text(&self, path: &[&str]) -> Option<String> {
+        self.value.at(path)?.as_str().map(str::to_owned)
+    }
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace(), self.name())
+    }
+}
+
+fn identity(value: &Value) -> ObjectMeta {
+    let text = |name| value.at(&["metadata", name]).and_then(|v| v.as_str().map(str::to_owned));
+    ObjectMeta {
+        name: text("name"),
+        namespace: text("namespace"),
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        ..ObjectMeta::default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields { inside_metadata: false }).map(Self::new)
+    }
+}
+
+/// Reads a map of values; inside metadata `managedFields` is skipped without building it.
+struct Fields {
+    inside_metadata: bool,
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a Kubernetes object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(8));
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "managedFields" if self.inside_metadata => drop(map.next_value::<IgnoredAny>()?),
+                "metadata" if !self.inside_metadata => entries.push((Str::from(&*key), map.next_value::<Metadata>()?.0)),
+                _ => entries.push((Str::from(&*key), map.next_value::<Value>()?)),
+            }
+        }
+        Ok(Value::map(entries))
+    }
+}
+
+struct Metadata(Value);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields { inside_metadata: true }).map(Self)
+    }
+}
+
+impl kube::Resource for Object {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+    fn api_version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.api_version.as_str().into()
+    }
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn managed_fields_are_dropped_and_identity_is_read() {
+        let text = r#"{"kind":"Application","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7",
+            "managedFields":[{"manager":"x"}],"annotations":{"k":"v"}},"status":{"n":1,"f":1.5}}"#;
+        let object: Object = serde_json::from_str(text).unwrap();
+        assert!(object.value().at(&["metadata", "managedFields"]).is_none());
+        assert_eq!((object.name(), object.namespace(), object.resource_version()), ("a", "n", "7"));
+        assert_eq!(object.id().uid, "u");
+        assert_eq!(object.annotation("k").as_deref(), Some("v"));
+        assert!(matches!(object.value().at(&["status", "n"]), Some(Value::Int(_, 1))));
+    }
+}
