@@ -10,8 +10,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Answers are read up to this many bytes.
-pub const ANSWER_LIMIT: usize = 64 << 10;
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// Response headers that are read.
@@ -109,7 +107,7 @@ impl Egress {
         }
         let target = redact::target(url.as_str());
         let answer = built.headers(headers).send().await.map_err(|e| failure(&e, target.clone()))?;
-        Ok(read(answer, started).await)
+        Ok(read(answer, request.transport.answer_limit, started).await)
     }
 
     fn client(&self, transport: &Transport, url: &Url) -> Result<Client, Error> {
@@ -209,14 +207,14 @@ fn redirected(status: u16, method: Method, body: Bytes) -> (Method, Bytes) {
     if keeps { (method, body) } else { (Method::GET, Bytes::new()) }
 }
 
-/// Reads at most [`ANSWER_LIMIT`] bytes; a body that breaks off keeps what came: the status is what counts.
-async fn read(mut answer: reqwest::Response, started: Instant) -> Response {
+/// Reads at most `limit` bytes; a body that breaks off keeps what came: the status is what counts.
+async fn read(mut answer: reqwest::Response, limit: usize, started: Instant) -> Response {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
     let mut body = BytesMut::new();
     let mut truncated = false;
     while let Ok(Some(chunk)) = answer.chunk().await {
-        let room = ANSWER_LIMIT - body.len();
+        let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
             truncated = true;

@@ -12,7 +12,7 @@ mod request;
 mod resolver;
 mod tls;
 
-pub use client::{ANSWER_LIMIT, Egress};
+pub use client::Egress;
 pub use policy::{Policy, Rule};
 pub use request::{Error, Request, Response, TlsOptions, Transport};
 pub use tls::install_provider;

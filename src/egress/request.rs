@@ -39,6 +39,8 @@ pub struct Transport {
     pub idle_timeout: Duration,
     /// Idle connections kept per host.
     pub max_idle_per_host: usize,
+    /// Bytes of the answer's body that are read.
+    pub answer_limit: usize,
 }
 
 impl Default for Transport {
@@ -50,6 +52,7 @@ impl Default for Transport {
             answer_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(90),
             max_idle_per_host: 4,
+            answer_limit: 64 << 10,
         }
     }
 }
@@ -63,14 +66,14 @@ pub struct TlsOptions {
     pub roots_pem: Vec<u8>,
 }
 
-/// The answer; the body is cut at 64 KiB.
+/// The answer; the body is cut at [`Transport::answer_limit`].
 #[derive(Debug, Clone)]
 pub struct Response {
     /// Status code.
     pub status: u16,
     /// Headers with lower-case names.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// First 64 KiB of the body.
+    /// The beginning of the body.
     pub body: Bytes,
     /// Whether there was more.
     pub truncated: bool,

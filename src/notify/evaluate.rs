@@ -3,11 +3,18 @@
 //! The result says everything, also why something was *not* sent; acting on it is the controller's. Never here: the
 //! clock, the store, the network.
 
-use crate::notify::configuration::Configuration;
-use crate::notify::model::{Destination, KeyState, ObjectId, Occurrence, Reason};
+mod freshness;
+#[cfg(test)]
+mod tests;
+
+use crate::notify::configuration::{Condition, Configuration, hex};
+use crate::notify::model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 use crate::notify::notification::Notification;
-use crate::notify::subscriptions::Subscription;
-use gatepost_value::{Location, Time, Value};
+use crate::notify::render::{self, Surroundings};
+use crate::notify::subscriptions::{self, Subscription};
+use crate::notify::{environment, history};
+use gatepost_value::{Location, Time, Value, fmt};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Everything that one evaluation looks at.
@@ -141,5 +148,272 @@ pub enum Change {
 /// Looks at one object.
 #[must_use]
 pub fn evaluate(world: &World<'_>) -> Evaluation {
-    todo!()
+    if let Some(reason) = freshness::skipped(world.object) {
+        return Evaluation { skipped: Some(reason), ..Evaluation::default() };
+    }
+    let subscriptions = subscriptions::of(world.config, world.object, world.project);
+    if subscriptions.is_empty() {
+        return Evaluation { skipped: Some(Reason::NoDestinations), ..Evaluation::default() };
+    }
+    let mut look = Look::new(world);
+    let triggers = by_trigger(&subscriptions).into_iter().map(|(name, to)| look.trigger(name, &to)).collect();
+    Evaluation { skipped: None, triggers, changes: look.changes, subscriptions }
+}
+
+fn by_trigger(subscriptions: &[Subscription]) -> BTreeMap<&str, Vec<&Destination>> {
+    let mut out: BTreeMap<&str, Vec<&Destination>> = BTreeMap::new();
+    for subscription in subscriptions {
+        out.entry(&subscription.trigger).or_default().push(&subscription.destination);
+    }
+    out
+}
+
+/// One look: what is computed once for all triggers, and the changes as they come.
+struct Look<'a> {
+    world: &'a World<'a>,
+    vars: Value,
+    annotated: BTreeMap<String, i64>,
+    changes: Vec<Change>,
+}
+
+impl<'a> Look<'a> {
+    fn new(world: &'a World<'a>) -> Self {
+        let annotation = subscriptions::annotation(world.object, history::ANNOTATION).unwrap_or_default();
+        Self {
+            world,
+            vars: environment::of_conditions(world.config, world.object, world.project),
+            annotated: history::parse(&annotation),
+            changes: Vec::new(),
+        }
+    }
+    fn surroundings(&self) -> Surroundings<'a> {
+        let World { now, local, random, .. } = self.world;
+        Surroundings { now: now.clone(), local: local.clone(), random: *random }
+    }
+    fn trigger(&mut self, name: &str, destinations: &[&Destination]) -> TriggerOutcome {
+        let config = self.world.config;
+        let Some(trigger) = config.triggers().get(name) else {
+            let broken = config.trigger_is_broken(name);
+            return TriggerOutcome {
+                name: name.to_owned(),
+                reason: if broken { Reason::TriggerBroken } else { Reason::TriggerNotConfigured },
+                message: format!("trigger '{name}' is not configured"),
+                conditions: Vec::new(),
+            };
+        };
+        let look = |condition| self.condition(name, condition, destinations);
+        let conditions: Vec<ConditionOutcome> = trigger.conditions.iter().map(look).collect();
+        TriggerOutcome { name: name.to_owned(), reason: summary(&conditions), message: String::new(), conditions }
+    }
+    fn condition(&mut self, trigger: &str, condition: &Condition, destinations: &[&Destination]) -> ConditionOutcome {
+        let Tried { triggered, error, once_per, trace } =
+            run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
+        let mut out = ConditionOutcome {
+            key: condition.key.clone(),
+            when: condition.when.clone(),
+            triggered,
+            error,
+            once_per,
+            templates: condition.send.clone(),
+            trace,
+            destinations: Vec::new(),
+        };
+        out.destinations = destinations.iter().map(|to| self.destination(trigger, condition, &out, to)).collect();
+        out
+    }
+    fn destination(
+        &mut self,
+        trigger: &str,
+        condition: &Condition,
+        outcome: &ConditionOutcome,
+        to: &Destination,
+    ) -> DestinationOutcome {
+        let occurrence = Occurrence {
+            object: self.world.id.clone(),
+            config_namespace: self.world.config.namespace().to_owned(),
+            trigger: trigger.to_owned(),
+            condition_key: outcome.key.clone(),
+            once_per: outcome.once_per.clone(),
+            destination: to.clone(),
+            arming: 0,
+        };
+        let state_key = occurrence.state_key();
+        let (reason, message) = if outcome.triggered {
+            self.rose(condition, occurrence, &state_key)
+        } else {
+            self.fell(&state_key, outcome)
+        };
+        DestinationOutcome { destination: to.clone(), state_key, reason, message }
+    }
+    /// Not triggered: an armed key is disarmed. Keys with a oncePer value are other keys and stay.
+    fn fell(&mut self, state_key: &str, outcome: &ConditionOutcome) -> (Reason, String) {
+        let annotation_present = self.annotated.contains_key(state_key);
+        let disarm = match self.world.states.get(state_key) {
+            Some(state) => state.armed,
+            None => annotation_present,
+        };
+        if disarm {
+            self.changes.push(Change::Disarm { state_key: state_key.to_owned(), annotation_present });
+        }
+        match &outcome.error {
+            Some(error) => (Reason::ConditionError, error.clone()),
+            None => (Reason::ConditionFalse, String::new()),
+        }
+    }
+    /// Triggered: deliver, or say why not.
+    fn rose(&mut self, condition: &Condition, mut occurrence: Occurrence, state_key: &str) -> (Reason, String) {
+        let digest = digest(self.world.config, &occurrence.destination.service, &condition.send);
+        let verdict = self.verdict(state_key, &digest);
+        let (reason, new_arming) = match verdict {
+            Known::Send { reason, new_arming } => (reason, new_arming),
+            Known::Adopt(at) => {
+                self.changes.push(Change::Adopt { state_key: state_key.to_owned(), at });
+                return (Reason::AlreadySent, String::new());
+            }
+            Known::Nothing(reason) => return (reason, String::new()),
+        };
+        let previous = self.world.states.get(state_key).map(|state| state.arming);
+        occurrence.arming = match previous {
+            Some(previous) if new_arming => previous.saturating_add(1),
+            Some(previous) => previous,
+            None => u64::from(occurrence.once_per.is_empty()),
+        };
+        let rendered = self.rendered(condition, &occurrence.destination);
+        let (shown, message) = match &rendered {
+            Ok(_) => (reason, String::new()),
+            Err(failure) => (failure.reason, failure.message.clone()),
+        };
+        self.changes.push(Change::Deliver { occurrence, state_key: state_key.to_owned(), rendered, digest, reason });
+        (shown, message)
+    }
+    fn verdict(&self, state_key: &str, digest: &str) -> Known {
+        let annotated = self.annotated.get(state_key);
+        let risen = Known::Send { reason: Reason::Triggered, new_arming: true };
+        let Some(state) = self.world.states.get(state_key) else {
+            return annotated.map_or(risen, |at| Known::Adopt(*at));
+        };
+        if !state.armed {
+            return risen;
+        }
+        match &state.phase {
+            Phase::Pending => Known::Nothing(Reason::AlreadyPending),
+            Phase::Delivered { .. } | Phase::Truncated => Known::Nothing(Reason::AlreadySent),
+            Phase::Annotated { resource_version, .. } => match annotated {
+                None if self.saw_patch(resource_version) => {
+                    Known::Send { reason: Reason::ResendRequested, new_arming: true }
+                }
+                _ => Known::Nothing(Reason::AlreadySent),
+            },
+            Phase::Dead { digest: parked } if parked == digest => Known::Nothing(Reason::DeadLetter),
+            Phase::Dead { .. } => Known::Send { reason: Reason::Released, new_arming: false },
+        }
+    }
+    /// Whether the event is not older than our own patch: only then the absence of a key means something.
+    fn saw_patch(&self, patch: &str) -> bool {
+        let number = |text: &str| text.parse::<u128>().ok();
+        self.world.first_list
+            || patch.is_empty()
+            || matches!((number(self.world.event_resource_version), number(patch)), (Some(event), Some(patch)) if event >= patch)
+    }
+    fn rendered(&self, condition: &Condition, to: &Destination) -> Result<Notification, RenderFailure> {
+        let World { config, object, project, .. } = self.world;
+        if config.service(&to.service).is_none() {
+            let broken = config.service_is_broken(&to.service);
+            return Err(RenderFailure {
+                reason: if broken { Reason::ServiceBroken } else { Reason::ServiceNotConfigured },
+                message: format!("notification service '{}' is not supported", to.service),
+            });
+        }
+        let vars = environment::of_templates(config, object, *project, &to.service, &to.recipient);
+        render::render(config, &condition.send, &vars, &self.surroundings())
+    }
+}
+
+/// What is known of a key whose condition holds.
+enum Known {
+    /// It is to be sent, as a new rise or as the same one again.
+    Send { reason: Reason, new_arming: bool },
+    /// The annotation knows it, the store does not.
+    Adopt(i64),
+    /// Nothing is to be done.
+    Nothing(Reason),
+}
+
+fn summary(conditions: &[ConditionOutcome]) -> Reason {
+    if conditions.iter().any(|condition| condition.triggered) {
+        Reason::Triggered
+    } else if conditions.iter().any(|condition| condition.error.is_some()) {
+        Reason::ConditionError
+    } else {
+        Reason::ConditionFalse
+    }
+}
+
+/// What a condition came to.
+struct Tried {
+    triggered: bool,
+    error: Option<String>,
+    once_per: String,
+    trace: Vec<(String, String)>,
+}
+
+/// Runs a condition: only `true` counts, and oncePer is asked only then; where it fails it counts as absent.
+fn run(
+    condition: &Condition,
+    vars: &Value,
+    config: &Configuration,
+    surroundings: &Surroundings<'_>,
+    traced: bool,
+) -> Tried {
+    let mut out = Tried { triggered: false, error: None, once_per: String::new(), trace: Vec::new() };
+    let Some(program) = &condition.program else { return out };
+    let result = surroundings.with(config, |context| {
+        if !traced {
+            return program.run(vars, context);
+        }
+        let (result, trace) = program.run_traced(vars, context);
+        out.trace = trace.into_iter().map(|step| (step.text, shown(step.outcome))).collect();
+        result
+    });
+    match result {
+        Ok(value) => out.triggered = value.as_bool() == Some(true),
+        Err(error) => out.error = Some(error.to_string()),
+    }
+    if let (true, Some(program)) = (out.triggered, &condition.once_per_program) {
+        let value = surroundings.with(config, |context| program.run(vars, context));
+        out.once_per = value.map(|value| fmt::sprint_v(&value).to_lossy().into_owned()).unwrap_or_default();
+    }
+    out
+}
+
+/// A traced value, cut to what fits a table.
+fn shown(outcome: Result<Value, String>) -> String {
+    match outcome {
+        Ok(value) => fmt::sprint_v(&value).to_lossy().chars().take(200).collect(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// What a delivery is made and sent with: service, templates, and the Secret where a template reads it.
+fn digest(config: &Configuration, service: &str, send: &[String]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    };
+    add(config.service(service).map_or("", |service| service.digest.as_str()));
+    let mut reads_secret = false;
+    for name in send {
+        let template = config.templates().get(name);
+        add(template.map_or("", |template| template.digest.as_str()));
+        reads_secret |= template.is_some_and(|template| template.reads_secret);
+    }
+    if reads_secret {
+        add(config.secret_digest());
+    }
+    for (key, value) in config.context() {
+        add(key);
+        add(value);
+    }
+    hex(&hash.finalize())
 }

@@ -87,8 +87,10 @@ pub struct ClaimLimits {
 pub struct Claims {
     /// The rows, tenants and lanes in turn.
     pub rows: Vec<Claimed>,
-    /// When the next row of a lane that is not blocked falls due, Unix milliseconds; a time in the past says that limits left due rows behind.
+    /// When the next row of a lane that is not blocked falls due, Unix milliseconds; always later than the claim.
     pub next_due_ms: Option<i64>,
+    /// Limits left due rows behind.
+    pub more: bool,
 }
 
 /// Annotation keys that an object is owed.

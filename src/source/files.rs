@@ -207,6 +207,19 @@ pub fn parse_documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
     Ok(values)
 }
 
+/// One Application of a folder, for looking at it on demand.
+///
+/// # Errors
+/// The folder cannot be read. Broken files are passed over: the watch reports them.
+pub fn find_application(folder: &Path, namespace: &str, name: &str) -> Result<Option<Object>, Error> {
+    let values = manifests(folder)?.into_iter().filter_map(|path| documents(&path).ok()).flatten();
+    let is = |value: &Value, path: &[&str], text: &str| value.at(path).is_some_and(|v| v.as_str() == Some(text));
+    let mut found = values
+        .filter(|v| is(v, &["kind"], "Application") && is(v, &["metadata", "name"], name))
+        .map(|v| Object::new(with_namespace(&v, namespace)));
+    Ok(found.find(|object| object.namespace() == namespace))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

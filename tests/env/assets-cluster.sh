@@ -9,6 +9,8 @@ assets=$1
 have curl || die "curl is missing: apt-get install curl"
 have openssl || die "openssl is missing, the API server needs a key for service accounts: apt-get install openssl"
 
+# The API server waits long for an etcd that goes at the same time, and nothing here is worth a clean end.
+stop_part() { { kill -KILL $(jobs -p) && wait; } 2>/dev/null; }
 scratch assets
 etcd=http://127.0.0.1:$(free_port)
 peer=http://127.0.0.1:$(free_port)

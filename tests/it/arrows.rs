@@ -144,7 +144,9 @@ fn rooms_used(path: &[String], tokens: &[String]) -> BTreeSet<String> {
         let before = |n: usize| at.checked_sub(n).map(|i| tokens[i].as_str());
         match token.as_str() {
             "{" => braces.push(before(2) == Some("mod")),
-            "}" => drop(braces.pop()),
+            "}" => {
+                braces.pop();
+            }
             "crate" if tokens.get(at + 1).is_some_and(|next| next == "::") => heads(tokens, at + 2, &mut used),
             "super" if before(1) != Some("::") => {
                 let depth = path.len() + braces.iter().filter(|inline| **inline).count();
@@ -174,7 +176,7 @@ fn heads(tokens: &[String], at: usize, into: &mut BTreeSet<String>) {
             "{" => depth += 1,
             "}" => depth -= 1,
             _ if depth == 1 && matches!(tokens[at + offset - 1].as_str(), "{" | ",") => {
-                drop(into.insert(token.clone()))
+                into.insert(token.clone());
             }
             _ => {}
         }

@@ -41,8 +41,9 @@ kind: CommitStatus
 metadata: {name: gate}
 spec:
   gitRepositoryRef: {name: repo}
-  sha: 0123456789012345678901234567890123456789
+  sha: '0123456789012345678901234567890123456789'
   name: gate
+  description: waits
   phase: pending
 ",
         )
@@ -51,7 +52,7 @@ spec:
     namespace
         .apply_status(
             "{apiVersion: promoter.argoproj.io/v1alpha1, kind: CommitStatus, metadata: {name: gate}, \
-             status: {phase: success, sha: 0123456789012345678901234567890123456789}}",
+             status: {phase: success, sha: '0123456789012345678901234567890123456789'}}",
         )
         .await;
     let gates = namespace.dynamic("promoter.argoproj.io/v1alpha1", "CommitStatus").await;
@@ -97,6 +98,8 @@ async fn backstage_tells_the_members_of_the_owning_group() {
     assert_eq!(made.as_array().unwrap().len(), 3, "alice, bob, and carol of the child group: {made}");
     assert_eq!(backstage.titled("user:default/alice", title).await.len(), 1);
     assert_eq!(backstage.titled("user:default/dave", title).await.len(), 0);
+    assert!(backstage.notifications_url().starts_with(backstage.url()));
+    assert!(!backstage.token().is_empty());
 }
 
 #[tokio::test]

@@ -218,10 +218,14 @@ impl Node {
     #[must_use]
     pub fn new(kind: Kind, position: Position) -> Self {
         let mut node = Self { kind, position, ty: Type::Unknown, height: 1 };
-        let mut below = 0;
-        node.for_each_child(&mut |child| below = below.max(child.height));
-        node.height = below + 1;
+        node.measure();
         node
+    }
+    /// Sets the height from the children's.
+    pub(crate) fn measure(&mut self) {
+        let mut below = 0;
+        self.for_each_child(&mut |child| below = below.max(child.height));
+        self.height = below + 1;
     }
     /// The same with a type.
     #[must_use]

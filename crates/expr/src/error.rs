@@ -67,9 +67,10 @@ impl Error {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
-    /// Adds the source line of the place.
+    /// Adds the source line of the place. In an empty text there is no place.
     #[must_use]
     pub fn bind(mut self, source: &str) -> Self {
+        self.position = self.position.filter(|_| !source.is_empty());
         if let Some(at) = self.position {
             let line = usize::try_from(at.line).unwrap_or(usize::MAX).saturating_sub(1);
             self.snippet = source.split('\n').nth(line).unwrap_or_default().replace('\t', " ");

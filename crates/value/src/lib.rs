@@ -10,6 +10,7 @@ pub mod fmt;
 pub mod json;
 pub mod map;
 pub mod method;
+pub mod namespace;
 pub mod runes;
 pub mod strconv;
 pub mod regex;

@@ -3,12 +3,20 @@
 //! Every key is loaded by itself. A broken key is a [`Problem`]; its last good text stays in force, and only what needs
 //! the key is out of order without one. Never here: reading the objects, deciding about an Application.
 
+mod key;
 mod problem;
+mod secret;
+mod service;
 mod template;
 mod trigger;
 
 pub use problem::{InForce, Problem};
-use gatepost_value::{Limits, Value};
+pub(crate) use problem::Fault;
+pub use service::GO_KINDS;
+pub(crate) use template::{BACKSTAGE, Section, Source};
+
+use gatepost_value::{GoType, Limits, Value};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 pub use template::Template;
@@ -62,73 +70,272 @@ pub struct GlobalSubscription {
     pub selector: String,
 }
 
+/// What one key says.
+#[derive(Clone)]
+enum Entry {
+    Subscriptions(Vec<GlobalSubscription>),
+    DefaultTriggers(Vec<String>),
+    ServiceDefaultTriggers(String, Vec<String>),
+    Template(Arc<Template>),
+    Trigger(Arc<Trigger>),
+    Service(Arc<ServiceConfig>),
+    Context(BTreeMap<String, String>),
+}
+
+/// A key that is in force: the text it was read from and what it says.
+#[derive(Clone)]
+struct Held {
+    text: String,
+    entry: Entry,
+}
+
+/// What kind of thing a broken key would have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Room {
+    Template,
+    Trigger,
+    Service,
+}
+
 /// A loaded configuration. Cheap to share, never changes.
 #[derive(Clone, Default)]
 pub struct Configuration {
-    _p: (),
+    namespace: String,
+    held: BTreeMap<String, Held>,
+    problems: Vec<Problem>,
+    broken: BTreeSet<(Room, String)>,
+    services: BTreeMap<String, Arc<ServiceConfig>>,
+    triggers: BTreeMap<String, Arc<Trigger>>,
+    templates: BTreeMap<String, Arc<Template>>,
+    context: BTreeMap<String, String>,
+    default_triggers: Option<Vec<String>>,
+    service_default_triggers: BTreeMap<String, Vec<String>>,
+    subscriptions: Vec<GlobalSubscription>,
+    secrets: Value,
+    secret_digest: String,
+    options: LoadOptions,
 }
 
 impl Configuration {
     /// Loads every key by itself; `previous` lends its last good value to a key that is broken now.
     #[must_use]
     pub fn load(input: &ConfigInput, previous: Option<&Self>, options: &LoadOptions) -> Self {
-        todo!()
+        let mut out = Self::empty(input, options);
+        for (key, text) in &input.configmap {
+            match key::read(key, text, input, options, false) {
+                Ok(None) => {}
+                Ok(Some((entry, warnings))) => {
+                    out.problems.extend(warnings);
+                    out.hold(key, text, entry);
+                }
+                Err(fault) => out.fall_back(key, fault, input, previous),
+            }
+        }
+        out
     }
     /// What the Go controller says to this configuration: it refuses all of it for one error.
     ///
     /// # Errors
     /// The first error, in the order of the keys.
     pub fn strict_load(input: &ConfigInput, options: &LoadOptions) -> Result<Self, String> {
-        todo!()
+        let mut out = Self::empty(input, options);
+        for (key, text) in &input.configmap {
+            if let Some((entry, _)) = key::read(key, text, input, options, true).map_err(|fault| fault.cause)? {
+                out.hold(key, text, entry);
+            }
+        }
+        Ok(out)
+    }
+    fn empty(input: &ConfigInput, options: &LoadOptions) -> Self {
+        let entries = input.secret.iter().map(|(key, value)| {
+            (key.as_str().into(), Value::Bytes(bytes::Bytes::from(value.clone())))
+        });
+        Self {
+            namespace: input.namespace.clone(),
+            secrets: Value::Map(gatepost_value::Map::frozen_of(GoType::Bytes, entries.collect())),
+            secret_digest: secret_digest(&input.secret),
+            options: options.clone(),
+            ..Self::default()
+        }
+    }
+    /// A broken key: its last good text is read again, so that it follows the Secret; else what it said stays.
+    fn fall_back(&mut self, key: &str, fault: Fault, input: &ConfigInput, previous: Option<&Self>) {
+        let Some(held) = previous.and_then(|previous| previous.held.get(key)) else {
+            self.broken.extend(key::room(key));
+            self.problems.push(fault.into_problem(key, InForce::Nothing));
+            return;
+        };
+        let again = key::read(key, &held.text, input, &self.options, false).ok().flatten();
+        let entry = again.map_or_else(|| held.entry.clone(), |(entry, _)| entry);
+        self.hold(key, &held.text, entry);
+        self.problems.push(fault.into_problem(key, InForce::LastGood));
+    }
+    fn hold(&mut self, key: &str, text: &str, entry: Entry) {
+        self.held.insert(key.to_owned(), Held { text: text.to_owned(), entry: entry.clone() });
+        match entry {
+            Entry::Subscriptions(list) => self.subscriptions = list,
+            Entry::DefaultTriggers(list) => self.default_triggers = Some(list),
+            Entry::ServiceDefaultTriggers(service, list) => {
+                self.service_default_triggers.insert(service, list);
+            }
+            Entry::Template(template) => {
+                self.templates.insert(template.name.clone(), template);
+            }
+            Entry::Trigger(trigger) => {
+                self.triggers.insert(trigger.name.clone(), trigger);
+            }
+            Entry::Service(service) => self.add_service(key, service),
+            Entry::Context(context) => self.context = context,
+        }
+    }
+    /// Two keys may give one name; the later key wins, which is said (the Go controller's winner is random).
+    fn add_service(&mut self, key: &str, service: Arc<ServiceConfig>) {
+        let name = service.name.clone();
+        if self.services.insert(name.clone(), service).is_some() {
+            let fault = Fault::new(format!("another key configures a service named '{name}' too; this one is in force"));
+            self.problems.push(fault.advise("give one of them another name").into_problem(key, InForce::Itself));
+        }
     }
     /// Namespace as it appears in state keys.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        todo!()
+        &self.namespace
     }
     /// What is wrong, by key.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
-        todo!()
+        &self.problems
     }
     /// Services by name.
     #[must_use]
-    pub fn services(&self) -> &BTreeMap<String, Arc<ServiceConfig>> {
-        todo!()
+    pub const fn services(&self) -> &BTreeMap<String, Arc<ServiceConfig>> {
+        &self.services
     }
     /// A service by name.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
-        todo!()
+        self.services.get(name).map(Arc::as_ref)
     }
     /// Triggers by name.
     #[must_use]
-    pub fn triggers(&self) -> &BTreeMap<String, Arc<Trigger>> {
-        todo!()
+    pub const fn triggers(&self) -> &BTreeMap<String, Arc<Trigger>> {
+        &self.triggers
     }
     /// Templates by name.
     #[must_use]
-    pub fn templates(&self) -> &BTreeMap<String, Arc<Template>> {
-        todo!()
+    pub const fn templates(&self) -> &BTreeMap<String, Arc<Template>> {
+        &self.templates
     }
     /// `context`, without `notificationType`.
     #[must_use]
-    pub fn context(&self) -> &BTreeMap<String, String> {
-        todo!()
+    pub const fn context(&self) -> &BTreeMap<String, String> {
+        &self.context
     }
     /// `defaultTriggers`.
     #[must_use]
     pub fn default_triggers(&self) -> Option<&[String]> {
-        todo!()
+        self.default_triggers.as_deref()
     }
     /// `defaultTriggers.<service>` by service.
     #[must_use]
-    pub fn service_default_triggers(&self) -> &BTreeMap<String, Vec<String>> {
-        todo!()
+    pub const fn service_default_triggers(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.service_default_triggers
     }
     /// Global subscriptions.
     #[must_use]
     pub fn subscriptions(&self) -> &[GlobalSubscription] {
-        todo!()
+        &self.subscriptions
+    }
+    /// `secrets` as expressions and templates see it; nil in self-service mode.
+    pub(crate) fn secrets(&self) -> Option<&Value> {
+        (!self.options.self_service).then_some(&self.secrets)
+    }
+    pub(crate) fn secret_digest(&self) -> &str {
+        &self.secret_digest
+    }
+    pub(crate) const fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+    pub(crate) fn trigger_is_broken(&self, name: &str) -> bool {
+        self.broken.contains(&(Room::Trigger, name.to_owned()))
+    }
+    pub(crate) fn template_is_broken(&self, name: &str) -> bool {
+        self.broken.contains(&(Room::Template, name.to_owned()))
+    }
+    pub(crate) fn service_is_broken(&self, name: &str) -> bool {
+        self.broken.contains(&(Room::Service, name.to_owned()))
+    }
+}
+
+fn secret_digest(secret: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut hash = Sha256::new();
+    for (key, value) in secret {
+        for part in [key.as_bytes(), value] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(pairs: &[(&str, &str)]) -> ConfigInput {
+        let configmap = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ConfigInput { configmap, ..ConfigInput::default() }
+    }
+    fn load(pairs: &[(&str, &str)], previous: Option<&Configuration>) -> Configuration {
+        Configuration::load(&input(pairs), previous, &LoadOptions::default())
+    }
+
+    #[test]
+    fn one_broken_key_hurts_nothing_else() {
+        let good = load(&[("trigger.a", "- when: 'true'\n  send: [t]\n"), ("template.t", "message: one")], None);
+        assert!(good.problems().is_empty());
+        let broken = [("trigger.a", "- when: 'true'\n  send: [t]\n"), ("template.t", "message: {a: b}")];
+        let later = load(&broken, Some(&good));
+        assert_eq!(later.problems()[0].in_force, InForce::LastGood);
+        assert_eq!(later.templates()["t"].to_json(), serde_json::json!({"message": "one"}));
+        let fresh = load(&broken, None);
+        assert_eq!(fresh.problems()[0].in_force, InForce::Nothing);
+        assert_eq!(fresh.problems()[0].line, Some(1));
+        assert!(fresh.template_is_broken("t") && fresh.triggers().contains_key("a"));
+        assert!(Configuration::strict_load(&input(&broken), &LoadOptions::default()).is_err());
+    }
+
+    #[test]
+    fn a_key_that_vanishes_is_gone() {
+        let good = load(&[("template.t", "message: one")], None);
+        assert!(load(&[], Some(&good)).templates().is_empty());
+    }
+
+    #[test]
+    fn two_keys_for_one_service_are_said() {
+        let both = load(&[("service.webhook", "url: a"), ("service.webhook.webhook", "url: b")], None);
+        assert_eq!(both.problems().len(), 1);
+        assert_eq!(both.service("webhook").map(|s| s.options["url"].clone()), Some("b".into()));
+    }
+
+    #[test]
+    fn the_last_good_service_follows_the_secret() {
+        let with = |text: &str, token: &str, previous: Option<&Configuration>| {
+            let mut input = input(&[("service.webhook.x", text)]);
+            input.secret.insert("k".to_owned(), token.as_bytes().to_vec());
+            Configuration::load(&input, previous, &LoadOptions::default())
+        };
+        let good = with("url: http://h/$k", "old", None);
+        let later = with("url: [", "new", Some(&good));
+        assert_eq!(later.service("x").map(|s| s.options["url"].clone()), Some("http://h/new".into()));
     }
 }

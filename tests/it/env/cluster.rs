@@ -13,6 +13,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::NamespaceResourceScope;
 use kube::discovery::{self, Scope};
 use kube::{Client, Resource, ResourceExt};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -95,7 +96,7 @@ impl Namespace {
     /// Applies every document of `yaml` server-side, into this namespace unless it names another.
     pub async fn apply(&self, yaml: &str) -> Vec<DynamicObject> {
         let mut applied = Vec::new();
-        for object in documents(yaml) {
+        for object in documents::<DynamicObject>(yaml) {
             let (api, name) = self.home_of(&object).await;
             let answer = api.patch(&name, &apply_params(), &Patch::Apply(&object)).await;
             applied.push(answer.unwrap_or_else(|e| panic!("failed to apply {name}: {e}")));
@@ -105,7 +106,7 @@ impl Namespace {
 
     /// Applies every document's `status` through the status subresource; the objects must be there.
     pub async fn apply_status(&self, yaml: &str) {
-        for object in documents(yaml) {
+        for object in documents::<DynamicObject>(yaml) {
             let (api, name) = self.home_of(&object).await;
             let answer = api.patch_status(&name, &apply_params(), &Patch::Apply(&object)).await;
             answer.unwrap_or_else(|e| panic!("failed to apply the status of {name}: {e}"));
@@ -130,8 +131,11 @@ async fn dynamic_api(client: &Client, namespace: &str, api_version: &str, kind: 
     }
 }
 
-fn documents(yaml: &str) -> Vec<DynamicObject> {
-    serde_saphyr::from_multiple(yaml).unwrap_or_else(|e| panic!("not YAML of Kubernetes objects: {e}\n{yaml}"))
+/// Every document of a YAML text that is not empty.
+fn documents<T: DeserializeOwned>(yaml: &str) -> Vec<T> {
+    let parsed = serde_yaml_ng::Deserializer::from_str(yaml).map(Option::<T>::deserialize);
+    let all: Result<Vec<_>, _> = parsed.collect();
+    all.unwrap_or_else(|e| panic!("not YAML of what was expected: {e}\n{yaml}")).into_iter().flatten().collect()
 }
 
 fn apply_params() -> PatchParams {
@@ -141,7 +145,7 @@ fn apply_params() -> PatchParams {
 /// Installs every file of `tests/env/crds` and waits until the API server serves it.
 async fn install_crds(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definitions: Vec<CustomResourceDefinition> = crd_files().iter().flat_map(|text| parse_crds(text)).collect();
+    let definitions: Vec<CustomResourceDefinition> = crd_files().iter().flat_map(|text| documents(text)).collect();
     assert!(!definitions.is_empty(), "tests/env/crds holds no CRD");
     join_all(definitions.iter().map(|definition| install_crd(&api, definition))).await;
 }
@@ -155,10 +159,6 @@ async fn install_crd(api: &Api<CustomResourceDefinition>, definition: &CustomRes
         found.is_some_and(|all| all.iter().any(|c| c.type_ == "Established" && c.status == "True"))
     })
     .await;
-}
-
-fn parse_crds(text: &str) -> Vec<CustomResourceDefinition> {
-    serde_saphyr::from_multiple(text).unwrap_or_else(|e| panic!("a file of tests/env/crds is not a CRD: {e}"))
 }
 
 fn crd_files() -> Vec<String> {

@@ -10,8 +10,6 @@ mod member;
 mod method;
 mod predicate;
 mod signature;
-#[cfg(test)]
-mod tests;
 mod validate;
 
 use crate::ast::{Kind, Node, Pointer, UnaryOp};

@@ -49,9 +49,7 @@ impl Run<'_> {
                 let args = fit(func, args)?;
                 (func.call)(self.ctx, &args)
             }
-            other => {
-                fault(format!("invalid operation: cannot call non-function of type {}", fmt::type_name(other)))
-            }
+            other => fault(format!("invalid operation: cannot call non-function of type {}", fmt::type_name(other))),
         }
     }
     #[inline(never)]

@@ -97,9 +97,7 @@ fn deep(budget: &Budget, a: &Value, b: &Value, depth: u32) -> Res<bool> {
         | (Value::Weekday(x), Value::Weekday(y)) => Ok(x == y),
         (Value::Time(x), Value::Time(y)) => Ok(x.compare(y) == Ordering::Equal && x.loc.name() == y.loc.name()),
         (Value::Location(x), Value::Location(y)) => Ok(x.name() == y.name()),
-        (Value::Named(x), Value::Named(y)) => {
-            Ok(x.type_name == y.type_name && deep(budget, &x.base, &y.base, depth)?)
-        }
+        (Value::Named(x), Value::Named(y)) => Ok(x.type_name == y.type_name && deep(budget, &x.base, &y.base, depth)?),
         _ => deep_containers(budget, a, b, depth),
     }
 }

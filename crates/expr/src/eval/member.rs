@@ -64,9 +64,7 @@ pub(crate) fn fetch(from: &Value, key: &Value) -> Res<Value> {
         Value::Map(map) => Ok(map_get(map, key)?.unwrap_or_else(|| zero(map.elem()))),
         Value::TypedNil(GoType::Map(elem)) => map_key(key).map(|_| zero(elem)),
         Value::TypedNil(GoType::AnyMap) => Ok(Value::Nil),
-        Value::AnyMap(pairs) => {
-            Ok(key::find(pairs, key)?.cloned().unwrap_or_else(|| zero(&any_map_element(pairs))))
-        }
+        Value::AnyMap(pairs) => Ok(key::find(pairs, key)?.cloned().unwrap_or_else(|| zero(&any_map_element(pairs)))),
         Value::Struct(_) => match key {
             Value::Str(name) => fetch_name(from, name),
             other => fault(assertion(other, "string")),
@@ -141,7 +139,13 @@ pub(crate) fn get(from: &Value, key: &Value) -> Res<Value> {
             let name = as_text(key)?;
             Ok(name.as_str().and_then(|name| view.field(name)).unwrap_or_default())
         }
-        Value::Str(text) => if length(text.len())? { index_text(text, key) } else { Ok(Value::Nil) },
+        Value::Str(text) => {
+            if length(text.len())? {
+                index_text(text, key)
+            } else {
+                Ok(Value::Nil)
+            }
+        }
         other => match Items::of(other) {
             Some(items) if length(items.len())? => index(&items, key),
             _ => Ok(Value::Nil),

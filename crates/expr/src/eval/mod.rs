@@ -172,7 +172,9 @@ impl<'r> Run<'r> {
             Kind::Pointer(pointer) => Ok(pointed(pointer, frame)),
             Kind::Member { .. } => self.member(node, frame),
             Kind::Chain(inner) => self.chain(inner, frame),
-            Kind::Slice { object, from, to } => self.slice(node.position, object, from.as_deref(), to.as_deref(), frame),
+            Kind::Slice { object, from, to } => {
+                self.slice(node.position, object, from.as_deref(), to.as_deref(), frame)
+            }
             Kind::Call { callee, args } => self.call(node.position, callee, args, frame),
             Kind::Builtin(call) => self.builtin(node.position, call, frame),
             Kind::Predicate(inner) => self.eval(inner, frame),

@@ -1,7 +1,7 @@
 //! Arithmetic: `+ - * / % **`, unary minus, ranges' bounds. Integers wrap, `/` and `**` give floats, times and durations add up.
 
 use super::convert::{Number, Res, fault, number, to_float, type_text};
-use gatepost_value::{Budget, FloatKind, IntKind, Str, UintKind, Value};
+use gatepost_value::{Budget, IntKind, Str, UintKind, Value};
 
 fn refuse<T>(a: &Value, op: &str, b: &Value) -> Res<T> {
     fault(format!("invalid operation: {} {op} {}", type_text(a), type_text(b)))
@@ -116,11 +116,6 @@ const fn wrap_uint(kind: UintKind, u: u64) -> u64 {
         UintKind::Uint16 => u as u16 as u64,
         UintKind::Uint8 => u as u8 as u64,
     }
-}
-
-/// Whether a value is a float of any width.
-pub(crate) const fn is_float(value: &Value) -> bool {
-    matches!(value, Value::Float(FloatKind::Float32 | FloatKind::Float64, _))
 }
 
 /// Go's `math.Pow`. Whole exponents are multiplied out as Go does it, so that the last digit agrees.

@@ -90,9 +90,7 @@ impl Run<'_> {
             BinaryOp::Power => number::power(a, b),
             BinaryOp::Range => Ok(written_out(&self.range(a, b)?)),
             BinaryOp::Matches => self.matches(a, b).map(Value::Bool),
-            BinaryOp::Contains | BinaryOp::StartsWith | BinaryOp::EndsWith => {
-                self.text_test(op, a, b).map(Value::Bool)
-            }
+            BinaryOp::Contains | BinaryOp::StartsWith | BinaryOp::EndsWith => self.text_test(op, a, b).map(Value::Bool),
             BinaryOp::And | BinaryOp::Or | BinaryOp::Coalesce => fault(format!("unknown operator ({})", op.text())),
         }
     }

@@ -7,8 +7,7 @@ use crate::ast::{BuiltinCall, Kind, Node};
 use crate::builtin_types::Builtin;
 use crate::error::Position;
 use gatepost_value::{CallError, GoType, LimitError, Value, fmt};
-use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Levels that an accumulator may gain before its depth is measured again.
@@ -191,43 +190,54 @@ impl Run<'_> {
     }
     /// A value may not grow so deep that walking or dropping it would run out of stack.
     fn check_depth(&self, value: &Value) -> Res<()> {
-        let allowed = self.ctx.budget.limits().depth;
-        let mut seen = HashSet::new();
-        let mut level = vec![value.clone()];
-        for _ in 0..allowed {
-            let mut next = Vec::new();
-            for container in level {
-                self.ctx.budget.step(1)?;
-                push_children(&container, &mut seen, &mut next);
+        self.depth(value, self.ctx.budget.limits().depth, &mut HashMap::new()).map(|_| ())
+    }
+    /// Levels of containers in a value; shared ones are measured once. At most `left` are gone down.
+    fn depth(&self, value: &Value, left: u32, known: &mut HashMap<usize, u32>) -> Res<u32> {
+        let Some(id) = container_id(value) else { return Ok(0) };
+        self.ctx.budget.step(1)?;
+        let depth = match known.get(&id) {
+            Some(depth) => *depth,
+            None if left == 0 => 1,
+            None => {
+                let mut below = 0;
+                match value {
+                    Value::List(list) => {
+                        for item in list.items.iter() {
+                            below = below.max(self.depth(item, left - 1, known)?);
+                        }
+                    }
+                    Value::Map(map) => {
+                        for (_, item) in map.entries() {
+                            below = below.max(self.depth(&item, left - 1, known)?);
+                        }
+                    }
+                    Value::AnyMap(pairs) => {
+                        for (_, item) in pairs.iter() {
+                            below = below.max(self.depth(item, left - 1, known)?);
+                        }
+                    }
+                    _ => {}
+                }
+                known.insert(id, below + 1);
+                below + 1
             }
-            if next.is_empty() {
-                return Ok(());
-            }
-            level = next;
+        };
+        if depth > left {
+            let allowed = self.ctx.budget.limits().depth;
+            return Err(LimitError { limit: "depth", allowed: u64::from(allowed) }.into());
         }
-        Err(LimitError { limit: "depth", allowed: u64::from(allowed) }.into())
+        Ok(depth)
     }
 }
 
-/// Containers inside a container, each once however often it is shared. Shared ones are met first where they are
-/// highest; an accumulator that grows by wrapping is never met twice on one path, so its depth is still found.
-fn push_children(container: &Value, seen: &mut HashSet<usize>, next: &mut Vec<Value>) {
-    let mut push = |value: &Value| {
-        let id = match value {
-            Value::List(list) => Arc::as_ptr(&list.items) as usize,
-            Value::Map(map) => map.id(),
-            Value::AnyMap(pairs) => Arc::as_ptr(pairs) as usize,
-            _ => return,
-        };
-        if seen.insert(id) {
-            next.push(value.clone());
-        }
-    };
-    match container {
-        Value::List(list) => list.items.iter().for_each(push),
-        Value::Map(map) => map.entries().iter().for_each(|(_, value)| push(value)),
-        Value::AnyMap(pairs) => pairs.iter().for_each(|(k, v)| [k, v].into_iter().for_each(&mut push)),
-        _ => {}
+/// Identity of a container; nothing else can hold values.
+fn container_id(value: &Value) -> Option<usize> {
+    match value {
+        Value::List(list) => Some(Arc::as_ptr(&list.items) as usize),
+        Value::Map(map) => Some(map.id()),
+        Value::AnyMap(pairs) => Some(Arc::as_ptr(pairs) as usize),
+        _ => None,
     }
 }
 

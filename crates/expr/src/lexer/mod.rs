@@ -158,6 +158,3 @@ impl Lexer {
         Error::compile(message).at(self.position(end.saturating_sub(1)))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,8 +9,6 @@ mod literal;
 mod operators;
 mod postfix;
 mod statement;
-#[cfg(test)]
-mod tests;
 
 use crate::ast::{BinaryOp, Kind, Node, Pointer, UnaryOp};
 use crate::error::{Error, ErrorKind};

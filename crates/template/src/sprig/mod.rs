@@ -90,6 +90,14 @@ fn allocate_items(call: &Call<'_>, count: usize) -> Result<(), LimitError> {
     call.budget().allocate((count as u64).saturating_mul(16))
 }
 
+/// Runs something one level deeper.
+fn nested<T>(budget: &Budget, run: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
+    budget.enter()?;
+    let answer = run();
+    budget.leave();
+    answer
+}
+
 /// Bytes being made piece by piece: asks the budget before each piece.
 struct Output<'b> {
     budget: &'b Budget,

@@ -186,7 +186,7 @@ impl Printer<'_> {
         }
         if self.flags.sharp_v {
             let Value::Time(time) = base(value) else { return false };
-            self.text(crate::method::go_syntax(time).as_bytes());
+            self.text(time.go_syntax().as_bytes());
             return true;
         }
         if !matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {

@@ -1,0 +1,110 @@
+//! Regular expressions with Go's syntax and rules (see [`gatepost_value::regex`]).
+//!
+//! A pattern that does not compile is an error, but for `regexMatch`, which answers no.
+
+use super::{Answer, Output, strings, text};
+use crate::function::{Call, FunctionSpec, ParamType, ParamType::*, SignatureSpec};
+use gatepost_value::regex::{compile, each_match, expand, quote_meta, replace_all, split};
+use gatepost_value::{CallError, Value};
+use regex::bytes::Regex;
+
+const fn spec(name: &'static str, params: &'static [ParamType], run: fn(&mut Call<'_>) -> Answer) -> FunctionSpec {
+    FunctionSpec::new(name, SignatureSpec::fixed(params), run)
+}
+
+pub(super) const TABLE: &[FunctionSpec] = &[
+    spec("regexMatch", &[String, String], |call| match must_match(call) {
+        Err(CallError::Message(_)) => Ok(Value::Bool(false)),
+        answer => answer,
+    }),
+    spec("mustRegexMatch", &[String, String], must_match),
+    spec("regexFind", &[String, String], find),
+    spec("mustRegexFind", &[String, String], find),
+    spec("regexFindAll", &[String, String, Int], find_all),
+    spec("mustRegexFindAll", &[String, String, Int], find_all),
+    spec("regexReplaceAll", &[String, String, String], |call| replace(call, true)),
+    spec("mustRegexReplaceAll", &[String, String, String], |call| replace(call, true)),
+    spec("regexReplaceAllLiteral", &[String, String, String], |call| replace(call, false)),
+    spec("mustRegexReplaceAllLiteral", &[String, String, String], |call| replace(call, false)),
+    spec("regexSplit", &[String, String, Int], split_all),
+    spec("mustRegexSplit", &[String, String, Int], split_all),
+    spec("regexQuoteMeta", &[String], |call| text(call, quote_meta(call.bytes(0)))),
+];
+
+/// The first argument as a pattern. Compiling is what a hostile template would repeat, so it is paid for.
+fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
+    call.budget().step(100 + call.bytes(0).len() as u64 + call.bytes(1).len() as u64 / 16)?;
+    call.budget().check_time()?;
+    compile(&call.text(0).to_lossy()).map_err(CallError::new)
+}
+
+fn must_match(call: &mut Call<'_>) -> Answer {
+    Ok(Value::Bool(pattern(call)?.is_match(call.bytes(1))))
+}
+
+fn find(call: &mut Call<'_>) -> Answer {
+    let found = pattern(call)?.find(call.bytes(1)).map(|found| found.range()).unwrap_or_default();
+    Ok(Value::Str(call.text(1).slice(found.start, found.end)))
+}
+
+fn find_all(call: &mut Call<'_>) -> Answer {
+    let (pattern, source, mut found) = (pattern(call)?, call.text(1), Vec::new());
+    each_match(&pattern, source.as_bytes(), call.int(2), |start, end| {
+        call.budget().step(1)?;
+        found.push(Value::Str(source.slice(start, end)));
+        Ok::<(), CallError>(())
+    })?;
+    strings(call, found)
+}
+
+fn replace(call: &mut Call<'_>, expanding: bool) -> Answer {
+    let (pattern, template) = (pattern(call)?, call.bytes(2));
+    // What the replacements add is metered piece by piece; the text around them is no larger than the source.
+    let mut added = Output::new(call.budget());
+    let out = replace_all(&pattern, call.bytes(1), |captures, out| {
+        call.budget().step(1)?;
+        let before = out.len();
+        if expanding {
+            call.budget().step(template.len() as u64 / 16)?;
+            expand(template, captures, out);
+        } else {
+            out.extend_from_slice(template);
+        }
+        added.push(&out[before..])
+    })?;
+    text(call, out)
+}
+
+fn split_all(call: &mut Call<'_>) -> Answer {
+    let (pattern, mut pieces) = (pattern(call)?, Vec::new());
+    split(&pattern, call.bytes(1), call.int(2), |piece| {
+        call.budget().step(1)?;
+        pieces.push(Value::str(piece));
+        Ok::<(), CallError>(())
+    })?;
+    call.budget().allocate(call.bytes(1).len() as u64)?;
+    strings(call, pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+
+    #[test]
+    fn matching_and_finding() {
+        assert_eq!(shown("regexMatch", &[s("^[a-z]+$"), s("abc")]), "true");
+        assert_eq!(shown("regexMatch", &[s("("), s("abc")]), "false");
+        assert_eq!(shown("regexFind", &[s("[0-9]+"), s("a12b3")]), "12");
+        assert_eq!(shown("regexFindAll", &[s("[0-9]"), s("a12b3"), i(2)]), "[1 2]");
+        assert_eq!(refused("mustRegexFind", &[s("a**"), s("a")]), "error parsing regexp: invalid nested repetition operator: `**`");
+    }
+
+    #[test]
+    fn replacing_and_splitting() {
+        assert_eq!(shown("regexReplaceAll", &[s("a(x*)b"), s("-ab-axxb-"), s("${1}W")]), "-W-xxW-");
+        assert_eq!(shown("regexReplaceAllLiteral", &[s("a(x*)b"), s("-ab-"), s("${1}")]), "-${1}-");
+        assert_eq!(shown("regexSplit", &[s("a+"), s("baac"), i(-1)]), "[b c]");
+        assert_eq!(shown("regexQuoteMeta", &[s("1.2(3)")]), r"1\.2\(3\)");
+        assert!(limited("regexReplaceAll", &[s(""), s(&"x".repeat(100_000)), s(&"y".repeat(100_000))]));
+    }
+}

@@ -1,0 +1,221 @@
+//! The projector: what was delivered is written into the Application's `notified…` annotation, once it is durable.
+//!
+//! Written for the Go controller's sake and for store loss. No other annotation is ever written, at most one patch an
+//! Application is in flight, and a patch that would overwrite somebody's edit fails its test and is made again.
+
+use crate::notify::{KeyState, ObjectId, history};
+use crate::outbox::{Change, Error as StoreError, Store, store::OwedAnnotation};
+use crate::source::{Object, kubernetes};
+use crate::telemetry::Metrics;
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use kube::api::{Api, Patch, PatchParams};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Applications patched at once.
+const PARALLEL: usize = 8;
+/// Owed Applications looked at in one round.
+const ROUND: usize = 256;
+/// How often owed patches are looked for without being woken.
+const BEAT: Duration = Duration::from_secs(5);
+/// Tries of one patch whose test failed.
+const TRIES: usize = 4;
+
+/// Why a patch was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error("failed to read what is owed: {0}")]
+    Store(#[from] StoreError),
+    /// The API server.
+    #[error("failed to patch the annotation of Application {object}: {source}")]
+    Patch {
+        /// Which.
+        object: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// The annotation changed under every try.
+    #[error("failed to patch the annotation of Application {0}: it changed at each of {TRIES} tries")]
+    Contended(String),
+}
+
+/// Makes the owed projections come true.
+#[async_trait]
+pub trait Annotator: Send + Sync + 'static {
+    /// Brings one object's annotation in line; the result says what is now in it.
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error>;
+}
+
+/// What the annotation holds after a patch.
+#[derive(Debug, Clone)]
+pub struct Annotated {
+    /// resourceVersion of the object with it.
+    pub resource_version: String,
+    /// Keys that did not fit.
+    pub truncated: Vec<String>,
+}
+
+/// Files mode: manifests are never written.
+#[derive(Debug, Default)]
+pub struct NoAnnotations;
+
+#[async_trait]
+impl Annotator for NoAnnotations {
+    async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
+        Ok(None)
+    }
+}
+
+/// Annotates Applications on an API server.
+pub struct KubernetesAnnotator {
+    client: kube::Client,
+}
+
+impl KubernetesAnnotator {
+    /// An annotator with this client.
+    #[must_use]
+    pub fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+
+    async fn once(&self, api: &Api<Object>, object: &ObjectId, states: &BTreeMap<String, KeyState>, max: usize) -> Result<Option<Annotated>, kube::Error> {
+        let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
+            return Ok(Some(Annotated { resource_version: String::new(), truncated: Vec::new() }));
+        };
+        let old = current.annotation(history::ANNOTATION);
+        let found = old.as_deref().map(history::parse).unwrap_or_default();
+        let projection = history::project_bounded(states, &found, max);
+        if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
+            let resource_version = current.resource_version().to_owned();
+            return Ok(Some(Annotated { resource_version, truncated: projection.truncated }));
+        }
+        let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
+        let patched = match &old {
+            Some(old) => api.patch(&object.name, &parameters, &Patch::<Object>::Json(replacement(object, old, projection.text.as_deref()))).await?,
+            None => api.patch(&object.name, &parameters, &Patch::Merge(addition(object, &current, projection.text.as_deref()))).await?,
+        };
+        Ok(Some(Annotated { resource_version: patched.resource_version().to_owned(), truncated: projection.truncated }))
+    }
+}
+
+/// Tests identity and the old value, so that an edit made meanwhile fails the patch.
+fn replacement(object: &ObjectId, old: &str, text: Option<&str>) -> json_patch::Patch {
+    let path = format!("/metadata/annotations/{}", history::ANNOTATION);
+    let mut operations = vec![
+        serde_json::json!({"op": "test", "path": "/metadata/uid", "value": object.uid}),
+        serde_json::json!({"op": "test", "path": path, "value": old}),
+    ];
+    operations.push(match text {
+        Some(text) => serde_json::json!({"op": "replace", "path": path, "value": text}),
+        None => serde_json::json!({"op": "remove", "path": path}),
+    });
+    serde_json::from_value(serde_json::Value::Array(operations)).unwrap_or_default()
+}
+
+fn addition(object: &ObjectId, current: &Object, text: Option<&str>) -> serde_json::Value {
+    serde_json::json!({"metadata": {
+        "uid": object.uid,
+        "resourceVersion": current.resource_version(),
+        "annotations": {history::ANNOTATION: text},
+    }})
+}
+
+#[async_trait]
+impl Annotator for KubernetesAnnotator {
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
+        let api: Api<Object> = Api::namespaced_with(self.client.clone(), &object.namespace, &kubernetes::application());
+        let shown = format!("{}/{}", object.namespace, object.name);
+        let mut max = history::MAX_KEYS;
+        for _ in 0..TRIES {
+            match self.once(&api, object, states, max).await {
+                Ok(done) => return Ok(done),
+                // 422 also answers a failed `test`; fewer keys help where the annotations are too large.
+                Err(kube::Error::Api(status)) if status.code == 422 => max = if status.message.contains("Too long") { max / 2 } else { max },
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(source) => return Err(Error::Patch { object: shown, source: Box::new(source) }),
+            }
+        }
+        Err(Error::Contended(shown))
+    }
+}
+
+/// Works off what is owed, also after a restart.
+pub struct Projector {
+    store: Arc<dyn Store>,
+    annotator: Arc<dyn Annotator>,
+    metrics: Arc<Metrics>,
+    woken: Arc<Notify>,
+}
+
+impl Projector {
+    /// A projector that looks when `woken` is notified, and on its own beat.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, annotator: Arc<dyn Annotator>, metrics: Arc<Metrics>, woken: Arc<Notify>) -> Self {
+        Self { store, annotator, metrics, woken }
+    }
+
+    /// A projector for Applications on an API server.
+    #[must_use]
+    pub fn for_cluster(store: Arc<dyn Store>, client: kube::Client, metrics: Arc<Metrics>, woken: Arc<Notify>) -> Self {
+        Self::new(store, Arc::new(KubernetesAnnotator::new(client)), metrics, woken)
+    }
+
+    /// Runs until the process stops.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            let progressed = self.round().await;
+            if progressed {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.woken.notified() => {}
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+
+    /// One round; whether anything got better.
+    async fn round(&self) -> bool {
+        let owed = match self.store.owed_annotations(ROUND).await {
+            Ok(owed) => owed,
+            Err(error) => {
+                tracing::warn!(error = %error, "failed to read which annotations are owed");
+                return false;
+            }
+        };
+        let done = stream::iter(owed).map(|owed| self.settle(owed)).buffer_unordered(PARALLEL);
+        done.fold(false, |any, ok| async move { any || ok }).await
+    }
+
+    async fn settle(&self, owed: OwedAnnotation) -> bool {
+        match self.project(&owed).await {
+            Ok(written) => {
+                self.metrics.annotation_patches.with_label_values(&["written"]).inc();
+                written
+            }
+            Err(error) => {
+                self.metrics.annotation_patches.with_label_values(&["failed"]).inc();
+                tracing::warn!(error = %error, "the annotation stays owed");
+                false
+            }
+        }
+    }
+
+    async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
+        let states = self.store.states(&owed.object.uid).await?;
+        let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
+        let state_keys = owed.set.iter().map(|(key, _)| key.clone()).filter(|key| !done.truncated.contains(key)).collect();
+        let mut changes = vec![Change::Annotated { state_keys, removed: owed.remove.clone(), resource_version: done.resource_version }];
+        if !done.truncated.is_empty() {
+            changes.push(Change::Truncated { state_keys: done.truncated });
+        }
+        self.store.commit(&owed.object, changes, crate::clock::now().millis()).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,15 @@
+//! What acts: events of the source become decisions, decisions become durable, outcomes come back to the Application.
+//!
+//! The rules themselves are in `notify`, `service` and `outbox`; here they are only connected.
+
+mod annotation;
+mod view;
+mod relay;
+mod report;
+mod sender;
+
+pub use annotation::{Annotator, NoAnnotations, Projector};
+pub use view::{config_view, evaluation_view};
+pub use relay::{Decision, Relay, RelayOptions};
+pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
+pub use sender::{ObjectReader, Outgoing};

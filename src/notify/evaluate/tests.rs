@@ -1,0 +1,154 @@
+//! The rules of `spec/delivery.md` ("Order of durable steps"), one test each.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::notify::{ConfigInput, LoadOptions};
+use gatepost_value::json::{Numbers, from_serde};
+use serde_json::json;
+
+struct Scene {
+    config: Configuration,
+    phase: &'static str,
+    annotation: String,
+    states: BTreeMap<String, KeyState>,
+    version: &'static str,
+    first_list: bool,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with("- when: app.phase == 'on'\n  send: [m]\n")
+    }
+    fn with(trigger: &str) -> Self {
+        let pairs = [("trigger.t", trigger), ("template.m", "message: hello"), ("service.webhook.hook", "url: http://h/")];
+        let configmap = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let input = ConfigInput { configmap, ..ConfigInput::default() };
+        Self {
+            config: Configuration::load(&input, None, &LoadOptions::default()),
+            phase: "on",
+            annotation: String::new(),
+            states: BTreeMap::new(),
+            version: "10",
+            first_list: false,
+        }
+    }
+    fn key(&self) -> String {
+        self.look().triggers[0].conditions[0].destinations[0].state_key.clone()
+    }
+    fn knows(mut self, armed: bool, phase: Phase) -> Self {
+        let key = self.key();
+        self.states.insert(key, KeyState { armed, arming: 7, phase });
+        self
+    }
+    fn annotated(mut self) -> Self {
+        self.annotation = json!({self.key(): 99}).to_string();
+        self
+    }
+    fn look(&self) -> Evaluation {
+        let object = json!({"phase": self.phase, "metadata": {"annotations": {
+            "notifications.argoproj.io/subscribe.t.hook": "",
+            "notified.notifications.argoproj.io": self.annotation,
+        }}});
+        let id = ObjectId { namespace: "argocd".into(), name: "a".into(), uid: "u".into() };
+        evaluate(&World {
+            config: &self.config,
+            object: &from_serde(&object, Numbers::Kubernetes),
+            id: &id,
+            project: None,
+            states: &self.states,
+            event_resource_version: self.version,
+            first_list: self.first_list,
+            now: Time::unix(0, 0),
+            local: Location::Utc,
+            random: &|buffer| buffer.fill(0),
+            trace: false,
+        })
+    }
+    fn reason(&self) -> Reason {
+        self.look().triggers[0].conditions[0].destinations[0].reason
+    }
+    /// Arming and reason of the one delivery; `None` where nothing changes.
+    fn delivered(&self) -> Option<(u64, Reason)> {
+        match self.look().changes.as_slice() {
+            [Change::Deliver { occurrence, reason, .. }] => Some((occurrence.arming, *reason)),
+            [] => None,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_rise_is_delivered_once() {
+    assert_eq!(Scene::new().delivered(), Some((1, Reason::Triggered)));
+    assert_eq!(Scene::new().knows(true, Phase::Pending).delivered(), None);
+    assert_eq!(Scene::new().knows(true, Phase::Pending).reason(), Reason::AlreadyPending);
+    assert_eq!(Scene::new().knows(true, Phase::Delivered { at: 1 }).reason(), Reason::AlreadySent);
+    assert_eq!(Scene::new().knows(true, Phase::Truncated).reason(), Reason::AlreadySent);
+    assert!(Scene::new().key().starts_with("t:[0].") && Scene::new().key().ends_with(":hook:"));
+}
+
+#[test]
+fn late_delivery_after_disarm_and_re_arm_is_a_new_arming() {
+    let fallen = Scene { phase: "off", ..Scene::new().knows(true, Phase::Pending) };
+    assert!(matches!(fallen.look().changes.as_slice(), [Change::Disarm { annotation_present: false, .. }]));
+    let risen = Scene::new().knows(false, Phase::Pending);
+    assert_eq!(risen.delivered(), Some((8, Reason::Triggered)));
+}
+
+#[test]
+fn the_go_controllers_time_is_respected() {
+    let adopted = Scene::new().annotated();
+    assert!(matches!(adopted.look().changes.as_slice(), [Change::Adopt { at: 99, .. }]));
+    assert_eq!(adopted.reason(), Reason::AlreadySent);
+    let fallen = Scene { phase: "off", ..Scene::new().annotated() };
+    assert!(matches!(fallen.look().changes.as_slice(), [Change::Disarm { annotation_present: true, .. }]));
+}
+
+#[test]
+fn a_key_removed_by_hand_asks_for_a_resend() {
+    let removed = |version, first_list| {
+        let phase = Phase::Annotated { at: 1, resource_version: "9".into() };
+        Scene { version, first_list, ..Scene::new().knows(true, phase) }
+    };
+    assert_eq!(removed("10", false).delivered(), Some((8, Reason::ResendRequested)));
+    assert_eq!(removed("9", false).delivered(), Some((8, Reason::ResendRequested)));
+    assert_eq!(removed("8", false).delivered(), None);
+    assert_eq!(removed("8", true).delivered(), Some((8, Reason::ResendRequested)));
+    assert_eq!(removed("10", false).annotated().delivered(), None);
+}
+
+#[test]
+fn a_dead_letter_is_released_by_a_change_only() {
+    let dead = |digest: &str| Scene::new().knows(true, Phase::Dead { digest: digest.to_owned() });
+    assert_eq!(dead("other").delivered(), Some((7, Reason::Released)));
+    let same = digest(&Scene::new().config, "hook", &["m".to_owned()]);
+    assert_eq!(dead(&same).delivered(), None);
+    assert_eq!(dead(&same).reason(), Reason::DeadLetter);
+}
+
+#[test]
+fn once_per_keys_are_never_disarmed() {
+    let scene = Scene::with("- when: app.phase == 'on'\n  oncePer: \"'r1'\"\n  send: [m]\n");
+    assert!(scene.key().starts_with("r1:t:"));
+    assert_eq!(scene.delivered(), Some((0, Reason::Triggered)));
+    let scene = scene.knows(true, Phase::Delivered { at: 1 });
+    assert_eq!(scene.reason(), Reason::AlreadySent);
+    assert!(Scene { phase: "off", ..scene }.look().changes.is_empty());
+}
+
+#[test]
+fn what_is_missing_becomes_a_dead_letter_that_says_so() {
+    let scene = Scene::with("- when: 'true'\n  send: [nosuch]\n");
+    let look = scene.look();
+    let [Change::Deliver { rendered: Err(failure), .. }] = look.changes.as_slice() else { panic!() };
+    assert_eq!(failure.message, "template 'nosuch' is not supported");
+    assert_eq!(scene.reason(), Reason::TemplateNotConfigured);
+}
+
+#[test]
+fn only_true_counts() {
+    for when in ["1", "'true'", "nil", "app.nosuch.deeper", "fromJSON('{')"] {
+        let scene = Scene::with(&format!("- when: {}\n  send: [m]\n", json!(when)));
+        assert_eq!(scene.delivered(), None, "{when}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Who is subscribed to which trigger, and by what (`spec/notifications.md` 2).
+
+use crate::notify::configuration::{Configuration, Fault};
+use crate::notify::model::Destination;
+use crate::notify::selector::Selector;
+use crate::notify::yaml::{self, Node};
+use gatepost_value::Value;
+use std::collections::BTreeMap;
+
+const SIMPLE: &str = "notifications.argoproj.io/subscribe.";
+const LIST: &str = "notifications.argoproj.io/subscriptions";
+const LEGACY: &str = "recipients.argocd-notifications.argoproj.io";
+
+/// One destination of one trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Trigger name.
+    pub trigger: String,
+    /// Who is told.
+    pub destination: Destination,
+    /// What says so: a key of the ConfigMap or an annotation.
+    pub origin: String,
+}
+
+/// All subscriptions of an object: global ones, its own, its project's; of equal ones the first stays.
+#[must_use]
+pub fn of(config: &Configuration, object: &Value, project: Option<&Value>) -> Vec<Subscription> {
+    let mut out = Collector { config, all: Vec::new() };
+    out.global(object);
+    out.annotations(object, "annotation", false);
+    if let Some(project) = project {
+        out.annotations(project, "project annotation", true);
+    }
+    out.all
+}
+
+struct Collector<'a> {
+    config: &'a Configuration,
+    all: Vec<Subscription>,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, trigger: &str, service: &str, recipient: &str, origin: &str) {
+        let destination = Destination { service: service.to_owned(), recipient: recipient.to_owned() };
+        if !self.all.iter().any(|known| known.trigger == trigger && known.destination == destination) {
+            self.all.push(Subscription { trigger: trigger.to_owned(), destination, origin: origin.to_owned() });
+        }
+    }
+    fn global(&mut self, object: &Value) {
+        let config = self.config;
+        for subscription in config.subscriptions() {
+            let fits = Selector::parse(&subscription.selector).is_ok_and(|s| s.matches(&texts(object, "labels")));
+            if !fits {
+                continue;
+            }
+            let named = subscription.triggers.as_deref().filter(|triggers| !triggers.is_empty());
+            for trigger in named.or(config.default_triggers()).unwrap_or_default() {
+                for recipient in &subscription.recipients {
+                    let mut parts = recipient.split(':');
+                    let (service, recipient) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                    self.add(trigger, service, recipient, "subscriptions");
+                }
+            }
+        }
+    }
+    fn annotations(&mut self, object: &Value, source: &str, legacy: bool) {
+        for (key, value) in texts(object, "annotations") {
+            let origin = format!("{source} {key}");
+            if let Some(rest) = key.strip_prefix(SIMPLE) {
+                self.simple(rest, &value, &origin);
+            } else if key.starts_with(LIST) {
+                // A text that cannot be read subscribes nobody; the Go controller says it in its log only.
+                let _ = self.list(&value, &origin);
+            } else if let Some(rest) = key.strip_suffix(LEGACY).filter(|_| legacy) {
+                self.legacy(rest.trim_end_matches('.'), &value, &origin);
+            }
+        }
+    }
+    /// `subscribe.[<trigger>.]<service>: a;b`
+    fn simple(&mut self, rest: &str, value: &str, origin: &str) {
+        let mut parts = rest.split('.');
+        let first = parts.next().unwrap_or_default();
+        let (trigger, service) = match parts.next() {
+            Some(service) => (first, service),
+            None => ("", first),
+        };
+        let recipients: Vec<&str> = match value {
+            "" => vec![""],
+            _ => value.split(';').map(str::trim).filter(|recipient| !recipient.is_empty()).collect(),
+        };
+        for trigger in self.triggers(trigger, service) {
+            for recipient in &recipients {
+                self.add(&trigger, service, recipient, origin);
+            }
+        }
+    }
+    /// The named trigger, else the service's default triggers, else the default triggers.
+    fn triggers(&self, named: &str, service: &str) -> Vec<String> {
+        if !named.is_empty() {
+            return vec![named.to_owned()];
+        }
+        let own = self.config.service_default_triggers().get(service).map(Vec::as_slice);
+        own.or(self.config.default_triggers()).unwrap_or_default().to_vec()
+    }
+    /// `subscriptions`: a YAML list.
+    fn list(&mut self, value: &str, origin: &str) -> Result<(), Fault> {
+        let node = yaml::parse(value)?;
+        let mut found = Vec::new();
+        for item in node.items("", "[]subscription")? {
+            found.extend(listed(item)?);
+        }
+        for (triggers, service, recipient) in found {
+            let triggers = if triggers.is_empty() { self.triggers("", &service) } else { triggers };
+            for trigger in triggers {
+                let named = self.triggers(&trigger, &service);
+                named.iter().for_each(|trigger| self.add(trigger, &service, &recipient, origin));
+            }
+        }
+        Ok(())
+    }
+    /// `[<trigger>.]recipients.argocd-notifications.argoproj.io: "slack:a, email:b"`
+    fn legacy(&mut self, trigger: &str, value: &str, origin: &str) {
+        for entry in value.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (service, recipient) = entry.split_once(':').unwrap_or((entry, ""));
+            let (service, recipient) = (service.trim(), recipient.trim());
+            let own = self.config.service_default_triggers().get(service).cloned();
+            for trigger in own.unwrap_or_else(|| self.triggers(trigger, service)) {
+                self.add(&trigger, service, recipient, origin);
+            }
+        }
+    }
+}
+
+type Listed = Vec<(Vec<String>, String, String)>;
+
+fn listed(item: &Node) -> Result<Listed, Fault> {
+    let fields = item.fields("", "subscription")?;
+    let triggers = fields.get("trigger").map_or_else(|| Ok(Vec::new()), |node| node.texts("trigger"))?;
+    let mut out = Vec::new();
+    let destinations = match fields.get("destinations") {
+        Some(node) => node.items("destinations", "[]destination")?,
+        None => &[],
+    };
+    for destination in destinations {
+        let fields = destination.fields("destinations", "destination")?;
+        let service = fields.text("destination", "service")?;
+        let recipients = fields.get("recipients").map_or_else(|| Ok(Vec::new()), |node| node.texts("recipients"))?;
+        out.extend(recipients.into_iter().map(|recipient| (triggers.clone(), service.clone(), recipient)));
+    }
+    Ok(out)
+}
+
+/// A map of texts in the metadata.
+fn texts(object: &Value, name: &str) -> BTreeMap<String, String> {
+    let Some(Value::Map(map)) = object.at(&["metadata", name]) else { return BTreeMap::new() };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    map.entries().iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), text(value)?))).collect()
+}
+
+/// Text of one annotation.
+pub(crate) fn annotation(object: &Value, name: &str) -> Option<String> {
+    object.at(&["metadata", "annotations", name]).and_then(|value| value.as_str().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::{ConfigInput, LoadOptions};
+
+    fn subscribed(configmap: &[(&str, &str)], annotations: &[(&str, &str)]) -> Vec<String> {
+        let configmap = configmap.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let input = ConfigInput { configmap, ..ConfigInput::default() };
+        let config = Configuration::load(&input, None, &LoadOptions::default());
+        let pairs = |list: &[(&str, &str)]| Value::map(list.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect());
+        let metadata = Value::map(vec![("annotations".into(), pairs(annotations)), ("labels".into(), pairs(&[("a", "b")]))]);
+        let all = of(&config, &Value::map(vec![("metadata".into(), metadata)]), None);
+        all.into_iter().map(|s| format!("{}>{}:{}", s.trigger, s.destination.service, s.destination.recipient)).collect()
+    }
+
+    #[test]
+    fn no_phantom_destination_comes_of_an_unrelated_annotation() {
+        let annotations = [("notifications.argoproj.io/subscribe.t.slack", "a"), ("zzz", "b"), ("aaa", "c")];
+        assert_eq!(subscribed(&[("defaultTriggers", "[d]")], &annotations), ["t>slack:a"]);
+    }
+
+    #[test]
+    fn global_and_own_are_merged_in_order() {
+        let configmap = [("subscriptions", "- recipients: ['slack:x:y', backstage]\n  triggers: [t]\n  selector: a=b\n")];
+        let annotations = [("notifications.argoproj.io/subscribe.t.slack", " x ; z ")];
+        assert_eq!(subscribed(&configmap, &annotations), ["t>slack:x", "t>backstage:", "t>slack:z"]);
+    }
+}

@@ -1,0 +1,405 @@
+//! The store in one SQLite file: WAL, `synchronous = FULL`, one writer, a few readers, one process.
+//!
+//! All writes pass the [`writer`]; reads see what is committed. A store in memory is the same without the file: tests and pods that may not
+//! write use it. Claims of an earlier process are put back when the file is opened; whatever was in flight then has an unknown outcome and is repeated.
+
+mod changes;
+mod claim;
+mod open;
+mod outcome;
+mod people;
+mod retention;
+mod rows;
+mod writer;
+
+use super::breaker::Breaker;
+use super::change::{Change, Committed};
+use super::delivery::{Attempt, ClaimToken, Delivery, DeliveryId, Lane, State, Transition};
+use super::store::{
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Retention, Store,
+};
+use crate::notify::{KeyState, ObjectId};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use people::Wish;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use writer::{Priority, Writer, fault};
+
+/// Space that is kept free for outcomes (`store.reserve`).
+pub const DEFAULT_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// Connections for reading.
+const READERS: u32 = 2;
+
+// What an earlier process held: put back, unless a newer state came meanwhile.
+const REOPEN: &str = "
+UPDATE delivery SET state = 1, claim = 0 WHERE state = 2;
+UPDATE delivery SET state = 5, successor = (
+    SELECT n.id FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
+        AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4
+    ORDER BY n.seq DESC LIMIT 1)
+WHERE state = 1 AND supersedes = 1 AND ordering IS NOT NULL AND EXISTS (
+    SELECT 1 FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
+        AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4)";
+
+const OWED: &str = "
+SELECT * FROM key_state WHERE owed > 0 AND uid IN (
+    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT ?1)
+ORDER BY uid, state_key";
+
+/// Who this store is, and which of its processes this is.
+#[derive(Debug, Clone)]
+struct Identity {
+    install_id: String,
+    epoch: u64,
+    process: i64,
+}
+
+/// The outbox in SQLite. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    identity: Identity,
+    claims: AtomicI64,
+    file: Option<OpenFile>,
+    writer: Mutex<Option<(Writer, tokio::task::JoinHandle<()>)>>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    path: PathBuf,
+    reserve_bytes: u64,
+    readers: SqlitePool,
+    lock: Mutex<Option<open::ProcessLock>>,
+}
+
+impl SqliteStore {
+    /// Opens (or makes) the file; refused if another process has it, if it lies on a network file system or if a newer version wrote it.
+    pub async fn open(path: &Path, reserve_bytes: u64) -> Result<Self, Error> {
+        let lock = open::secure(path)?;
+        let connection = open::connect(Some(path)).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
+        let readers = readers.connect_with(open::options(Some(path)).read_only(true)).await;
+        let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
+        let file = OpenFile { path: path.to_owned(), reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
+        Self::start(connection, Some(file)).await
+    }
+
+    /// A store that ends with the process.
+    pub async fn in_memory() -> Result<Self, Error> {
+        Self::start(open::connect(None).await?, None).await
+    }
+
+    async fn start(mut connection: SqliteConnection, file: Option<OpenFile>) -> Result<Self, Error> {
+        let identity = identify(&mut connection).await?;
+        sqlx::query(REOPEN).execute(&mut connection).await.map_err(|error| fault("release earlier claims", &error))?;
+        let claims = AtomicI64::new(0);
+        let writer = Mutex::new(Some(Writer::start(connection)));
+        Ok(Self { shared: Arc::new(Shared { identity, claims, file, writer }) })
+    }
+
+    fn writer(&self) -> Result<Writer, Error> {
+        let held = self.shared.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.as_ref().map(|(writer, _)| writer.clone()).ok_or(Error::Closed)
+    }
+
+    async fn write<T, F>(&self, priority: Priority, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+    {
+        self.writer()?.run(priority, work).await
+    }
+
+    /// Reads what is committed; in memory there is one connection only, the writer's.
+    async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+    {
+        let Some(file) = &self.shared.file else { return self.write(Priority::First, work).await };
+        let mut connection = file.readers.acquire().await.map_err(|error| fault("open the store for reading", &error))?;
+        work(&mut connection).await
+    }
+
+    fn check_reserve(&self) -> Result<(), Error> {
+        let Some(file) = &self.shared.file else { return Ok(()) };
+        let space = rustix::fs::statvfs(&file.path);
+        let space = space.map_err(|error| Error::Unavailable { what: "ask for free space", cause: error.to_string() })?;
+        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
+        if free_bytes < file.reserve_bytes {
+            return Err(Error::Reserve { free_bytes, reserve_bytes: file.reserve_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Reads the identity that was made with the store, and counts this process.
+async fn identify(connection: &mut SqliteConnection) -> Result<Identity, Error> {
+    let failed = |error: sqlx::Error| fault("read the store's identity", &error);
+    let made = (uuid::Uuid::new_v4().to_string(), rand::random::<i64>());
+    sqlx::query("INSERT OR IGNORE INTO meta (name, value) VALUES ('install_id', ?1), ('epoch', ?2), ('processes', 0);
+         UPDATE meta SET value = value + 1 WHERE name = 'processes'")
+        .bind(made.0)
+        .bind(made.1)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let row = sqlx::query(
+        "SELECT (SELECT value FROM meta WHERE name = 'install_id') AS install_id,
+                (SELECT value FROM meta WHERE name = 'epoch') AS epoch,
+                (SELECT value FROM meta WHERE name = 'processes') AS process",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(failed)?;
+    Ok(Identity {
+        install_id: row.try_get_unchecked("install_id").map_err(failed)?,
+        epoch: row.try_get_unchecked::<i64, _>("epoch").map_err(failed)?.cast_unsigned(),
+        process: row.try_get_unchecked("process").map_err(failed)?,
+    })
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn install_id(&self) -> &str {
+        &self.shared.identity.install_id
+    }
+
+    fn epoch(&self) -> u64 {
+        self.shared.identity.epoch
+    }
+
+    fn is_durable(&self) -> bool {
+        self.shared.file.is_some()
+    }
+
+    async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error> {
+        let uid = object_uid.to_owned();
+        self.read(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query("SELECT * FROM key_state WHERE uid = ?1").bind(uid);
+                let rows = query.fetch_all(connection).await.map_err(|error| fault("read an object's state", &error))?;
+                rows.iter().map(rows::key_state).collect()
+            })
+        })
+        .await
+    }
+
+    async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {
+        if changes.iter().any(|change| matches!(change, Change::Deliver(_))) {
+            self.check_reserve()?;
+        }
+        let (object, identity) = (object.clone(), self.shared.identity.clone());
+        self.write(Priority::Second, move |connection| {
+            Box::pin(async move {
+                changes::Evaluation { connection, identity: &identity, object: &object, now_ms }.apply(changes).await
+            })
+        })
+        .await
+    }
+
+    async fn claim(&self, now_ms: i64, limits: ClaimLimits) -> Result<Claims, Error> {
+        let process = self.shared.identity.process;
+        // Unique within the process; claims of earlier ones were put back at the start.
+        let token = ClaimToken(self.shared.claims.fetch_add(1, Ordering::Relaxed) + 1);
+        self.write(Priority::First, move |connection| Box::pin(claim::claim(connection, now_ms, limits, token, process)))
+            .await
+    }
+
+    async fn record(&self, attempt: Option<Attempt>, transition: Transition) -> Result<State, Error> {
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move { outcome::record(connection, attempt.as_ref(), &transition).await })
+        })
+        .await
+    }
+
+    async fn owed_annotations(&self, limit: usize) -> Result<Vec<OwedAnnotation>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| Box::pin(owed(connection, limit))).await
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Delivery>, Error> {
+        let filter = filter.clone();
+        self.read(move |connection| Box::pin(async move { people::list(connection, &filter).await })).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Detail>, Error> {
+        self.read(move |connection| Box::pin(people::get(connection, id))).await
+    }
+
+    async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
+        let filter = filter.clone();
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move { people::fulfil(connection, Wish::Replay, &filter, dry_run, now_ms).await })
+        })
+        .await
+    }
+
+    async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
+        let filter = filter.clone();
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move { people::fulfil(connection, Wish::Discard, &filter, dry_run, now_ms).await })
+        })
+        .await
+    }
+
+    async fn release_parked(&self, release: Release, now_ms: i64) -> Result<u64, Error> {
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move { people::release(connection, &release, now_ms).await })
+        })
+        .await
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.read(move |connection| Box::pin(counts(connection))).await
+    }
+
+    async fn breakers(&self) -> Result<Vec<(Lane, Breaker)>, Error> {
+        self.read(move |connection| Box::pin(breakers(connection))).await
+    }
+
+    async fn set_breaker(&self, lane: &Lane, breaker: &Breaker) -> Result<(), Error> {
+        let (lane, text) = (lane.clone(), serde_json::to_string(breaker).unwrap_or_default());
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query("UPDATE lane SET breaker = ?4 WHERE config_namespace = ?1 AND service = ?2 AND host = ?3");
+                let query = query.bind(lane.config_namespace).bind(lane.service).bind(lane.host).bind(text);
+                query.execute(connection).await.map_err(|error| fault("keep a breaker", &error))?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn shift_due(&self, delta_ms: i64) -> Result<(), Error> {
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query("UPDATE delivery SET due_ms = due_ms + ?1, since_ms = since_ms + ?1 WHERE state < 3");
+                query.bind(delta_ms).execute(connection).await.map_err(|error| fault("move due times", &error))?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn prune(&self, retention: Retention, now_ms: i64) -> Result<Pruned, Error> {
+        let work = move |connection| -> BoxFuture<'_, _> { Box::pin(retention::prune(connection, retention, now_ms)) };
+        self.write(Priority::Second, work).await
+    }
+
+    async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let name = format!("value.{name}");
+        self.read(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?1").bind(name);
+                query.fetch_optional(connection).await.map_err(|error| fault("read a value", &error))
+            })
+        })
+        .await
+    }
+
+    async fn set_value(&self, name: &str, value: Vec<u8>) -> Result<(), Error> {
+        let name = format!("value.{name}");
+        self.write(Priority::Second, move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)").bind(name).bind(value);
+                query.execute(connection).await.map_err(|error| fault("keep a value", &error))?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn health(&self) -> Result<(), Error> {
+        self.check_reserve()?;
+        self.write(Priority::First, |connection| {
+            Box::pin(async move {
+                let query = sqlx::query("UPDATE meta SET value = value WHERE name = 'processes'");
+                query.execute(connection).await.map_err(|error| fault("write to the store", &error))?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        let held = self.shared.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some((writer, task)) = held {
+            drop(writer);
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the store's writer ended badly");
+            }
+        }
+        if let Some(file) = &self.shared.file {
+            file.readers.close().await;
+            file.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        }
+    }
+}
+
+async fn owed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<OwedAnnotation>, Error> {
+    let failed = |error: sqlx::Error| fault("read owed annotations", &error);
+    let rows = sqlx::query(OWED).bind(limit).fetch_all(connection).await.map_err(failed)?;
+    let mut all: Vec<OwedAnnotation> = Vec::new();
+    for row in &rows {
+        let object = ObjectId {
+            namespace: row.try_get("namespace").map_err(failed)?,
+            name: row.try_get("name").map_err(failed)?,
+            uid: row.try_get("uid").map_err(failed)?,
+        };
+        let state_key: String = row.try_get("state_key").map_err(failed)?;
+        let set = row.try_get::<i64, _>("owed").map_err(failed)? == 1;
+        let at = row.try_get("at").map_err(failed)?;
+        if all.last().is_none_or(|last| last.object.uid != object.uid) {
+            all.push(OwedAnnotation { object, set: Vec::new(), remove: Vec::new() });
+        }
+        match all.last_mut() {
+            Some(last) if set => last.set.push((state_key, at)),
+            Some(last) => last.remove.push(state_key),
+            None => {}
+        }
+    }
+    Ok(all)
+}
+
+async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
+    let failed = |error: sqlx::Error| fault("count deliveries", &error);
+    let mut counts = Counts::default();
+    let rows = sqlx::query("SELECT state, count(*) AS n FROM delivery GROUP BY state").fetch_all(&mut *connection).await;
+    for row in &rows.map_err(failed)? {
+        let state = rows::state(row.try_get("state").map_err(failed)?)?;
+        counts.by_state.insert(state, row.try_get::<i64, _>("n").map_err(failed)?.unsigned_abs());
+    }
+    let oldest = sqlx::query_scalar(
+        "SELECT created_ms FROM delivery WHERE seq = (SELECT min(seq) FROM (
+            SELECT min(seq) AS seq FROM delivery WHERE state = 0 UNION ALL
+            SELECT min(seq) FROM delivery WHERE state = 1 UNION ALL
+            SELECT min(seq) FROM delivery WHERE state = 2))",
+    );
+    counts.oldest_open_ms = oldest.fetch_optional(&mut *connection).await.map_err(failed)?;
+    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM key_state WHERE owed > 0").fetch_one(connection).await.map_err(failed)?;
+    counts.owed_annotations = owed.unsigned_abs();
+    Ok(counts)
+}
+
+async fn breakers(connection: &mut SqliteConnection) -> Result<Vec<(Lane, Breaker)>, Error> {
+    let failed = |error: sqlx::Error| fault("read breakers", &error);
+    let rows = sqlx::query("SELECT * FROM lane WHERE breaker IS NOT NULL").fetch_all(connection).await.map_err(failed)?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let text: String = row.try_get("breaker").map_err(failed)?;
+        // One that cannot be read is a closed one: it opens again by itself.
+        all.push((claim::lane(row)?, serde_json::from_str(&text).unwrap_or_default()));
+    }
+    Ok(all)
+}

@@ -1,0 +1,179 @@
+//! The one writer: it commits whatever waits in one transaction (group commit), each piece of work in a savepoint of its own.
+//!
+//! A piece that cannot be stored is rolled back alone; connection, disk and corruption errors fail the whole group, of which nothing is kept
+//! then. Nobody is answered before the commit is on the disk. Outcomes and claims go before decisions.
+
+use super::super::store::Error;
+use futures::future::BoxFuture;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Executor};
+use tokio::sync::{mpsc, oneshot};
+
+/// Most pieces of work in one transaction: bounds how long the first one waits for the last.
+const GROUP_MAX: usize = 512;
+/// Pieces that may wait in each queue before callers are held back.
+const QUEUE_LEN: usize = 4096;
+
+/// Which queue a piece of work waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// Outcomes, claims, people.
+    First,
+    /// Decisions.
+    Second,
+}
+
+/// Hands work to the writer; clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    first: mpsc::Sender<Box<dyn Job>>,
+    second: mpsc::Sender<Box<dyn Job>>,
+}
+
+impl Writer {
+    /// Starts the writer on its own connection; it ends when all handles are gone and the queues are empty.
+    pub(super) fn start(connection: SqliteConnection) -> (Self, tokio::task::JoinHandle<()>) {
+        let (first, first_rx) = mpsc::channel(QUEUE_LEN);
+        let (second, second_rx) = mpsc::channel(QUEUE_LEN);
+        let task = tokio::spawn(Loop { connection, first: first_rx, second: second_rx }.run());
+        (Self { first, second }, task)
+    }
+
+    /// Runs a piece of work in the next group and waits for its commit.
+    pub(super) async fn run<T, F>(&self, priority: Priority, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Piece { work: Some(work), result: None, reply });
+        let queue = match priority {
+            Priority::First => &self.first,
+            Priority::Second => &self.second,
+        };
+        queue.send(job).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+/// A piece of work whose type of result is its own affair.
+trait Job: Send {
+    /// Runs it and keeps the result; an error is given back as well.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Error>>;
+    /// Answers, once the fate of the group is known.
+    fn finish(self: Box<Self>, group: Result<(), Error>);
+}
+
+struct Piece<T, F> {
+    work: Option<F>,
+    result: Option<Result<T, Error>>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, F> Job for Piece<T, F>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+{
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Error>> {
+        Box::pin(async move {
+            let Some(work) = self.work.take() else { return Ok(()) };
+            let result = work(connection).await;
+            let told = result.as_ref().map(|_| ()).map_err(Clone::clone);
+            self.result = Some(result);
+            told
+        })
+    }
+
+    fn finish(self: Box<Self>, group: Result<(), Error>) {
+        let result = match (self.result, group) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(group)) => Err(group),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(Error::Closed),
+        };
+        // Whoever asked may have gone; the work is done all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+struct Loop {
+    connection: SqliteConnection,
+    first: mpsc::Receiver<Box<dyn Job>>,
+    second: mpsc::Receiver<Box<dyn Job>>,
+}
+
+impl Loop {
+    async fn run(mut self) {
+        let mut jobs = Vec::with_capacity(GROUP_MAX);
+        while self.gather(&mut jobs).await {
+            let fate = self.group(&mut jobs).await;
+            if fate.is_err() {
+                // Without a transaction to roll back this is an error that says nothing new.
+                let _ = self.connection.execute("ROLLBACK").await;
+            }
+            for job in jobs.drain(..) {
+                job.finish(fate.clone());
+            }
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "failed to close the store");
+        }
+    }
+
+    /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
+    async fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
+        tokio::select! {
+            biased;
+            Some(job) = self.first.recv() => jobs.push(job),
+            Some(job) = self.second.recv() => jobs.push(job),
+            else => return false,
+        }
+        for queue in [&mut self.first, &mut self.second] {
+            while jobs.len() < GROUP_MAX {
+                let Ok(job) = queue.try_recv() else { break };
+                jobs.push(job);
+            }
+        }
+        true
+    }
+
+    async fn group(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE", "begin a transaction").await?;
+        for job in jobs {
+            self.isolated(job.as_mut()).await?;
+        }
+        self.execute("COMMIT", "commit").await
+    }
+
+    async fn isolated(&mut self, job: &mut dyn Job) -> Result<(), Error> {
+        self.execute("SAVEPOINT piece", "set a savepoint").await?;
+        match job.run(&mut self.connection).await {
+            Ok(()) => self.execute("RELEASE piece", "release a savepoint").await,
+            Err(error) if error.is_transient() => Err(error),
+            Err(_) => self.execute("ROLLBACK TO piece; RELEASE piece", "roll back to a savepoint").await,
+        }
+    }
+
+    async fn execute(&mut self, sql: &'static str, what: &'static str) -> Result<(), Error> {
+        sqlx::query(sql).execute(&mut self.connection).await.map_err(|error| fault(what, &error))?;
+        Ok(())
+    }
+}
+
+/// Tells what is wrong with the data (this piece alone) from what is wrong with the store (everybody).
+pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
+    const DATA: [u8; 4] = [18, 19, 20, 25]; // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE
+    let primary = error
+        .as_database_error()
+        .and_then(|database| database.code())
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| (code & 0xff) as u8);
+    match (primary, error) {
+        (Some(code), _) if DATA.contains(&code) => Error::Unstorable(format!("failed to {what}: {error}")),
+        (None, sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            Error::Unstorable(format!("failed to {what}: {error}"))
+        }
+        _ => Error::Unavailable { what, cause: error.to_string() },
+    }
+}

@@ -1,0 +1,97 @@
+//! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
+
+mod api;
+mod problem;
+
+use crate::controller::Relay;
+use crate::source::kubernetes::Kubernetes;
+use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct State {
+    /// The relay.
+    pub relay: Arc<Relay>,
+    /// Reads Applications for `explain`; `None` in files mode.
+    pub cluster: Option<Kubernetes>,
+    /// Manifests folder in files mode.
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// Serves `/metrics`, `/healthz`, `/readyz`.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn metrics(listener: TcpListener, state: State) -> std::io::Result<Server> {
+    let app = move || {
+        App::new()
+            .app_data(web::Data::new(state.clone()))
+            .route("/metrics", web::get().to(scrape))
+            .route("/healthz", web::get().to(healthy))
+            .route("/readyz", web::get().to(ready))
+    };
+    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
+}
+
+/// Serves `/api/v1` and the overview page.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn api(listener: TcpListener, state: State) -> std::io::Result<Server> {
+    let app = move || {
+        App::new()
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
+            .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+            .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+            .configure(api::routes)
+            .route("/", web::get().to(overview))
+            .default_service(web::to(problem::not_found))
+    };
+    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
+}
+
+async fn overview() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"))
+        .insert_header(("X-Content-Type-Options", "nosniff"))
+        .body(include_str!("../../templates/dashboard/overview.html"))
+}
+
+async fn scrape(state: web::Data<State>) -> HttpResponse {
+    refresh(&state.relay).await;
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(state.relay.metrics().render())
+}
+
+/// Gauges that are read from the store when somebody looks.
+async fn refresh(relay: &Relay) {
+    let metrics = relay.metrics();
+    let healthy = relay.store().health().await.is_ok();
+    metrics.store.with_label_values(&["healthy"]).set(i64::from(healthy));
+    metrics.store.with_label_values(&["durable"]).set(i64::from(relay.store().is_durable()));
+    let Ok(counts) = relay.store().counts().await else { return };
+    for (state, count) in &counts.by_state {
+        metrics.queue.with_label_values(&[state.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
+    let now = crate::clock::now().millis();
+    metrics.oldest.set(counts.oldest_open_ms.map_or(0, |at| now.saturating_sub(at).max(0) / 1000));
+}
+
+async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
+}
+
+async fn ready(state: web::Data<State>) -> HttpResponse {
+    let relay = &state.relay;
+    let store = relay.store().health().await;
+    let detail = serde_json::json!({
+        "synced": relay.is_synced(),
+        "brokenKeys": relay.configuration().problems().len(),
+        "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
+        "durable": relay.store().is_durable(),
+    });
+    if relay.is_synced() && store.is_ok() { HttpResponse::Ok().json(detail) } else { HttpResponse::ServiceUnavailable().json(detail) }
+}

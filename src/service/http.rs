@@ -1,0 +1,198 @@
+//! What services over HTTP share: transport options, headers, the policy of quick retries, what a status means.
+
+use super::{QuickRetry, RequestError, Verdict};
+use crate::egress::{Response, TlsOptions, Transport};
+use crate::notify::ServiceConfig;
+use base64::Engine as _;
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// Tries after the first where `retryMax` is absent or 0.
+const RETRY_MAX: i64 = 3;
+/// First wait where `retryWaitMin` is absent or 0.
+const RETRY_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest wait where `retryWaitMax` is absent or 0.
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Longest Retry-After that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Reads options of a service.
+pub struct Options<'a>(pub &'a ServiceConfig);
+
+impl Options<'_> {
+    /// A text; empty where absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.options.get(name).and_then(Json::as_str).unwrap_or_default()
+    }
+    /// A switch.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        self.0.options.get(name).and_then(Json::as_bool)
+    }
+    fn number(&self, name: &str) -> i64 {
+        self.0.options.get(name).and_then(Json::as_i64).unwrap_or(0)
+    }
+    /// A duration in nanoseconds; `None` where absent or not positive.
+    fn duration(&self, name: &str) -> Option<Duration> {
+        u64::try_from(self.number(name)).ok().filter(|n| *n > 0).map(Duration::from_nanos)
+    }
+    /// The policy of quick retries.
+    pub fn policy(&self, answer_timeout: Duration) -> QuickRetry {
+        let max = match self.number("retryMax") {
+            0 => RETRY_MAX,
+            n => n,
+        };
+        QuickRetry {
+            max: u32::try_from(max.max(0)).unwrap_or(u32::MAX),
+            wait_min: self.duration("retryWaitMin").unwrap_or(RETRY_WAIT_MIN),
+            wait_max: self.duration("retryWaitMax").unwrap_or(RETRY_WAIT_MAX),
+            idempotent: self.flag("idempotent").unwrap_or(false),
+            answer_timeout: self.duration("answerTimeout").unwrap_or(answer_timeout),
+        }
+    }
+    /// How the connection is made.
+    pub fn transport(&self, answer_timeout: Duration) -> Transport {
+        let defaults = Transport::default();
+        // As the Go controller, a text that is no duration is ignored.
+        let idle = gatepost_value::time::parse_duration(self.text("idleConnTimeout")).ok();
+        let idle = idle.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_nanos);
+        let per_host = usize::try_from(self.number("maxIdleConnsPerHost")).ok().filter(|n| *n > 0);
+        Transport {
+            owner: format!("{}/{}", self.0.namespace, self.0.name),
+            tls: TlsOptions {
+                insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
+                ..TlsOptions::default()
+            },
+            answer_timeout: self.policy(answer_timeout).answer_timeout,
+            idle_timeout: idle.unwrap_or(defaults.idle_timeout),
+            max_idle_per_host: per_host.unwrap_or(defaults.max_idle_per_host),
+            ..defaults
+        }
+    }
+}
+
+/// Headers as net/http sends them: canonical names, the last of equal ones wins.
+#[derive(Default)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Sets a header. Blanks around the value never reach the wire; a line break at its end comes from a Secret made
+    /// with `echo` and is left out.
+    ///
+    /// # Errors
+    /// Names and values that HTTP does not allow.
+    pub fn set(&mut self, service: &str, name: &str, value: &str) -> Result<(), RequestError> {
+        let value = value.trim_matches([' ', '\t', '\r', '\n']).as_bytes();
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let legal = !name.is_empty() && name.bytes().all(token);
+        if !legal || value.iter().any(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
+            return Err(RequestError::Header { service: service.to_owned(), header: name.escape_debug().to_string() });
+        }
+        let name = canonical(name);
+        self.0.retain(|(known, _)| *known != name);
+        // net/http takes the host from the URL whatever a header says.
+        if name != "Host" {
+            self.0.push((name, value.to_vec()));
+        }
+        Ok(())
+    }
+    /// Basic authentication, which replaces any other.
+    ///
+    /// # Errors
+    /// Never in practice: base64 is legal in a header.
+    pub fn basic(&mut self, service: &str, username: &str, password: &str) -> Result<(), RequestError> {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+        self.set(service, "Authorization", &format!("Basic {pair}"))
+    }
+    /// The headers in order.
+    #[must_use]
+    pub fn into_list(self) -> Vec<(String, Vec<u8>)> {
+        self.0
+    }
+}
+
+/// `textproto.CanonicalMIMEHeaderKey`.
+fn canonical(name: &str) -> String {
+    let mut upper = true;
+    let letter = |c: char| {
+        let out = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+        upper = c == '-';
+        out
+    };
+    name.chars().map(letter).collect()
+}
+
+/// Checks a URL as far as sending needs it.
+///
+/// # Errors
+/// Other schemes than http and https, and texts without a host.
+pub fn check_url(service: &str, url: &str) -> Result<(), RequestError> {
+    let refuse = |cause: &str| RequestError::Url { service: service.to_owned(), cause: cause.to_owned() };
+    let parsed = url::Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
+    match (parsed.scheme(), parsed.has_host()) {
+        ("http" | "https", true) => Ok(()),
+        ("http" | "https", false) => Err(refuse("the URL has no host")),
+        (scheme, _) => Err(refuse(&format!("unsupported protocol scheme \"{scheme}\""))),
+    }
+}
+
+/// What a status means where the service says nothing else (`spec/delivery.md`, Attempts).
+#[must_use]
+pub fn judge(response: &Response) -> Verdict {
+    let cause = format!("the receiver answered {}", response.status);
+    match response.status {
+        200..=299 => Verdict::Delivered { reached: None, note: None },
+        408 | 425 | 429 | 500 | 502..=599 => Verdict::Retry { after: retry_after(response), cause },
+        401 | 403 => Verdict::Credentials { cause },
+        404 | 405 | 409 | 300..=399 => Verdict::SlowRetry { cause },
+        410 => Verdict::Gone { cause },
+        _ => Verdict::Permanent { cause },
+    }
+}
+
+/// Retry-After in seconds, clamped. The form with a date needs a clock and is left to the schedule.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds: u64 = response.header("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Response {
+        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec())).collect();
+        Response { status, headers, body: bytes::Bytes::new(), truncated: false, elapsed: Duration::ZERO }
+    }
+
+    #[test]
+    fn statuses() {
+        assert!(matches!(judge(&answer(204, &[])), Verdict::Delivered { .. }));
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(matches!(judge(&answer(status, &[])), Verdict::Retry { .. }), "{status}");
+        }
+        for status in [400, 413, 415, 422, 501] {
+            assert!(matches!(judge(&answer(status, &[])), Verdict::Permanent { .. }), "{status}");
+        }
+        assert!(matches!(judge(&answer(404, &[])), Verdict::SlowRetry { .. }));
+        assert!(matches!(judge(&answer(401, &[])), Verdict::Credentials { .. }));
+        assert!(matches!(judge(&answer(410, &[])), Verdict::Gone { .. }));
+        let Verdict::Retry { after, .. } = judge(&answer(429, &[("retry-after", "99999999")])) else { panic!() };
+        assert_eq!(after, Some(RETRY_AFTER_MAX));
+    }
+
+    #[test]
+    fn headers_are_canonical_and_the_last_wins() {
+        let mut headers = Headers::default();
+        headers.set("s", "x-a", "1").unwrap();
+        headers.set("s", "X-A", "2 \n").unwrap();
+        headers.set("s", "host", "evil").unwrap();
+        headers.basic("s", "u", "p").unwrap();
+        let list = headers.into_list();
+        assert_eq!(list[0], ("X-A".to_owned(), b"2".to_vec()));
+        assert_eq!(list[1].0, "Authorization");
+        assert_eq!(list.len(), 2);
+        assert!(Headers::default().set("s", "X-A", "a\nb").is_err());
+        assert!(Headers::default().set("s", "bad name", "a").is_err());
+    }
+}
