@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint bench prerequisites env
+.NOTPARALLEL:
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 18
@@ -9,9 +10,7 @@ help: ## this list
 demo: ## run the demonstration; ONCE=1 ends it after one pass
 	cargo run -- demo $(if $(ONCE),--once)
 
-test: prerequisites env ## everything: lint, and all tests against the real API server, PostgreSQL and Backstage
-	@scripts/timed "fmt" cargo fmt --all --check
-	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
+test: env lint ## everything: lint, and all tests against the real API server, PostgreSQL and Backstage
 	@scripts/timed "tests" cargo test --workspace
 
 check: lint ## lint and unit tests: minutes, and nothing but Rust needed

@@ -2,9 +2,14 @@
 //!
 //! The map of the rooms and the way of one event are in `ARCHITECTURE.md`.
 
+pub mod cli;
 pub mod clock;
+pub mod controller;
 pub mod egress;
 pub mod notify;
 pub mod outbox;
+pub mod server;
 pub mod service;
+pub mod settings;
 pub mod source;
+pub mod telemetry;

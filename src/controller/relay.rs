@@ -92,7 +92,7 @@ pub struct Relay {
     /// Woken when annotations may be owed.
     pub owed: Arc<Notify>,
     /// Woken when every Application has to be looked at again.
-    pub relist: Notify,
+    pub relist: Arc<Notify>,
 }
 
 impl Relay {
@@ -110,7 +110,7 @@ impl Relay {
             synced: AtomicBool::new(false),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
-            relist: Notify::new(),
+            relist: Arc::new(Notify::new()),
         }
     }
 
@@ -475,7 +475,11 @@ impl outbox::Observer for Relay {
                 }
             }
             outbox::Event::Breaker { lane, breaker } => {
-                let state = i64::from(breaker.is_open()) * 2;
+                let state = match breaker.as_str() {
+                    "closed" => 0,
+                    "open" => 2,
+                    _ => 1,
+                };
                 self.metrics.breaker.with_label_values(&[lane.service.as_str(), lane.host.as_str()]).set(state);
                 tracing::warn!(service = lane.service, host = lane.host, breaker = ?breaker, "the breaker of a destination changed");
             }

@@ -8,13 +8,31 @@ use std::sync::{Arc, OnceLock};
 
 /// Names of the layouts that `time` offers.
 const LAYOUTS: [&str; 16] = [
-    "Layout", "ANSIC", "UnixDate", "RubyDate", "RFC822", "RFC822Z", "RFC850", "RFC1123", "RFC1123Z", "RFC3339",
-    "RFC3339Nano", "Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano",
+    "Layout",
+    "ANSIC",
+    "UnixDate",
+    "RubyDate",
+    "RFC822",
+    "RFC822Z",
+    "RFC850",
+    "RFC1123",
+    "RFC1123Z",
+    "RFC3339",
+    "RFC3339Nano",
+    "Kitchen",
+    "Stamp",
+    "StampMilli",
+    "StampMicro",
+    "StampNano",
 ];
 /// Units that `time` offers, in nanoseconds.
 const UNITS: [(&str, i64); 6] = [
-    ("Nanosecond", 1), ("Microsecond", 1_000), ("Millisecond", 1_000_000), ("Second", 1_000_000_000),
-    ("Minute", 60_000_000_000), ("Hour", 3_600_000_000_000),
+    ("Nanosecond", 1),
+    ("Microsecond", 1_000),
+    ("Millisecond", 1_000_000),
+    ("Second", 1_000_000_000),
+    ("Minute", 60_000_000_000),
+    ("Hour", 3_600_000_000_000),
 ];
 
 /// What conditions see.

@@ -160,6 +160,22 @@ pub fn evaluate(world: &World<'_>) -> Evaluation {
     Evaluation { skipped: None, triggers, changes: look.changes, subscriptions }
 }
 
+/// Runs one trigger for nobody: what `trigger run` shows.
+#[must_use]
+pub fn try_trigger(world: &World<'_>, name: &str) -> TriggerOutcome {
+    Look::new(world).trigger(name, &[])
+}
+
+/// Renders templates for one destination without deciding anything: what `template notify` sends.
+///
+/// # Errors
+/// Unknown templates, and templates that fail.
+pub fn render_for(world: &World<'_>, templates: &[String], to: &Destination) -> Result<Notification, RenderFailure> {
+    let vars =
+        environment::of_templates(world.config, world.object, world.project, &to.service, &to.recipient);
+    render::render(world.config, templates, &vars, &Look::new(world).surroundings())
+}
+
 fn by_trigger(subscriptions: &[Subscription]) -> BTreeMap<&str, Vec<&Destination>> {
     let mut out: BTreeMap<&str, Vec<&Destination>> = BTreeMap::new();
     for subscription in subscriptions {
@@ -316,7 +332,7 @@ impl<'a> Look<'a> {
             || matches!((number(self.world.event_resource_version), number(patch)), (Some(event), Some(patch)) if event >= patch)
     }
     fn rendered(&self, condition: &Condition, to: &Destination) -> Result<Notification, RenderFailure> {
-        let World { config, object, project, .. } = self.world;
+        let config = self.world.config;
         if config.service(&to.service).is_none() {
             let broken = config.service_is_broken(&to.service);
             return Err(RenderFailure {
@@ -324,8 +340,7 @@ impl<'a> Look<'a> {
                 message: format!("notification service '{}' is not supported", to.service),
             });
         }
-        let vars = environment::of_templates(config, object, *project, &to.service, &to.recipient);
-        render::render(config, &condition.send, &vars, &self.surroundings())
+        render_for(self.world, &condition.send, to)
     }
 }
 

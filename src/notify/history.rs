@@ -35,11 +35,7 @@ pub fn project(states: &BTreeMap<String, KeyState>, found: &BTreeMap<String, i64
 
 /// As [`project`] with another bound: 422 answers (256 KiB of annotations) ask for fewer keys.
 #[must_use]
-pub fn project_bounded(
-    states: &BTreeMap<String, KeyState>,
-    found: &BTreeMap<String, i64>,
-    max: usize,
-) -> Projection {
+pub fn project_bounded(states: &BTreeMap<String, KeyState>, found: &BTreeMap<String, i64>, max: usize) -> Projection {
     let foreign = found.iter().filter(|(key, _)| !states.contains_key(*key)).map(|(key, at)| (key, *at));
     let own = states.iter().filter_map(|(key, state)| Some((key, delivered_at(state)?)));
     let mut keys: Vec<(&String, i64)> = foreign.chain(own).collect();

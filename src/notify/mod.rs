@@ -13,10 +13,12 @@ pub mod subscriptions;
 mod yaml;
 
 pub use configuration::{
-    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, ServiceConfig, Template, Trigger,
+    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, ServiceConfig, Template,
+    Trigger,
 };
 pub use evaluate::{
     Change, ConditionOutcome, DestinationOutcome, Evaluation, RenderFailure, TriggerOutcome, World, evaluate,
+    render_for, try_trigger,
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 pub use notification::{BackstageMessage, Notification, Text, WebhookMessage};

@@ -3,6 +3,7 @@
 //! Plain data. How it is made is in `render`, what a service makes of it is in [`crate::service`].
 
 use crate::notify::json::Segment;
+use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
 /// A rendered text that still knows which bytes are the template's own and which were printed by an action.
@@ -16,7 +17,11 @@ impl Text {
     /// A text that no template made.
     #[must_use]
     pub fn literal(text: &str) -> Self {
-        if text.is_empty() { Self::default() } else { Self { segments: vec![Segment::fixed(text.as_bytes().to_vec())] } }
+        if text.is_empty() {
+            Self::default()
+        } else {
+            Self { segments: vec![Segment::fixed(text.as_bytes().to_vec())] }
+        }
     }
     /// The bytes as the Go controller would send them.
     #[must_use]
@@ -79,5 +84,38 @@ pub struct Notification {
     /// `backstage` section.
     pub backstage: Option<BackstageMessage>,
     /// Sections of the other services, rendered, as JSON.
-    pub sections: serde_json::Map<String, serde_json::Value>,
+    pub sections: Map<String, Json>,
+}
+
+impl Notification {
+    /// The Go controller's JSON form: what `template notify` prints for the recipient `console:stdout`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let mut out = Map::new();
+        if !self.message.is_empty() {
+            out.insert("message".into(), self.message.lossy().into());
+        }
+        if !self.webhook.is_empty() {
+            let hooks = self.webhook.iter().map(|(name, hook)| {
+                let value = json!({"method": hook.method, "path": hook.path, "body": hook.body.lossy()});
+                (name.clone(), value)
+            });
+            out.insert("webhook".into(), Json::Object(hooks.collect()));
+        }
+        out.extend(self.sections.clone());
+        Json::Object(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_form_leaves_out_what_is_empty() {
+        let hook = WebhookMessage { method: "POST".into(), ..WebhookMessage::default() };
+        let out = Notification { webhook: [("x".to_owned(), hook)].into(), ..Notification::default() };
+        assert_eq!(out.to_json(), json!({"webhook": {"x": {"method": "POST", "path": "", "body": ""}}}));
+        assert!(Text::literal("").is_empty());
+    }
 }

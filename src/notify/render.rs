@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_field_of_another_service_fails_the_notification_too() {
-        let failure = rendered(&[("a", "message: ok\nslack: {attachments: '{{ fail \"no\" }}'}\n")], &["a"]).unwrap_err();
+        let failure =
+            rendered(&[("a", "message: ok\nslack: {attachments: '{{ fail \"no\" }}'}\n")], &["a"]).unwrap_err();
         assert_eq!(failure.reason, Reason::RenderFailed);
         let failure = rendered(&[], &["nosuch"]).unwrap_err();
         assert_eq!(failure.message, "template 'nosuch' is not supported");

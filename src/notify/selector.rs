@@ -171,8 +171,17 @@ mod tests {
 
     #[test]
     fn every_operator() {
-        for yes in ["", "team=orders", "team == orders, tier!=x", "team in (a, orders)", "nosuch notin (a)", "team",
-            "!nosuch", "tier>2,tier<4", "app.kubernetes.io/name=x"] {
+        for yes in [
+            "",
+            "team=orders",
+            "team == orders, tier!=x",
+            "team in (a, orders)",
+            "nosuch notin (a)",
+            "team",
+            "!nosuch",
+            "tier>2,tier<4",
+            "app.kubernetes.io/name=x",
+        ] {
             assert!(matches(yes), "{yes}");
         }
         for no in ["team=x", "team!=orders", "team notin (orders)", "nosuch", "!team", "nosuch=", "tier>3"] {

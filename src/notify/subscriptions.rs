@@ -171,10 +171,14 @@ mod tests {
         let configmap = configmap.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
         let config = Configuration::load(&input, None, &LoadOptions::default());
-        let pairs = |list: &[(&str, &str)]| Value::map(list.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect());
-        let metadata = Value::map(vec![("annotations".into(), pairs(annotations)), ("labels".into(), pairs(&[("a", "b")]))]);
+        let pairs =
+            |list: &[(&str, &str)]| Value::map(list.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect());
+        let metadata =
+            Value::map(vec![("annotations".into(), pairs(annotations)), ("labels".into(), pairs(&[("a", "b")]))]);
         let all = of(&config, &Value::map(vec![("metadata".into(), metadata)]), None);
-        all.into_iter().map(|s| format!("{}>{}:{}", s.trigger, s.destination.service, s.destination.recipient)).collect()
+        all.into_iter()
+            .map(|s| format!("{}>{}:{}", s.trigger, s.destination.service, s.destination.recipient))
+            .collect()
     }
 
     #[test]
@@ -185,7 +189,8 @@ mod tests {
 
     #[test]
     fn global_and_own_are_merged_in_order() {
-        let configmap = [("subscriptions", "- recipients: ['slack:x:y', backstage]\n  triggers: [t]\n  selector: a=b\n")];
+        let configmap =
+            [("subscriptions", "- recipients: ['slack:x:y', backstage]\n  triggers: [t]\n  selector: a=b\n")];
         let annotations = [("notifications.argoproj.io/subscribe.t.slack", " x ; z ")];
         assert_eq!(subscribed(&configmap, &annotations), ["t>slack:x", "t>backstage:", "t>slack:z"]);
     }

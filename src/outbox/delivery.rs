@@ -402,6 +402,24 @@ impl Transition {
             Arrow::TakenOver { .. } => State::TakenOver,
         }
     }
+
+    /// When it falls due again, where it does. Unix milliseconds.
+    #[must_use]
+    pub const fn due_ms(&self) -> Option<i64> {
+        match self.arrow {
+            Arrow::Waiting { due_ms, .. } | Arrow::Released { due_ms, .. } => Some(due_ms),
+            _ => None,
+        }
+    }
+
+    /// Why it is a dead letter, where it becomes one.
+    #[must_use]
+    pub const fn dead_reason(&self) -> Option<DeadReason> {
+        match self.arrow {
+            Arrow::Dead { reason } => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// The arrows out of `claimed`.

@@ -28,7 +28,7 @@ mod model_tests;
 pub use breaker::Breaker;
 pub use change::{Change, Committed, NewDelivery};
 pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Lane, State, Transition};
-//pub use dispatch::{Dispatcher, Settings};
+pub use dispatch::{Dispatcher, Settings};
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
 pub use sqlite::SqliteStore;

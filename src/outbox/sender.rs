@@ -1,7 +1,7 @@
 //! The two things that a dispatcher is given: who sends, and who watches.
 
 use super::breaker::Breaker;
-use super::delivery::{Attempt, Claimed, Delivery, DeadReason, Lane, State};
+use super::delivery::{Attempt, Claimed, DeadReason, Delivery, Lane, State};
 use super::schedule::QuickRetry;
 use async_trait::async_trait;
 use std::time::Duration;
@@ -97,7 +97,12 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { quick: QuickRetry::default(), give_up_after: Duration::from_secs(24 * 60 * 60), in_flight: 4, rate: None }
+        Self {
+            quick: QuickRetry::default(),
+            give_up_after: Duration::from_secs(24 * 60 * 60),
+            in_flight: 4,
+            rate: None,
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub enum Error {
         path: String,
     },
     /// SQLite's locks and WAL are not safe there.
-    #[error("the store {path} lies on a network file system ({kind}), where SQLite loses data; use a local volume or PostgreSQL")]
+    #[error(
+        "the store {path} lies on a network file system ({kind}), where SQLite loses data; use a local volume or PostgreSQL"
+    )]
     NetworkFileSystem {
         /// File.
         path: String,
@@ -46,7 +48,9 @@ pub enum Error {
         cause: String,
     },
     /// Too little space is left: decisions pause, outcomes go on.
-    #[error("only {free_bytes} bytes are free where the store lies, store.reserve is {reserve_bytes}: decisions pause until there is space")]
+    #[error(
+        "only {free_bytes} bytes are free where the store lies, store.reserve is {reserve_bytes}: decisions pause until there is space"
+    )]
     Reserve {
         /// Free bytes.
         free_bytes: u64,
@@ -207,7 +211,13 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-        Self { dead_age_ms: 30 * DAY_MS, dead_max: 100_000, dead_bytes: 1 << 30, finished_age_ms: 7 * DAY_MS, finished_max: 100_000 }
+        Self {
+            dead_age_ms: 30 * DAY_MS,
+            dead_max: 100_000,
+            dead_bytes: 1 << 30,
+            finished_age_ms: 7 * DAY_MS,
+            finished_max: 100_000,
+        }
     }
 }
 

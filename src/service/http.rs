@@ -127,12 +127,25 @@ fn canonical(name: &str) -> String {
 /// Other schemes than http and https, and texts without a host.
 pub fn check_url(service: &str, url: &str) -> Result<(), RequestError> {
     let refuse = |cause: &str| RequestError::Url { service: service.to_owned(), cause: cause.to_owned() };
+    if let Some(escape) = bad_escape(url.split(['?', '#']).next().unwrap_or_default()) {
+        return Err(refuse(&format!("invalid URL escape \"{escape}\"")));
+    }
     let parsed = url::Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
     match (parsed.scheme(), parsed.has_host()) {
         ("http" | "https", true) => Ok(()),
         ("http" | "https", false) => Err(refuse("the URL has no host")),
         (scheme, _) => Err(refuse(&format!("unsupported protocol scheme \"{scheme}\""))),
     }
+}
+
+/// The first `%` of a URL before its query that two hexadecimal digits do not follow.
+fn bad_escape(text: &str) -> Option<String> {
+    let digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    let at = bytes.iter().enumerate().position(|(i, b)| {
+        *b == b'%' && !(digit(bytes.get(i + 1)) && digit(bytes.get(i + 2)))
+    })?;
+    Some(text.get(at..)?.chars().take(3).collect())
 }
 
 /// What a status means where the service says nothing else (`spec/delivery.md`, Attempts).
@@ -192,6 +205,7 @@ mod tests {
         assert_eq!(list[0], ("X-A".to_owned(), b"2".to_vec()));
         assert_eq!(list[1].0, "Authorization");
         assert_eq!(list.len(), 2);
+        assert!(check_url("s", "http://h/%zz").is_err() && check_url("s", "http://h/%20?q=%zz").is_ok());
         assert!(Headers::default().set("s", "X-A", "a\nb").is_err());
         assert!(Headers::default().set("s", "bad name", "a").is_err());
     }

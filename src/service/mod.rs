@@ -3,6 +3,13 @@
 //! Pure: no network, no clock. What [`prepare`] returns is stored and holds no URL, header or secret; these are joined in
 //! [`request`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
+mod backstage;
+pub mod entity;
+mod http;
+mod payload;
+mod text;
+mod webhook;
+
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
 use crate::notify::{Notification, Occurrence, Reason, ServiceConfig};
@@ -64,7 +71,9 @@ pub enum RequestError {
         cause: String,
     },
     /// A header cannot be sent.
-    #[error("failed to make a request for service '{service}': the value of header {header} holds a character that HTTP does not allow; check the Secret key it comes from")]
+    #[error(
+        "failed to make a request for service '{service}': the value of header {header} holds a character that HTTP does not allow; check the Secret key it comes from"
+    )]
     Header {
         /// Service name.
         service: String,
@@ -72,7 +81,9 @@ pub enum RequestError {
         header: String,
     },
     /// Nothing of this kind can be sent.
-    #[error("failed to make a request for service '{service}': services of type '{kind}' cannot be sent to by this version")]
+    #[error(
+        "failed to make a request for service '{service}': services of type '{kind}' cannot be sent to by this version"
+    )]
     Kind {
         /// Service name.
         service: String,
@@ -145,7 +156,15 @@ pub fn prepare(
     occurrence: &Occurrence,
     context: &Context,
 ) -> Result<Prepared, PrepareError> {
-    todo!()
+    match config.kind.as_str() {
+        "webhook" => webhook::prepare(config, notification, context),
+        "backstage" => backstage::prepare(config, notification, occurrence, context),
+        kind => Err(PrepareError {
+            reason: Reason::ServiceNotConfigured,
+            message: format!("services of type '{kind}' cannot be sent to by this version"),
+            advice: format!("point '{}' to a webhook, or leave it to the Go controller", config.name),
+        }),
+    }
 }
 
 /// Joins a stored payload with the configuration of now. `delivery_id` goes on the wire only where the service asks for it.
@@ -153,17 +172,33 @@ pub fn prepare(
 /// # Errors
 /// Where the two do not make a request.
 pub fn request(config: &ServiceConfig, payload: &[u8], delivery_id: &str) -> Result<egress::Request, RequestError> {
-    todo!()
+    let mut request = match config.kind.as_str() {
+        "webhook" => webhook::request(config, payload)?,
+        "backstage" => backstage::request(config, payload)?,
+        kind => return Err(RequestError::Kind { service: config.name.clone(), kind: kind.to_owned() }),
+    };
+    if config.options.get("sendDeliveryId").and_then(serde_json::Value::as_bool) == Some(true) {
+        request.headers.push(("Webhook-Id".to_owned(), delivery_id.as_bytes().to_vec()));
+        request.headers.push(("Idempotency-Key".to_owned(), delivery_id.as_bytes().to_vec()));
+    }
+    Ok(request)
 }
 
 /// What the answer means.
 #[must_use]
 pub fn judge(config: &ServiceConfig, payload: &[u8], response: &egress::Response) -> Verdict {
-    todo!()
+    match config.kind.as_str() {
+        "webhook" => webhook::judge(config, payload, response),
+        "backstage" => backstage::judge(response),
+        _ => http::judge(response),
+    }
 }
 
 /// Retry settings of a service.
 #[must_use]
 pub fn policy(config: &ServiceConfig) -> QuickRetry {
-    todo!()
+    match config.kind.as_str() {
+        "backstage" => backstage::policy(config),
+        _ => webhook::policy(config),
+    }
 }

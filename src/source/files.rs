@@ -8,8 +8,9 @@ use notify_debouncer_mini::{new_debouncer, notify::RecursiveMode};
 use serde::Deserialize as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How long a burst of writes is waited out.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -31,6 +32,7 @@ pub struct Settings {
 pub struct Files {
     settings: Settings,
     events: mpsc::Sender<Event>,
+    relist: Arc<Notify>,
     seen: BTreeMap<PathBuf, Vec<Value>>,
 }
 
@@ -44,10 +46,10 @@ struct Snapshot {
 }
 
 impl Files {
-    /// A source that sends to `events`.
+    /// A source that sends to `events`, and every Application again when `relist` is notified.
     #[must_use]
-    pub fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        Self { settings, events, seen: BTreeMap::new() }
+    pub fn new(settings: Settings, events: mpsc::Sender<Event>, relist: Arc<Notify>) -> Self {
+        Self { settings, events, relist, seen: BTreeMap::new() }
     }
 
     /// Sends what is there, then every change, until the receiver is gone.
@@ -65,12 +67,24 @@ impl Files {
         self.tell(&last, &now, true).await?;
         last = now;
         self.send(Event::Synced).await?;
-        while woken.recv().await.is_some() {
-            let now = self.read()?;
-            self.tell(&last, &now, false).await?;
-            last = now;
+        let relist = Arc::clone(&self.relist);
+        loop {
+            tokio::select! {
+                () = relist.notified() => {
+                    for value in last.applications.values() {
+                        self.send(Event::Application { object: Object::new(value.clone()), first_list: false }).await?;
+                    }
+                }
+                change = woken.recv() => {
+                    if change.is_none() {
+                        return Err(Error::Closed);
+                    }
+                    let now = self.read()?;
+                    self.tell(&last, &now, false).await?;
+                    last = now;
+                }
+            }
         }
-        Err(Error::Closed)
     }
 
     async fn tell(&self, before: &Snapshot, now: &Snapshot, first: bool) -> Result<(), Error> {
@@ -142,14 +156,15 @@ fn with_namespace(value: &Value, namespace: &str) -> Value {
     Value::map(entries)
 }
 
-fn strings(value: &Value, field: &str) -> BTreeMap<String, String> {
+/// The texts of a map field, such as `data`.
+pub(crate) fn strings(value: &Value, field: &str) -> BTreeMap<String, String> {
     let Some(Value::Map(map)) = value.get(field) else { return BTreeMap::new() };
     let entries = map.entries();
     entries.iter().filter_map(|(k, v)| Some((k.to_string(), v.as_str()?.to_owned()))).collect()
 }
 
 /// `data` decoded, `stringData` over it, as the API server merges them.
-fn secret(value: &Value) -> SecretData {
+pub(crate) fn secret(value: &Value) -> SecretData {
     use base64::Engine as _;
     let decode = |text: String| base64::engine::general_purpose::STANDARD.decode(text.trim().replace(['\n', ' '], "")).ok();
     let encoded = strings(value, "data");
@@ -237,7 +252,7 @@ mod tests {
         std::fs::write(folder.path().join("c.yaml"), "kind: ConfigMap\nmetadata: {name: cm}\ndata: {k: v}\n---\nkind: Secret\nmetadata: {name: s}\nstringData: {t: x}\n").unwrap();
         let settings = Settings { folder: folder.path().into(), namespace: "argocd".into(), config_map: "cm".into(), secret: "s".into() };
         let (send, mut events) = mpsc::channel(16);
-        let running = tokio::spawn(Files::new(settings, send).run());
+        let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
         assert!(matches!(next(&mut events).await, Event::ConfigMap { data, .. } if data["k"] == "v"));
         assert!(matches!(next(&mut events).await, Event::Secret(data) if data["t"] == b"x"));
         let Event::Application { object, first_list: true } = next(&mut events).await else { panic!("no Application") };

@@ -86,6 +86,12 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+impl serde::Serialize for Object {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
 /// Reads a map of values; inside metadata `managedFields` is skipped without building it.
 struct Fields {
     inside_metadata: bool,

@@ -40,14 +40,16 @@ YAML
   --service-cluster-ip-range=10.0.0.0/24 --endpoint-reconciler-type=none --allow-privileged=true \
   --shutdown-watch-termination-grace-period=1s >"$dir/apiserver.log" 2>&1 &
 server=$!
+until_closed &
+harness=$!
 
 until curl -sfk -H "Authorization: Bearer $token" "https://127.0.0.1:$port/readyz" >/dev/null; do
   if ! kill -0 "$server" 2>/dev/null; then
     tail -n 5 "$dir/etcd.log" "$dir/apiserver.log" >&2
     die "the kube-apiserver of $assets stopped while it started; its reason is above"
   fi
+  kill -0 "$harness" 2>/dev/null || exit 0
   sleep 0.1
 done
 echo "READY https://127.0.0.1:$port $dir/kubeconfig"
-until_closed &
 wait -n || true

@@ -14,6 +14,9 @@ if [ -z "$postgres" ]; then
   read -r _ postgres <&"${POSTGRES[0]}" || die "Backstage has no PostgreSQL; the reason is above"
 fi
 
+node=
+# A backend that is still starting does not heed SIGTERM.
+stop_part() { if [ -n "$node" ]; then { kill -KILL "$node" && wait "$node"; } 2>/dev/null; fi; }
 scratch backstage
 cp "$here"/backstage/{package.json,index.js,app-config.yaml,entities.yaml} "$dir"
 ln -s "${found#*=}" "$dir/node_modules"
@@ -26,6 +29,8 @@ RECEIVER_PG_PASSWORD=${postgres#*://*:} RECEIVER_PG_PASSWORD=${RECEIVER_PG_PASSW
 RECEIVER_TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 node index.js --config app-config.yaml >backstage.log 2>&1 &
 node=$!
+until_closed &
+harness=$!
 
 deadline=$((SECONDS + 180))
 until grep -q '^receiver ready' backstage.log; do
@@ -33,9 +38,9 @@ until grep -q '^receiver ready' backstage.log; do
     tail -n 20 backstage.log >&2
     die "Backstage stopped while it started; its reason is above"
   fi
+  kill -0 "$harness" 2>/dev/null || exit 0
   [ "$SECONDS" -lt "$deadline" ] || die "Backstage was not ready after 3 minutes"
   sleep 0.1
 done
 echo "READY http://127.0.0.1:$RECEIVER_PORT $RECEIVER_TOKEN"
-until_closed &
 wait -n || true

@@ -57,7 +57,7 @@ be built, or set TEST_KUBECONFIG, KUBEBUILDER_ASSETS or TESTCLUSTER_BIN (tests/e
 
 postgres() {
   local bin=${POSTGRES_BIN:-}
-  if [ -z "$bin" ]; then bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1); fi
+  if [ -z "$bin" ]; then bin=$(compgen -G '/usr/lib/postgresql/*/bin' | sort -V | tail -n 1 || true); fi
   if [ -z "$bin" ] && have initdb; then bin=$(dirname "$(readlink -f "$(command -v initdb)")"); fi
   [ -n "$bin" ] && [ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] ||
     die "PostgreSQL's initdb and pg_ctl are missing: apt-get install postgresql, or set POSTGRES_BIN to their folder"

@@ -4,3 +4,4 @@
 mod arrows;
 mod env;
 mod env_smoke;
+mod notifications_vectors;

@@ -1,4 +1,5 @@
-//! Hostile expressions: each ends within a second, with an error that names a limit, on a stack of 2 MiB.
+//! Hostile expressions: each ends within a second on an idle machine, with an error that names a limit, on a stack of
+//! 2 MiB.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use gatepost_expr::{CompileOptions, Error, ErrorKind, Program};
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// What tokio gives its workers, where expressions run.
 const STACK: usize = 2 << 20;
-/// Above the time limit of one run, with room for a busy machine.
-const SLOWEST: Duration = Duration::from_secs(1);
+/// Runs end at the time limit of half a second; the rest is room for a machine that is busy with other tests.
+const SLOWEST: Duration = Duration::from_secs(5);
 
 fn environment() -> Value {
     let items: Vec<Value> = (0..1000).map(Value::int).collect();
@@ -129,7 +130,7 @@ fn memory_stops() {
 #[test]
 fn deep_values_stop() {
     stops("reduce(1..100000, [#acc], 0)");
-    stops("reduce(1..100000, {a: #acc}, 0)");
+    stops("reduce(1..100000, {{a: #acc}}, 0)");
     stops(format!("reduce(1..10000, [#acc, {}#acc{}], 0)", "[".repeat(300), "]".repeat(300)));
     stops("reduce(1..60, [#acc, #acc], 1) == reduce(1..60, [#acc, #acc], 1)");
     stops("mean(reduce(1..60, [#acc, #acc], 1))");

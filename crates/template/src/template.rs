@@ -3,12 +3,13 @@
 use crate::error::Error;
 use crate::exec::Run;
 use crate::function::Profile;
-use crate::node::Tree;
+use crate::node::{Id, Tree};
 use crate::output::{Output, SegmentKind};
 use crate::parse;
 use crate::reads::{Reads, reads};
 use bytes::Bytes;
 use gatepost_value::{CallContext, Limits, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a map key that is not there gives.
@@ -42,7 +43,7 @@ pub struct Segment {
     /// Byte column in that line, from 0.
     pub column: u32,
     /// The action as Go writes it, such as `{{.app.metadata.name}}`; empty for text.
-    pub action: String,
+    pub action: Arc<str>,
 }
 
 impl Template {
@@ -91,14 +92,20 @@ impl Template {
         let spans = run.into_output().into_spans();
         let all = Bytes::from(out);
         let mut start = 0;
+        let mut places = HashMap::new();
         let segments = spans.into_iter().map(|span| {
-            let (line, column) = self.tree.position(span.node);
-            let action = if span.kind == SegmentKind::Printed { self.tree.show(span.node) } else { String::new() };
+            let place = places.entry(span.node.0).or_insert_with(|| self.place(span.node, span.kind));
             let bytes = all.slice(start..span.end);
             start = span.end;
-            Segment { kind: span.kind, bytes, line, column, action }
+            Segment { kind: span.kind, bytes, line: place.0, column: place.1, action: Arc::clone(&place.2) }
         });
         Ok(segments.collect())
+    }
+    /// Line, column and text of a node; loops ask for the same one again and again.
+    fn place(&self, node: Id, kind: SegmentKind) -> (u32, u32, Arc<str>) {
+        let (line, column) = self.tree.position(node);
+        let action = if kind == SegmentKind::Printed { self.tree.show(node) } else { String::new() };
+        (line, column, action.into())
     }
     /// What it reads, as far as the text alone tells.
     #[must_use]

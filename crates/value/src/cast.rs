@@ -84,7 +84,16 @@ mod tests {
 
     #[test]
     fn integers_from_anything() {
-        for (text, want) in [("8.00", 8), ("8.50", 0), ("0x10", 16), ("010", 8), (" 1", 0), ("", 0), ("1.", 0), ("9223372036854775808", 0)] {
+        for (text, want) in [
+            ("8.00", 8),
+            ("8.50", 0),
+            ("0x10", 16),
+            ("010", 8),
+            (" 1", 0),
+            ("", 0),
+            ("1.", 0),
+            ("9223372036854775808", 0),
+        ] {
             assert_eq!(to_i64(&Value::str(text)), want, "{text}");
         }
         assert_eq!(to_i64(&Value::float(-3.9)), -3);
@@ -114,7 +123,15 @@ mod tests {
 
     #[test]
     fn truth_of_zero_values() {
-        for value in [Value::Nil, Value::NoValue, Value::int(0), Value::float(-0.0), Value::str(""), Value::map(vec![]), Value::Duration(0)] {
+        for value in [
+            Value::Nil,
+            Value::NoValue,
+            Value::int(0),
+            Value::float(-0.0),
+            Value::str(""),
+            Value::map(vec![]),
+            Value::Duration(0),
+        ] {
             assert!(!truth(&value), "{value:?}");
         }
         let named = Value::Named(Arc::new(Named { type_name: "v1.Phase".into(), base: Value::str("x") }));

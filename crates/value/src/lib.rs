@@ -1,8 +1,9 @@
 //! Dynamic values as Go programs see them, shared by the template and the expression engine.
 //!
 //! What lives here: the [`Value`] model, Go's `fmt` ([`fmt`]), spf13-style casts ([`cast`]), JSON as Go reads and writes it
-//! ([`json`]), Go's time layouts and zones ([`time`]), Go's regular expressions ([`regex`]), methods of the types that people call ([`method`]) and the limits
-//! both engines share ([`budget`]). What must never be here: tokio, kube, I/O.
+//! ([`json`]), Go's time layouts and zones ([`time`]), Go's regular expressions ([`regex`]), runes ([`runes`]), numbers as
+//! text ([`strconv`]), methods of the types that people call ([`method`]) and the limits both engines share ([`budget`]).
+//! What must never be here: tokio, kube, I/O.
 
 pub mod budget;
 pub mod cast;
@@ -11,10 +12,10 @@ pub mod json;
 pub mod map;
 pub mod method;
 pub mod namespace;
-pub mod runes;
-pub mod strconv;
 pub mod regex;
 mod release;
+pub mod runes;
+pub mod strconv;
 pub mod text;
 pub mod time;
 mod value;
@@ -26,3 +27,8 @@ pub use time::{Location, Time};
 pub use value::{
     CallContext, CallError, FloatKind, Func, Function, GoType, IntKind, List, Named, Signature, StructView, UintKind, Value,
 };
+
+/// The example of the README is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -77,9 +77,7 @@ mod tests {
         nested(LEVELS, |v| Value::list(vec![v]));
         nested(LEVELS, |v| Value::map(vec![("k".into(), v)]));
         nested(LEVELS, |v| Value::list(vec![Value::AnyMap(Arc::new(vec![(Value::Nil, v)]))]));
-        nested(LEVELS, |v| {
-            Value::Map(Map::Live(LiveMap::new(GoType::Any, BTreeMap::from([(Str::from("k"), v)]))))
-        });
+        nested(LEVELS, |v| Value::Map(Map::Live(LiveMap::new(GoType::Any, BTreeMap::from([(Str::from("k"), v)])))));
     }
 
     #[test]
@@ -90,7 +88,10 @@ mod tests {
             assert_eq!(crate::fmt::sprint_v(&value), text.as_str());
             let budget = crate::Budget::new(crate::Limits::default());
             assert_eq!(crate::json::marshal(&budget, &value).unwrap(), text.as_bytes());
-            assert_eq!(parse(format!("[{text}]").as_bytes(), Numbers::Kubernetes).unwrap_err().message, "exceeded max depth");
+            assert_eq!(
+                parse(format!("[{text}]").as_bytes(), Numbers::Kubernetes).unwrap_err().message,
+                "exceeded max depth"
+            );
         };
         std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap().join().unwrap();
     }

@@ -25,7 +25,11 @@ pub fn parse_int(text: &str, base: u32, bits: u32) -> Result<i64, NumberError> {
     let number = if negative { -magnitude } else { magnitude };
     let bits = if bits == 0 { 64 } else { bits };
     let limit = 1i128 << (bits - 1);
-    if (-limit..limit).contains(&number) { i64::try_from(number).map_err(|_| NumberError::Range) } else { Err(NumberError::Range) }
+    if (-limit..limit).contains(&number) {
+        i64::try_from(number).map_err(|_| NumberError::Range)
+    } else {
+        Err(NumberError::Range)
+    }
 }
 
 /// `strconv.ParseUint(text, base, bits)`.
@@ -44,7 +48,11 @@ pub fn parse_uint(text: &str, base: u32, bits: u32) -> Result<u64, NumberError> 
         number = number.saturating_mul(u128::from(radix)).saturating_add(u128::from(digit));
     }
     let bits = if bits == 0 { 64 } else { bits };
-    if number >= 1u128 << bits { Err(NumberError::Range) } else { u64::try_from(number).map_err(|_| NumberError::Range) }
+    if number >= 1u128 << bits {
+        Err(NumberError::Range)
+    } else {
+        u64::try_from(number).map_err(|_| NumberError::Range)
+    }
 }
 
 /// Digits and radix of a literal, without its prefix and underscores.

@@ -7,23 +7,47 @@ use std::sync::Arc;
 /// Which signed integer type a number has in Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum IntKind { Int, Int8, Int16, Int32, Int64 }
+pub enum IntKind {
+    Int,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+}
 
 /// Which unsigned integer type a number has in Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum UintKind { Uint, Uint8, Uint16, Uint32, Uint64 }
+pub enum UintKind {
+    Uint,
+    Uint8,
+    Uint16,
+    Uint32,
+    Uint64,
+}
 
 /// Which float type a number has in Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum FloatKind { Float32, Float64 }
+pub enum FloatKind {
+    Float32,
+    Float64,
+}
 
 /// The static Go type of list and map elements, typed nils and parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum GoType {
-    Any, Bool, String, Bytes, Int(IntKind), Uint(UintKind), Float(FloatKind), Time, Duration, Location,
+    Any,
+    Bool,
+    String,
+    Bytes,
+    Int(IntKind),
+    Uint(UintKind),
+    Float(FloatKind),
+    Time,
+    Duration,
+    Location,
     Slice(Box<GoType>),
     /// `map[string]T`
     Map(Box<GoType>),
@@ -265,18 +289,33 @@ impl Value {
             _ => None,
         }
     }
-    /// Whether the map with identity `id` ([`Map::id`]) is this value or inside it. Bounded by `depth` levels: beyond it the answer is yes.
+    /// Whether the map with identity `id` ([`Map::id`]) is this value or inside it. Bounded: beyond `depth` levels, or
+    /// where too much would have to be searched (a list may hold one list many times over), the answer is yes.
     #[must_use]
     pub fn contains_map(&self, id: usize, depth: u32) -> bool {
-        if depth == 0 {
-            return true;
+        /// Values looked at before giving up.
+        const MOST: usize = 100_000;
+        let mut pending = vec![(self.clone(), depth)];
+        let mut seen = 0;
+        while let Some((value, depth)) = pending.pop() {
+            seen += 1;
+            if depth == 0 || seen > MOST {
+                return true;
+            }
+            let nested = |v: &&Self| matches!(v, Self::Map(_) | Self::List(_) | Self::AnyMap(_));
+            match &value {
+                Self::Map(map) if map.id() == id => return true,
+                Self::Map(map) => {
+                    pending.extend(map.entries().iter().map(|e| &e.1).filter(nested).map(|v| (v.clone(), depth - 1)))
+                }
+                Self::List(list) => pending.extend(list.items.iter().filter(nested).map(|v| (v.clone(), depth - 1))),
+                Self::AnyMap(pairs) => {
+                    pending.extend(pairs.iter().map(|p| &p.1).filter(nested).map(|v| (v.clone(), depth - 1)))
+                }
+                _ => {}
+            }
         }
-        match self {
-            Self::Map(map) => map.id() == id || map.entries().iter().any(|(_, v)| v.contains_map(id, depth - 1)),
-            Self::List(list) => list.items.iter().any(|v| v.contains_map(id, depth - 1)),
-            Self::AnyMap(pairs) => pairs.iter().any(|(_, v)| v.contains_map(id, depth - 1)),
-            _ => false,
-        }
+        false
     }
 }
 

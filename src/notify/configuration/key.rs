@@ -1,7 +1,7 @@
 //! Which key of the ConfigMap says what (`spec/notifications.md` 1.1). Unknown keys are somebody else's.
 
-use super::{ConfigInput, Entry, Fault, GlobalSubscription, InForce, LoadOptions, Problem, Room, Template, Trigger};
 use super::service;
+use super::{ConfigInput, Entry, Fault, GlobalSubscription, InForce, LoadOptions, Problem, Room, Template, Trigger};
 use crate::notify::selector::Selector;
 use crate::notify::yaml::{self, Node};
 use std::sync::Arc;
@@ -58,9 +58,10 @@ fn legacy(key: &str, strict: bool) -> Read {
 
 fn service_entry(key: &str, text: &str, input: &ConfigInput, strict: bool) -> Read {
     let loaded = service::load(key, text, input, strict)?;
-    let warnings = loaded.warnings.into_iter().map(|(line, cause, advice)| {
-        Fault::at(line, 0, cause).advise(advice).into_problem(key, InForce::Itself)
-    });
+    let warnings = loaded
+        .warnings
+        .into_iter()
+        .map(|(line, cause, advice)| Fault::at(line, 0, cause).advise(advice).into_problem(key, InForce::Itself));
     Ok(Some((Entry::Service(Arc::new(loaded.config)), warnings.collect())))
 }
 
@@ -80,11 +81,16 @@ fn subscription(item: &Node) -> Result<GlobalSubscription, Fault> {
         Some(node) => {
             let text = node.strict_text("rawSubscription.selector")?;
             let failed = "error unmarshaling JSON: while decoding JSON: ";
-            Selector::parse(&text).map_err(|cause| Fault::at(node.place.line, node.place.column, format!("{failed}{cause}")))?;
+            Selector::parse(&text)
+                .map_err(|cause| Fault::at(node.place.line, node.place.column, format!("{failed}{cause}")))?;
             text
         }
     };
-    Ok(GlobalSubscription { recipients: list("recipients")?.unwrap_or_default(), triggers: list("triggers")?, selector })
+    Ok(GlobalSubscription {
+        recipients: list("recipients")?.unwrap_or_default(),
+        triggers: list("triggers")?,
+        selector,
+    })
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ mod service;
 mod template;
 mod trigger;
 
-pub use problem::{InForce, Problem};
 pub(crate) use problem::Fault;
+pub use problem::{InForce, Problem};
 pub use service::GO_KINDS;
 pub(crate) use template::{BACKSTAGE, Section, Source};
 
@@ -147,9 +147,10 @@ impl Configuration {
         Ok(out)
     }
     fn empty(input: &ConfigInput, options: &LoadOptions) -> Self {
-        let entries = input.secret.iter().map(|(key, value)| {
-            (key.as_str().into(), Value::Bytes(bytes::Bytes::from(value.clone())))
-        });
+        let entries = input
+            .secret
+            .iter()
+            .map(|(key, value)| (key.as_str().into(), Value::Bytes(bytes::Bytes::from(value.clone()))));
         Self {
             namespace: input.namespace.clone(),
             secrets: Value::Map(gatepost_value::Map::frozen_of(GoType::Bytes, entries.collect())),
@@ -192,7 +193,8 @@ impl Configuration {
     fn add_service(&mut self, key: &str, service: Arc<ServiceConfig>) {
         let name = service.name.clone();
         if self.services.insert(name.clone(), service).is_some() {
-            let fault = Fault::new(format!("another key configures a service named '{name}' too; this one is in force"));
+            let fault =
+                Fault::new(format!("another key configures a service named '{name}' too; this one is in force"));
             self.problems.push(fault.advise("give one of them another name").into_problem(key, InForce::Itself));
         }
     }

@@ -7,9 +7,27 @@ use sha2::{Digest, Sha256};
 
 /// Types that the Go controller knows.
 pub const GO_KINDS: [&str; 21] = [
-    "alertmanager", "awssqs", "email", "gcppubsub", "github", "googlechat", "grafana", "mattermost", "nats", "newrelic",
-    "opsgenie", "pagerduty", "pagerdutyv2", "pushover", "rocketchat", "slack", "teams", "teams-workflows", "telegram",
-    "webex", "webhook",
+    "alertmanager",
+    "awssqs",
+    "email",
+    "gcppubsub",
+    "github",
+    "googlechat",
+    "grafana",
+    "mattermost",
+    "nats",
+    "newrelic",
+    "opsgenie",
+    "pagerduty",
+    "pagerdutyv2",
+    "pushover",
+    "rocketchat",
+    "slack",
+    "teams",
+    "teams-workflows",
+    "telegram",
+    "webex",
+    "webhook",
 ];
 
 /// A service and what is worth a warning about it.
@@ -53,7 +71,10 @@ pub fn load(key: &str, text: &str, input: &ConfigInput, strict: bool) -> Result<
     warnings.extend(missing);
     let digest = digest(kind, &options);
     let namespace = input.namespace.clone();
-    Ok(Loaded { config: ServiceConfig { namespace, name: name.to_owned(), kind: kind.to_owned(), options, digest }, warnings })
+    Ok(Loaded {
+        config: ServiceConfig { namespace, name: name.to_owned(), kind: kind.to_owned(), options, digest },
+        warnings,
+    })
 }
 
 fn digest(kind: &str, options: &Json) -> String {
@@ -135,7 +156,7 @@ fn headers(fields: &Fields<'_>) -> Result<Json, Fault> {
 
 /// Options of every HTTP service ("T" in `spec/notifications.md` 6), and Gatepost's own.
 fn transport(fields: &Fields<'_>, strict: bool, out: &mut Map<String, Json>) -> Result<(), Fault> {
-    for name in ["insecureSkipVerify", "idempotent"] {
+    for name in ["insecureSkipVerify", "idempotent", "sendDeliveryId"] {
         if let Some(node) = fields.get(name).filter(|node| !node.is_null()) {
             let Some(Scalar::Bool(flag)) = node.scalar() else { return Err(misfit(node, name, "bool")) };
             out.insert(name.into(), flag.into());
@@ -195,7 +216,8 @@ fn backstage(node: &Node) -> Checked {
     }
     transport(&fields, false, &mut out)?;
     if out.get("url").and_then(Json::as_str).unwrap_or_default().is_empty() {
-        return Err(Fault::at(node.place.line, node.place.column, "`url` is missing").advise("set `url` to Backstage's backend"));
+        return Err(Fault::at(node.place.line, node.place.column, "`url` is missing")
+            .advise("set `url` to Backstage's backend"));
     }
     let mut warnings = Vec::new();
     let token = out.get("token").and_then(Json::as_str).unwrap_or_default().trim();

@@ -10,8 +10,21 @@ use std::collections::BTreeMap;
 
 /// Sections of the Go controller's other services.
 const SECTIONS: [&str; 15] = [
-    "email", "slack", "teams", "teams-workflows", "googlechat", "mattermost", "rocketchat", "newrelic", "opsgenie",
-    "pagerduty", "pagerdutyv2", "github", "alertmanager", "awssqs", "gcppubsub",
+    "email",
+    "slack",
+    "teams",
+    "teams-workflows",
+    "googlechat",
+    "mattermost",
+    "rocketchat",
+    "newrelic",
+    "opsgenie",
+    "pagerduty",
+    "pagerdutyv2",
+    "github",
+    "alertmanager",
+    "awssqs",
+    "gcppubsub",
 ];
 
 /// A text with its compiled form; an empty text has none.
@@ -62,7 +75,8 @@ impl Template {
     /// Loads a template's key.
     pub(crate) fn load(name: &str, text: &str, limits: &Limits) -> Result<Self, Fault> {
         let failed = format!("failed to unmarshal template {name}: ");
-        let node = yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
+        let node =
+            yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
         let fields = node.fields("", "services.Notification").map_err(|fault| fault.within(&failed))?;
         let reader = Reader { name, failed: &failed, limits };
         Ok(Self {

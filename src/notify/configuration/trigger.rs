@@ -37,7 +37,8 @@ impl Trigger {
     /// Loads a trigger's key.
     pub(crate) fn load(name: &str, text: &str, limits: &Limits) -> Result<Self, Fault> {
         let failed = format!("failed to unmarshal trigger {name}: ");
-        let node = yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
+        let node =
+            yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
         let items = node.items("", "[]triggers.Condition").map_err(|fault| fault.within(&failed))?;
         let conditions = items.iter().enumerate().map(|(index, item)| {
             let raw = Raw::read(item).map_err(|fault| fault.within(&failed))?;

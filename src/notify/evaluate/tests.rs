@@ -20,7 +20,8 @@ impl Scene {
         Self::with("- when: app.phase == 'on'\n  send: [m]\n")
     }
     fn with(trigger: &str) -> Self {
-        let pairs = [("trigger.t", trigger), ("template.m", "message: hello"), ("service.webhook.hook", "url: http://h/")];
+        let pairs =
+            [("trigger.t", trigger), ("template.m", "message: hello"), ("service.webhook.hook", "url: http://h/")];
         let configmap = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
         Self {

@@ -3,9 +3,9 @@
 use super::super::change::{Change, Committed, NewDelivery};
 use super::super::delivery::{DeliveryId, MAX_BODY_BYTES, State, unique_key};
 use super::super::store::Error;
+use super::Identity;
 use super::rows::{self, code};
 use super::writer::fault;
-use super::Identity;
 use crate::notify::{ObjectId, Occurrence};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
@@ -15,7 +15,7 @@ const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 const ARM: &str = "
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, changed_ms)
-VALUES (?1, ?2, ?3, ?4, 1, ?5, 'pending', ?6)
+VALUES ($1, $2, $3, $4, 1, $5, 'pending', $6)
 ON CONFLICT (uid, state_key) DO UPDATE
 SET armed = 1, arming = excluded.arming, phase = 'pending', owed = iif(owed = 2, 2, 0), changed_ms = excluded.changed_ms
 WHERE excluded.arming > arming";
@@ -23,61 +23,63 @@ WHERE excluded.arming > arming";
 // Owed to be set becomes owed to be removed as well: the patch may be on its way.
 const DISARM: &str = "
 UPDATE key_state
-SET armed = 0, owed = iif(owed > 0 OR phase IN ('delivered', 'annotated'), 2, 0), changed_ms = ?3
-WHERE uid = ?1 AND state_key = ?2 AND armed = 1";
+SET armed = 0, owed = iif(owed > 0 OR phase IN ('delivered', 'annotated'), 2, 0), changed_ms = $3
+WHERE uid = $1 AND state_key = $2 AND armed = 1";
 
 // A key whose removal is still owed is there because of us, not because someone else delivered.
 const ADOPT: &str = "
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, at, changed_ms)
-VALUES (?1, ?2, ?3, ?4, 1, 0, 'annotated', ?5, ?6)
+VALUES ($1, $2, $3, $4, 1, 0, 'annotated', $5, $6)
 ON CONFLICT (uid, state_key) DO UPDATE
 SET armed = 1, phase = 'annotated', at = excluded.at, resource_version = '', owed = 0, changed_ms = excluded.changed_ms
 WHERE (armed = 0 AND owed = 0) OR phase = 'dead'";
 
 const ANNOTATED: &str = "
-UPDATE key_state SET phase = 'annotated', resource_version = ?4, owed = 0, changed_ms = ?5
-WHERE uid = ?1 AND state_key IN (SELECT value FROM json_each(?2)) AND armed = 1 AND phase = 'delivered';
-UPDATE key_state SET owed = 0, changed_ms = ?5
-WHERE uid = ?1 AND state_key IN (SELECT value FROM json_each(?3)) AND owed = 2";
+UPDATE key_state SET phase = 'annotated', resource_version = $4, owed = 0, changed_ms = $5
+WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND armed = 1 AND phase = 'delivered';
+UPDATE key_state SET owed = 0, changed_ms = $5
+WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($3)) AND owed = 2";
 
 const TRUNCATED: &str = "
-UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = ?3
-WHERE uid = ?1 AND state_key IN (SELECT value FROM json_each(?2)) AND phase IN ('annotated', 'delivered')";
+UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = $3
+WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND phase IN ('annotated', 'delivered')";
 
 // The same UID never comes back in Kubernetes; a file does, and then nothing of it has been told yet.
 const FORGET: &str = "
-DELETE FROM key_state WHERE uid = ?1;
-UPDATE delivery SET unique_key = NULL WHERE namespace = ?2 AND name = ?3 AND uid = ?1";
+DELETE FROM key_state WHERE uid = $1;
+UPDATE delivery SET unique_key = NULL WHERE namespace = $2 AND name = $3 AND uid = $1";
 
 // One round trip: its lane, the row, its body, the state of its key.
 const DELIVER: &str = "
-INSERT OR IGNORE INTO lane (config_namespace, service, host) VALUES (?6, ?10, ?20);
+INSERT OR IGNORE INTO lane (config_namespace, service, host) VALUES ($6, $10, $20);
 INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
     recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, process, state, reason, due_ms,
     created_ms, since_ms, updated_ms, body_bytes, lane)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?21, ?22, ?23, ?23, ?23, ?23, ?24,
-    (SELECT id FROM lane WHERE config_namespace = ?6 AND service = ?10 AND host = ?20));
-INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), ?25);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24,
+    (SELECT id FROM lane WHERE config_namespace = $6 AND service = $10 AND host = $20));
+INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $25);
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
-VALUES (?3, ?13, ?4, ?5, 1, ?12, iif(?21 = 4, 'dead', 'pending'), ?18, ?23)
+VALUES ($3, $13, $4, $5, 1, $12, iif($21 = 4, 'dead', 'pending'), $18, $23)
 ON CONFLICT (uid, state_key) DO UPDATE
 SET armed = 1, arming = excluded.arming, phase = excluded.phase, digest = excluded.digest, owed = iif(owed = 2, 2, 0),
     changed_ms = excluded.changed_ms
 WHERE excluded.arming >= arming";
 
 const REVIVE: &str = "
-UPDATE delivery SET state = ?2, reason = ?3, digest = ?4, due_ms = ?5, since_ms = ?5, updated_ms = ?5, step = 0, unknowns = 0,
-    body_bytes = ?6
-WHERE seq = ?1;
-UPDATE body SET payload = ?7 WHERE seq = ?1;
-UPDATE key_state SET phase = iif(?2 = 4, 'dead', 'pending'), digest = ?4, changed_ms = ?5
-WHERE uid = ?8 AND state_key = ?9 AND arming = ?10";
+UPDATE delivery SET state = $2, reason = $3, digest = $4, due_ms = $5, since_ms = $5, updated_ms = $5, step = 0, unknowns = 0,
+    body_bytes = $6
+WHERE seq = $1;
+UPDATE body SET payload = $7 WHERE seq = $1;
+UPDATE key_state SET phase = iif($2 = 4, 'dead', 'pending'), digest = $4, changed_ms = $5
+WHERE uid = $8 AND state_key = $9 AND arming = $10";
 
 const SUPERSEDE: &str = "
-UPDATE delivery SET state = 5, successor = ?1, updated_ms = ?6
-WHERE ordering = ?2 AND config_namespace = ?3 AND service = ?4 AND recipient = ?5 AND state < 2 AND supersedes = 1
-    AND seq < (SELECT seq FROM delivery WHERE id = ?1)
+UPDATE delivery SET state = 5, successor = $1, updated_ms = $6
+WHERE ordering = $2 AND config_namespace = $3 AND service = $4 AND recipient = $5 AND state < 2 AND supersedes = 1
+    AND seq < (SELECT seq FROM delivery WHERE id = $1)
 RETURNING id";
+
+// `$1`, not `?1`: sqlx gives numbered parameters to all statements of one text only if there are no gaps, which names do not have.
 
 /// One evaluation's transaction in the making.
 pub(super) struct Evaluation<'a> {
@@ -101,9 +103,13 @@ impl Evaluation<'_> {
         let ObjectId { namespace, name, uid } = self.object;
         let query = match change {
             Change::Deliver(new) => return self.deliver(*new, committed).await,
-            Change::Arm { state_key, arming } => {
-                sqlx::query(ARM).bind(uid).bind(state_key).bind(namespace).bind(name).bind(arming.cast_signed()).bind(self.now_ms)
-            }
+            Change::Arm { state_key, arming } => sqlx::query(ARM)
+                .bind(uid)
+                .bind(state_key)
+                .bind(namespace)
+                .bind(name)
+                .bind(arming.cast_signed())
+                .bind(self.now_ms),
             Change::Disarm { state_key } => sqlx::query(DISARM).bind(uid).bind(state_key).bind(self.now_ms),
             Change::Adopt { state_key, at } => {
                 sqlx::query(ADOPT).bind(uid).bind(state_key).bind(namespace).bind(name).bind(at).bind(self.now_ms)
@@ -185,7 +191,7 @@ impl Evaluation<'_> {
         for row in replaced {
             let old: Vec<u8> = row.try_get("id").map_err(|error| fault("supersede deliveries", &error))?;
             // What the replaced one had replaced is now replaced by the new one.
-            sqlx::query("UPDATE delivery SET successor = ?1 WHERE successor = ?2")
+            sqlx::query("UPDATE delivery SET successor = $1 WHERE successor = $2")
                 .bind(&id.as_bytes()[..])
                 .bind(&old)
                 .execute(&mut *self.connection)
@@ -198,7 +204,7 @@ impl Evaluation<'_> {
 
     /// The occurrence has its row already: its id is the answer. A dead letter made of something else is made anew.
     async fn adopt(&mut self, key: &[u8; 32], new: &NewDelivery, committed: &mut Committed) -> Result<(), Error> {
-        let row = sqlx::query("SELECT seq, id, state, digest FROM delivery WHERE unique_key = ?1")
+        let row = sqlx::query("SELECT seq, id, state, digest FROM delivery WHERE unique_key = $1")
             .bind(&key[..])
             .fetch_one(&mut *self.connection)
             .await
@@ -264,10 +270,9 @@ fn check(new: &NewDelivery) -> Result<(), Error> {
         ("recipient", &destination.recipient),
     ];
     match texts.iter().find(|(_, text)| text.len() > MAX_TEXT_BYTES) {
-        Some((what, text)) => Err(Error::Unstorable(format!(
-            "the {what} has {} bytes, at most {MAX_TEXT_BYTES} are stored",
-            text.len()
-        ))),
+        Some((what, text)) => {
+            Err(Error::Unstorable(format!("the {what} has {} bytes, at most {MAX_TEXT_BYTES} are stored", text.len())))
+        }
         None => Ok(()),
     }
 }

@@ -10,27 +10,27 @@ use std::collections::{BTreeMap, VecDeque};
 
 const DUE_LANES: &str = "
 SELECT id, config_namespace, service, host FROM lane
-WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= ?1)";
+WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1)";
 
 const DUE_ROWS: &str = "
 SELECT d.seq FROM delivery d
-WHERE d.lane = ?1 AND d.state < 2 AND d.due_ms <= ?2 AND (d.ordering IS NULL OR NOT EXISTS (
+WHERE d.lane = $1 AND d.state < 2 AND d.due_ms <= $2 AND (d.ordering IS NULL OR NOT EXISTS (
     SELECT 1 FROM delivery o
     WHERE o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
         AND o.seq < d.seq AND o.state < 3))
-ORDER BY d.due_ms, d.seq LIMIT ?3";
+ORDER BY d.due_ms, d.seq LIMIT $3";
 
 const NEXT_DUE: &str = "
 SELECT config_namespace, service, host,
-    (SELECT min(d.due_ms) FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms > ?1) AS next
+    (SELECT min(d.due_ms) FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms > $1) AS next
 FROM lane WHERE next IS NOT NULL";
 
 const TAKE: &str = "
-UPDATE delivery SET state = 2, claim = ?2, updated_ms = ?3 WHERE seq IN (SELECT value FROM json_each(?1))";
+UPDATE delivery SET state = 2, claim = $2, updated_ms = $3 WHERE seq IN (SELECT value FROM json_each($1))";
 
 const TAKEN: &str = concat!(
     "SELECT d.*, l.host AS lane_host, b.payload AS payload FROM delivery d JOIN lane l ON l.id = d.lane ",
-    "JOIN body b ON b.seq = d.seq WHERE d.seq IN (SELECT value FROM json_each(?1)) ORDER BY d.seq"
+    "JOIN body b ON b.seq = d.seq WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq"
 );
 
 fn failed(error: sqlx::Error) -> Error {
@@ -150,7 +150,6 @@ fn one_each<T, Q: IntoIterator<Item = T>>(queues: Vec<Q>, max: usize) -> Vec<T> 
     taken
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +161,8 @@ mod tests {
     #[test]
     fn a_tenant_with_many_lanes_gets_one_turn_a_round() {
         let lanes = vec![lane("a", "1"), lane("a", "2"), lane("a", "3"), lane("b", "1")];
-        let order: Vec<_> = in_turn(lanes, 0).into_iter().map(|(_, l)| format!("{}{}", l.config_namespace, l.host)).collect();
+        let order: Vec<_> =
+            in_turn(lanes, 0).into_iter().map(|(_, l)| format!("{}{}", l.config_namespace, l.host)).collect();
         assert_eq!(order, ["a1", "b1", "a2", "a3"]);
     }
 

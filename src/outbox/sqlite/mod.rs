@@ -49,7 +49,7 @@ WHERE state = 1 AND supersedes = 1 AND ordering IS NOT NULL AND EXISTS (
 
 const OWED: &str = "
 SELECT * FROM key_state WHERE owed > 0 AND uid IN (
-    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT ?1)
+    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT $1)
 ORDER BY uid, state_key";
 
 /// Who this store is, and which of its processes this is.
@@ -88,7 +88,7 @@ impl SqliteStore {
         let lock = open::secure(path)?;
         let connection = open::connect(Some(path)).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
-        let readers = readers.connect_with(open::options(Some(path)).read_only(true)).await;
+        let readers = readers.connect_with(open::reading(path)).await;
         let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
         let file = OpenFile { path: path.to_owned(), reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
         Self::start(connection, Some(file)).await
@@ -127,14 +127,16 @@ impl SqliteStore {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
     {
         let Some(file) = &self.shared.file else { return self.write(Priority::First, work).await };
-        let mut connection = file.readers.acquire().await.map_err(|error| fault("open the store for reading", &error))?;
+        let mut connection =
+            file.readers.acquire().await.map_err(|error| fault("open the store for reading", &error))?;
         work(&mut connection).await
     }
 
     fn check_reserve(&self) -> Result<(), Error> {
         let Some(file) = &self.shared.file else { return Ok(()) };
         let space = rustix::fs::statvfs(&file.path);
-        let space = space.map_err(|error| Error::Unavailable { what: "ask for free space", cause: error.to_string() })?;
+        let space =
+            space.map_err(|error| Error::Unavailable { what: "ask for free space", cause: error.to_string() })?;
         let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
         if free_bytes < file.reserve_bytes {
             return Err(Error::Reserve { free_bytes, reserve_bytes: file.reserve_bytes });
@@ -147,13 +149,15 @@ impl SqliteStore {
 async fn identify(connection: &mut SqliteConnection) -> Result<Identity, Error> {
     let failed = |error: sqlx::Error| fault("read the store's identity", &error);
     let made = (uuid::Uuid::new_v4().to_string(), rand::random::<i64>());
-    sqlx::query("INSERT OR IGNORE INTO meta (name, value) VALUES ('install_id', ?1), ('epoch', ?2), ('processes', 0);
-         UPDATE meta SET value = value + 1 WHERE name = 'processes'")
-        .bind(made.0)
-        .bind(made.1)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO meta (name, value) VALUES ('install_id', $1), ('epoch', $2), ('processes', 0);
+         UPDATE meta SET value = value + 1 WHERE name = 'processes'",
+    )
+    .bind(made.0)
+    .bind(made.1)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
     let row = sqlx::query(
         "SELECT (SELECT value FROM meta WHERE name = 'install_id') AS install_id,
                 (SELECT value FROM meta WHERE name = 'epoch') AS epoch,
@@ -187,8 +191,9 @@ impl Store for SqliteStore {
         let uid = object_uid.to_owned();
         self.read(move |connection| {
             Box::pin(async move {
-                let query = sqlx::query("SELECT * FROM key_state WHERE uid = ?1").bind(uid);
-                let rows = query.fetch_all(connection).await.map_err(|error| fault("read an object's state", &error))?;
+                let query = sqlx::query("SELECT * FROM key_state WHERE uid = $1").bind(uid);
+                let rows =
+                    query.fetch_all(connection).await.map_err(|error| fault("read an object's state", &error))?;
                 rows.iter().map(rows::key_state).collect()
             })
         })
@@ -212,8 +217,10 @@ impl Store for SqliteStore {
         let process = self.shared.identity.process;
         // Unique within the process; claims of earlier ones were put back at the start.
         let token = ClaimToken(self.shared.claims.fetch_add(1, Ordering::Relaxed) + 1);
-        self.write(Priority::First, move |connection| Box::pin(claim::claim(connection, now_ms, limits, token, process)))
-            .await
+        self.write(Priority::First, move |connection| {
+            Box::pin(claim::claim(connection, now_ms, limits, token, process))
+        })
+        .await
     }
 
     async fn record(&self, attempt: Option<Attempt>, transition: Transition) -> Result<State, Error> {
@@ -272,7 +279,9 @@ impl Store for SqliteStore {
         let (lane, text) = (lane.clone(), serde_json::to_string(breaker).unwrap_or_default());
         self.write(Priority::First, move |connection| {
             Box::pin(async move {
-                let query = sqlx::query("UPDATE lane SET breaker = ?4 WHERE config_namespace = ?1 AND service = ?2 AND host = ?3");
+                let query = sqlx::query(
+                    "UPDATE lane SET breaker = $4 WHERE config_namespace = $1 AND service = $2 AND host = $3",
+                );
                 let query = query.bind(lane.config_namespace).bind(lane.service).bind(lane.host).bind(text);
                 query.execute(connection).await.map_err(|error| fault("keep a breaker", &error))?;
                 Ok(())
@@ -284,7 +293,8 @@ impl Store for SqliteStore {
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error> {
         self.write(Priority::First, move |connection| {
             Box::pin(async move {
-                let query = sqlx::query("UPDATE delivery SET due_ms = due_ms + ?1, since_ms = since_ms + ?1 WHERE state < 3");
+                let query =
+                    sqlx::query("UPDATE delivery SET due_ms = due_ms + $1, since_ms = since_ms + $1 WHERE state < 3");
                 query.bind(delta_ms).execute(connection).await.map_err(|error| fault("move due times", &error))?;
                 Ok(())
             })
@@ -293,15 +303,14 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention, now_ms: i64) -> Result<Pruned, Error> {
-        let work = move |connection| -> BoxFuture<'_, _> { Box::pin(retention::prune(connection, retention, now_ms)) };
-        self.write(Priority::Second, work).await
+        self.write(Priority::Second, move |connection| Box::pin(retention::prune(connection, retention, now_ms))).await
     }
 
     async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let name = format!("value.{name}");
         self.read(move |connection| {
             Box::pin(async move {
-                let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?1").bind(name);
+                let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
                 query.fetch_optional(connection).await.map_err(|error| fault("read a value", &error))
             })
         })
@@ -312,7 +321,8 @@ impl Store for SqliteStore {
         let name = format!("value.{name}");
         self.write(Priority::Second, move |connection| {
             Box::pin(async move {
-                let query = sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)").bind(name).bind(value);
+                let query =
+                    sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES ($1, $2)").bind(name).bind(value);
                 query.execute(connection).await.map_err(|error| fault("keep a value", &error))?;
                 Ok(())
             })
@@ -375,7 +385,8 @@ async fn owed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<OwedA
 async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
     let failed = |error: sqlx::Error| fault("count deliveries", &error);
     let mut counts = Counts::default();
-    let rows = sqlx::query("SELECT state, count(*) AS n FROM delivery GROUP BY state").fetch_all(&mut *connection).await;
+    let rows =
+        sqlx::query("SELECT state, count(*) AS n FROM delivery GROUP BY state").fetch_all(&mut *connection).await;
     for row in &rows.map_err(failed)? {
         let state = rows::state(row.try_get("state").map_err(failed)?)?;
         counts.by_state.insert(state, row.try_get::<i64, _>("n").map_err(failed)?.unsigned_abs());
@@ -387,14 +398,18 @@ async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
             SELECT min(seq) FROM delivery WHERE state = 2))",
     );
     counts.oldest_open_ms = oldest.fetch_optional(&mut *connection).await.map_err(failed)?;
-    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM key_state WHERE owed > 0").fetch_one(connection).await.map_err(failed)?;
+    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM key_state WHERE owed > 0")
+        .fetch_one(connection)
+        .await
+        .map_err(failed)?;
     counts.owed_annotations = owed.unsigned_abs();
     Ok(counts)
 }
 
 async fn breakers(connection: &mut SqliteConnection) -> Result<Vec<(Lane, Breaker)>, Error> {
     let failed = |error: sqlx::Error| fault("read breakers", &error);
-    let rows = sqlx::query("SELECT * FROM lane WHERE breaker IS NOT NULL").fetch_all(connection).await.map_err(failed)?;
+    let rows =
+        sqlx::query("SELECT * FROM lane WHERE breaker IS NOT NULL").fetch_all(connection).await.map_err(failed)?;
     let mut all = Vec::with_capacity(rows.len());
     for row in &rows {
         let text: String = row.try_get("breaker").map_err(failed)?;

@@ -13,7 +13,18 @@ use std::time::Duration;
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_outbox.sql")];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [
-    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ceph", "lustre", "afs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "ceph",
+    "lustre",
+    "afs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.s3fs",
 ];
 /// Rows with a body of about a kilobyte: two to four a page, few overflow pages.
 const PAGE_SIZE: u32 = 8192;
@@ -69,11 +80,14 @@ fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
         Some((PathBuf::from(point), source.split(' ').next()?))
     });
     // The later of two mounts on one point hides the earlier.
-    mounted.filter(|(point, _)| folder.starts_with(point)).max_by_key(|(point, _)| point.components().count()).map(|(_, kind)| kind)
+    mounted
+        .filter(|(point, _)| folder.starts_with(point))
+        .max_by_key(|(point, _)| point.components().count())
+        .map(|(_, kind)| kind)
 }
 
 /// How the file is opened; `None` is a store in memory.
-pub(super) fn options(path: Option<&Path>) -> SqliteConnectOptions {
+fn options(path: Option<&Path>) -> SqliteConnectOptions {
     let options = match path {
         Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
         None => SqliteConnectOptions::new().in_memory(true).shared_cache(false),
@@ -89,16 +103,22 @@ pub(super) fn options(path: Option<&Path>) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// How readers open the file: they change nothing of it, its modes included.
+pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
+    options.disable_statement_logging()
+}
+
 /// Opens the writer's connection and brings the schema up to date.
 pub(super) async fn connect(path: Option<&Path>) -> Result<SqliteConnection, Error> {
     let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
     let failed = |error: sqlx::Error| Error::Open { path: shown.clone(), cause: error.to_string() };
     let mut connection = options(path).connect().await.map_err(failed)?;
-    let version: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
-        let cause = format!("its schema is version {version}, this Gatepost knows {}; run the newer one", MIGRATIONS.len());
+        let cause =
+            format!("its schema is version {version}, this Gatepost knows {}; run the newer one", MIGRATIONS.len());
         return Err(Error::Open { path: shown, cause });
     }
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(done) {

@@ -10,36 +10,36 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 const MOVE: &str = "
-UPDATE delivery SET state = ?3, reason = ?4, due_ms = coalesce(?5, due_ms), step = coalesce(?6, step), unknowns = unknowns + ?7,
-    attempts = attempts + ?8, updated_ms = ?9, claim = 0
-WHERE seq = ?1 AND claim = ?2 AND state = 2
+UPDATE delivery SET state = $3, reason = $4, due_ms = coalesce($5, due_ms), step = coalesce($6, step), unknowns = unknowns + $7,
+    attempts = attempts + $8, updated_ms = $9, claim = 0
+WHERE seq = $1 AND claim = $2 AND state = 2
 RETURNING uid, state_key, arming, digest, attempts, supersedes, ordering, config_namespace, service, recipient";
 
 const ATTEMPT: &str = "
 INSERT OR REPLACE INTO attempt (seq, number, at_ms, duration_ms, status, target, excerpt, reason)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
-DELETE FROM attempt WHERE seq = ?1 AND number <= ?2 - ?9";
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+DELETE FROM attempt WHERE seq = $1 AND number <= $2 - $9";
 
 const NEWER: &str = "
 SELECT id FROM delivery
-WHERE ordering = ?1 AND config_namespace = ?2 AND service = ?3 AND recipient = ?4 AND seq > ?5 AND supersedes = 1 AND state < 4
+WHERE ordering = $1 AND config_namespace = $2 AND service = $3 AND recipient = $4 AND seq > $5 AND supersedes = 1 AND state < 4
 ORDER BY seq DESC LIMIT 1";
 
 // Those it replaced have reached their receiver through it.
 const KEYS_DELIVERED: &str = "
-UPDATE key_state SET phase = 'delivered', at = ?4, owed = 1, changed_ms = ?5
-WHERE uid = ?1 AND state_key = ?2 AND armed = 1 AND arming = ?3 AND phase IN ('pending', 'dead');
-UPDATE key_state SET phase = 'delivered', at = ?4, owed = 1, changed_ms = ?5
+UPDATE key_state SET phase = 'delivered', at = $4, owed = 1, changed_ms = $5
+WHERE uid = $1 AND state_key = $2 AND armed = 1 AND arming = $3 AND phase IN ('pending', 'dead');
+UPDATE key_state SET phase = 'delivered', at = $4, owed = 1, changed_ms = $5
 WHERE armed = 1 AND phase = 'pending' AND (uid, state_key, arming) IN (
-    SELECT uid, state_key, arming FROM delivery WHERE successor = (SELECT id FROM delivery WHERE seq = ?6) AND state = 5)";
+    SELECT uid, state_key, arming FROM delivery WHERE successor = (SELECT id FROM delivery WHERE seq = $6) AND state = 5)";
 
 const KEY_DEAD: &str = "
-UPDATE key_state SET phase = 'dead', digest = ?4, changed_ms = ?5
-WHERE uid = ?1 AND state_key = ?2 AND armed = 1 AND arming = ?3 AND phase = 'pending'";
+UPDATE key_state SET phase = 'dead', digest = $4, changed_ms = $5
+WHERE uid = $1 AND state_key = $2 AND armed = 1 AND arming = $3 AND phase = 'pending'";
 
 const KEY_TAKEN_OVER: &str = "
-UPDATE key_state SET phase = 'annotated', at = ?4, resource_version = '', owed = 0, changed_ms = ?5
-WHERE uid = ?1 AND state_key = ?2 AND armed = 1 AND arming = ?3 AND phase IN ('pending', 'dead')";
+UPDATE key_state SET phase = 'annotated', at = $4, resource_version = '', owed = 0, changed_ms = $5
+WHERE uid = $1 AND state_key = $2 AND armed = 1 AND arming = $3 AND phase IN ('pending', 'dead')";
 
 fn failed(error: sqlx::Error) -> Error {
     fault("record an outcome", &error)
@@ -69,7 +69,9 @@ async fn advance(
 ) -> Result<Option<SqliteRow>, Error> {
     let (reason, due_ms, step, unknown) = match &transition.arrow {
         Arrow::Delivered { note } => (note.as_str(), None, None, false),
-        Arrow::Waiting { due_ms, step, unknown, cause } => (cause.as_str(), Some(*due_ms), Some(i64::from(*step)), *unknown),
+        Arrow::Waiting { due_ms, step, unknown, cause } => {
+            (cause.as_str(), Some(*due_ms), Some(i64::from(*step)), *unknown)
+        }
         Arrow::Dead { reason } => (reason.as_str(), None, None, *reason == DeadReason::UnknownOutcome),
         Arrow::TakenOver { .. } => ("sent by the Go controller meanwhile", None, None, false),
         Arrow::Released { due_ms, cause } => (cause.as_str(), Some(*due_ms), None, false),
@@ -124,7 +126,7 @@ async fn overtaken(connection: &mut SqliteConnection, row: &SqliteRow, transitio
         .await
         .map_err(failed)?;
     let Some(newer) = newer else { return Ok(false) };
-    sqlx::query("UPDATE delivery SET state = 5, successor = ?2 WHERE seq = ?1; UPDATE delivery SET successor = ?2 WHERE successor = ?3")
+    sqlx::query("UPDATE delivery SET state = 5, successor = $2 WHERE seq = $1; UPDATE delivery SET successor = $2 WHERE successor = $3")
         .bind(transition.sequence)
         .bind(newer)
         .bind(&transition.id.as_bytes()[..])

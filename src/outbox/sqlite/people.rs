@@ -9,29 +9,29 @@ use sqlx::{QueryBuilder, Row};
 
 // The unique key and the id stay: it is the same delivery.
 const REPLAY: &str = "
-UPDATE delivery SET state = 0, due_ms = ?2, since_ms = ?2, updated_ms = ?2, step = 0, unknowns = 0 WHERE seq = ?1;
-UPDATE key_state SET phase = 'pending', changed_ms = ?2
-WHERE uid = ?3 AND state_key = ?4 AND armed = 1 AND arming = ?5 AND phase IN ('dead', 'truncated')";
+UPDATE delivery SET state = 0, due_ms = $2, since_ms = $2, updated_ms = $2, step = 0, unknowns = 0 WHERE seq = $1;
+UPDATE key_state SET phase = 'pending', changed_ms = $2
+WHERE uid = $3 AND state_key = $4 AND armed = 1 AND arming = $5 AND phase IN ('dead', 'truncated')";
 
 // `truncated` is the phase that stays sent without being annotated.
 const DISCARD: &str = "
-UPDATE delivery SET state = 7, updated_ms = ?2 WHERE seq = ?1;
-UPDATE key_state SET phase = 'truncated', changed_ms = ?2
-WHERE uid = ?3 AND state_key = ?4 AND armed = 1 AND arming = ?5 AND phase IN ('pending', 'dead')";
+UPDATE delivery SET state = 7, updated_ms = $2 WHERE seq = $1;
+UPDATE key_state SET phase = 'truncated', changed_ms = $2
+WHERE uid = $3 AND state_key = $4 AND armed = 1 AND arming = $5 AND phase IN ('pending', 'dead')";
 
 const HAS_NEWER: &str = "
 SELECT EXISTS (SELECT 1 FROM delivery n
-    WHERE n.ordering = ?1 AND n.config_namespace = ?2 AND n.service = ?3 AND n.recipient = ?4 AND n.seq > ?5 AND n.supersedes = 1
+    WHERE n.ordering = $1 AND n.config_namespace = $2 AND n.service = $3 AND n.recipient = $4 AND n.seq > $5 AND n.supersedes = 1
         AND n.state < 4)";
 
 const PARKED: &str = select_delivery!(
-    "WHERE d.state = 4 AND d.config_namespace = ?1 AND d.service = ?2 AND (?3 IS NULL OR d.digest <> ?3)
-        AND d.created_ms >= ?4 AND d.reason IN ('rejected', 'credentials', 'gaveUp')
-     ORDER BY d.seq LIMIT ?5"
+    "WHERE d.state = 4 AND d.config_namespace = $1 AND d.service = $2 AND ($3 IS NULL OR d.digest <> $3)
+        AND d.created_ms >= $4 AND d.reason IN ('rejected', 'credentials', 'gaveUp')
+     ORDER BY d.seq LIMIT $5"
 );
 
 const HASTEN: &str = "
-UPDATE delivery SET due_ms = ?3, updated_ms = ?3 WHERE config_namespace = ?1 AND service = ?2 AND state = 1 AND due_ms > ?3";
+UPDATE delivery SET due_ms = $3, updated_ms = $3 WHERE config_namespace = $1 AND service = $2 AND state = 1 AND due_ms > $3";
 
 fn failed(error: sqlx::Error) -> Error {
     fault("read or move deliveries", &error)
@@ -86,12 +86,12 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
 pub(super) async fn get(connection: &mut SqliteConnection, id: DeliveryId) -> Result<Option<Detail>, Error> {
     let page = list(connection, &Filter { ids: vec![id], limit: 1, ..Filter::default() }).await?;
     let Some(delivery) = page.into_iter().next() else { return Ok(None) };
-    let payload: Option<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM body WHERE seq = ?1")
+    let payload: Option<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM body WHERE seq = $1")
         .bind(delivery.sequence)
         .fetch_optional(&mut *connection)
         .await
         .map_err(failed)?;
-    let rows = sqlx::query("SELECT * FROM attempt WHERE seq = ?1 ORDER BY number")
+    let rows = sqlx::query("SELECT * FROM attempt WHERE seq = $1 ORDER BY number")
         .bind(delivery.sequence)
         .fetch_all(connection)
         .await
@@ -173,7 +173,12 @@ async fn has_newer(connection: &mut SqliteConnection, delivery: &Delivery) -> Re
         .map_err(failed)
 }
 
-async fn shift(connection: &mut SqliteConnection, sql: &'static str, delivery: &Delivery, at_ms: i64) -> Result<(), Error> {
+async fn shift(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    delivery: &Delivery,
+    at_ms: i64,
+) -> Result<(), Error> {
     sqlx::query(sql)
         .bind(delivery.sequence)
         .bind(at_ms)
@@ -207,7 +212,8 @@ pub(super) async fn release(connection: &mut SqliteConnection, release: &Release
         let due = now_ms.saturating_add(release.spacing_ms.saturating_mul(released.cast_signed()));
         shift(connection, REPLAY, &delivery, due).await?;
         if let Some(digest) = &release.digest {
-            let query = sqlx::query("UPDATE delivery SET digest = ?2 WHERE seq = ?1").bind(delivery.sequence).bind(digest);
+            let query =
+                sqlx::query("UPDATE delivery SET digest = $2 WHERE seq = $1").bind(delivery.sequence).bind(digest);
             query.execute(&mut *connection).await.map_err(failed)?;
         }
         released += 1;

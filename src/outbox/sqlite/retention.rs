@@ -11,25 +11,25 @@ const STEP_MAX: i64 = 10_000;
 const TRUNCATED_AGE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 const OLD: &str = "
-SELECT seq FROM delivery WHERE state = 4 AND updated_ms < ?1 ORDER BY seq LIMIT ?2";
+SELECT seq FROM delivery WHERE state = 4 AND updated_ms < $1 ORDER BY seq LIMIT $2";
 const FINISHED: &str = "
-SELECT seq FROM delivery WHERE state > 4 AND updated_ms < ?1 UNION ALL
-SELECT seq FROM delivery WHERE state = 3 AND updated_ms < ?1 LIMIT ?2";
+SELECT seq FROM delivery WHERE state > 4 AND updated_ms < $1 UNION ALL
+SELECT seq FROM delivery WHERE state = 3 AND updated_ms < $1 LIMIT $2";
 const FINISHED_EXCESS: &str = "
 SELECT seq FROM delivery WHERE state IN (3, 5, 6, 7) ORDER BY seq
-LIMIT max(0, min(?2, (SELECT count(*) FROM delivery WHERE state IN (3, 5, 6, 7)) - ?1))";
+LIMIT max(0, min($2, (SELECT count(*) FROM delivery WHERE state IN (3, 5, 6, 7)) - $1))";
 const SHARES: &str = "
 SELECT config_namespace, count(*) AS letters, sum(body_bytes) AS bytes FROM delivery WHERE state = 4 GROUP BY config_namespace";
 const TENANTS_OLDEST: &str = "
-SELECT seq FROM delivery WHERE state = 4 AND config_namespace = ?1 ORDER BY seq LIMIT ?2";
+SELECT seq FROM delivery WHERE state = 4 AND config_namespace = $1 ORDER BY seq LIMIT $2";
 const TENANTS_OLDEST_BYTES: &str = "
 SELECT seq FROM (SELECT seq, sum(body_bytes) OVER (ORDER BY seq) - body_bytes AS before FROM delivery
-    WHERE state = 4 AND config_namespace = ?1) WHERE before < ?2 ORDER BY seq";
+    WHERE state = 4 AND config_namespace = $1) WHERE before < $2 ORDER BY seq";
 const DROP: &str = "
-DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each(?1));
-DELETE FROM body WHERE seq IN (SELECT value FROM json_each(?1));
-DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each(?1))";
-const FORGOTTEN: &str = "DELETE FROM key_state WHERE phase = 'truncated' AND changed_ms < ?1";
+DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each($1));
+DELETE FROM body WHERE seq IN (SELECT value FROM json_each($1));
+DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each($1))";
+const FORGOTTEN: &str = "DELETE FROM key_state WHERE phase = 'truncated' AND changed_ms < $1";
 
 fn failed(error: sqlx::Error) -> Error {
     fault("prune the store", &error)
@@ -64,7 +64,8 @@ async fn by_share(connection: &mut SqliteConnection, measure: &str, sql: &'stati
     let mut dropped = 0;
     for (tenant, excess) in excess_by_tenant(held, max) {
         let excess = i64::try_from(excess).unwrap_or(i64::MAX);
-        let oldest = sqlx::query_scalar(sql).bind(tenant).bind(excess).fetch_all(&mut *connection).await.map_err(failed)?;
+        let oldest =
+            sqlx::query_scalar(sql).bind(tenant).bind(excess).fetch_all(&mut *connection).await.map_err(failed)?;
         dropped += drop_rows(connection, oldest).await?;
     }
     Ok(dropped)

@@ -10,10 +10,7 @@ use sqlx::sqlite::SqliteRow;
 /// What [`delivery`] reads, from `delivery d JOIN lane l`.
 macro_rules! select_delivery {
     ($rest:literal) => {
-        concat!(
-            "SELECT d.*, l.host AS lane_host FROM delivery d JOIN lane l ON l.id = d.lane ",
-            $rest
-        )
+        concat!("SELECT d.*, l.host AS lane_host FROM delivery d JOIN lane l ON l.id = d.lane ", $rest)
     };
 }
 pub(super) use select_delivery;
@@ -118,9 +115,7 @@ pub(super) fn key_state(row: &SqliteRow) -> Result<(String, KeyState), Error> {
     let phase = match phase.as_str() {
         "pending" => Phase::Pending,
         "delivered" => Phase::Delivered { at },
-        "annotated" => {
-            Phase::Annotated { at, resource_version: row.try_get("resource_version").map_err(read)? }
-        }
+        "annotated" => Phase::Annotated { at, resource_version: row.try_get("resource_version").map_err(read)? },
         "dead" => Phase::Dead { digest: row.try_get("digest").map_err(read)? },
         "truncated" => Phase::Truncated,
         other => return Err(corrupt(format!("key_state.phase {other:?}"))),

@@ -119,6 +119,7 @@ fn lower(c: char) -> char {
 }
 
 fn cased(run: &Run<'_>, text: &Str, map: fn(char) -> char) -> Res<Value> {
+    run.ctx.budget.step(text.len() as u64 / 16)?;
     run.ctx.budget.allocate(text.len() as u64)?;
     Ok(Value::str(text.to_lossy().chars().map(map).collect::<String>()))
 }

@@ -6,7 +6,7 @@ use crate::ast::{BuiltinCall, Kind, Node};
 use crate::builtin;
 use crate::error::Position;
 use crate::types::Type;
-use gatepost_value::{Func, GoType, Signature, Str, Value, fmt, method};
+use gatepost_value::{Func, GoType, Signature, Str, Value, fmt};
 
 /// What is called.
 enum Callee {
@@ -22,7 +22,7 @@ impl Run<'_> {
             values.push(self.eval(node, frame)?);
         }
         let result = match self.callee(callee, frame)? {
-            Callee::Method(receiver, name) => method::call(self.ctx, &receiver, &name.to_lossy(), &values),
+            Callee::Method(receiver, name) => member::call_method(self.ctx, &receiver, &name.to_lossy(), &values),
             Callee::Value(function) => self.call_value(&function, values),
         };
         at(place, result)

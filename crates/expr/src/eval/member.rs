@@ -4,7 +4,7 @@ use super::compare::equal;
 use super::convert::{Res, as_text, assertion, deref, fault, plain, to_int, type_text, zero};
 use super::items::Items;
 use super::key;
-use gatepost_value::{Budget, Func, GoType, List, Map, Named, Str, UintKind, Value, fmt, method};
+use gatepost_value::{Budget, CallContext, Func, GoType, List, Map, Named, Str, UintKind, Value, fmt, method};
 use std::sync::Arc;
 
 /// Whether the value is of a type that may have methods.
@@ -23,14 +23,36 @@ const fn may_have_methods(value: &Value) -> bool {
 
 /// Whether the value has a method of a name.
 pub(crate) fn has_method(value: &Value, name: &Str) -> bool {
-    may_have_methods(value) && name.as_str().is_some_and(|name| method::has(value, name))
+    may_have_methods(value)
+        && name.as_str().is_some_and(|name| method::has(value, name) || first_result(value, name).is_some())
+}
+
+/// Methods with several results, which templates cannot call: expr takes the first one.
+fn first_result(receiver: &Value, name: &str) -> Option<Value> {
+    let Value::Time(time) = receiver else { return None };
+    Some(match name {
+        "ISOWeek" => Value::int(time.iso_week().0),
+        "Date" => Value::int(time.civil().year),
+        "Clock" => Value::int(i64::from(time.civil().hour)),
+        "Zone" => Value::str(time.loc.at(time.secs).0),
+        _ => return None,
+    })
+}
+
+/// Calls a method that [`has_method`] knows.
+pub(crate) fn call_method(ctx: &CallContext<'_>, receiver: &Value, name: &str, args: &[Value]) -> Res<Value> {
+    match first_result(receiver, name) {
+        Some(result) if args.is_empty() => Ok(result),
+        Some(_) => fault(format!("invalid number of arguments: expected 0, got {}", args.len())),
+        None => method::call(ctx, receiver, name, args),
+    }
 }
 
 /// The method as a function value.
 fn bound(receiver: &Value, name: &str) -> Value {
     let (receiver, owned) = (receiver.clone(), name.to_owned());
     let signature = method::signature(&receiver, name).map(Arc::new);
-    let call = move |ctx: &gatepost_value::CallContext<'_>, args: &[Value]| method::call(ctx, &receiver, &owned, args);
+    let call = move |ctx: &CallContext<'_>, args: &[Value]| call_method(ctx, &receiver, &owned, args);
     Value::Func(Func { name: name.into(), signature, call: Arc::new(call) })
 }
 

@@ -8,21 +8,40 @@ use crate::lexer::{Token, TokenKind};
 
 impl Parser {
     /// `name(…)` where the name has been read; `first` holds what a pipe puts in front of the arguments.
+    #[inline(never)]
     pub(super) fn call(&mut self, name: &Token, first: Vec<Node>) -> Parsed {
-        let Some(builtin) = Builtin::from_name(name.text()) else {
-            let callee = Kind::Identifier { name: name.value.clone(), target: Target::Env };
-            let callee = self.node(callee, name.offset)?;
-            let args = self.arguments(first)?;
-            return self.node(Kind::Call { callee, args }, name.offset);
-        };
-        let args = match builtin.predicate_slots() {
-            Some(slots) => self.predicate_arguments(first, slots)?,
-            None => self.arguments(first)?,
-        };
+        let builtin = Builtin::from_name(name.text());
+        match builtin.map(|builtin| (builtin, builtin.predicate_slots())) {
+            None => {
+                let callee = self.callee(name)?;
+                let args = self.arguments(first)?;
+                self.call_node(callee, args, name.offset)
+            }
+            Some((builtin, None)) => {
+                let args = self.arguments(first)?;
+                self.builtin_node(builtin, args, name.offset)
+            }
+            Some((builtin, Some(slots))) => {
+                let args = self.predicate_arguments(first, slots)?;
+                self.builtin_node(builtin, args, name.offset)
+            }
+        }
+    }
+    #[inline(never)]
+    fn callee(&mut self, name: &Token) -> Parsed {
+        self.node(Kind::Identifier { name: name.value.clone(), target: Target::Env }, name.offset)
+    }
+    #[inline(never)]
+    pub(super) fn call_node(&mut self, callee: Box<Node>, args: Vec<Node>, offset: usize) -> Parsed {
+        self.node(Kind::Call { callee, args }, offset)
+    }
+    #[inline(never)]
+    fn builtin_node(&mut self, builtin: Builtin, args: Vec<Node>, offset: usize) -> Parsed {
         let call = BuiltinCall { builtin, args, throws: false, map: None, threshold: None };
-        self.node(Kind::Builtin(Box::new(call)), name.offset)
+        self.node(Kind::Builtin(Box::new(call)), offset)
     }
     /// `(a, b,)` after what a pipe has given.
+    #[inline(never)]
     pub(super) fn arguments(&mut self, first: Vec<Node>) -> Result<Vec<Node>, Stop> {
         let given = first.len();
         let mut args = first;
@@ -39,6 +58,7 @@ impl Parser {
         self.expect_bracket(")")?;
         Ok(args)
     }
+    #[inline(never)]
     fn predicate_arguments(&mut self, first: Vec<Node>, slots: &[Slot]) -> Result<Vec<Node>, Stop> {
         self.expect_bracket("(")?;
         let slots = slots.get(first.len()..).unwrap_or_default();
@@ -65,6 +85,7 @@ impl Parser {
         self.after_arguments(&args)
     }
     /// Something stands where the call should end.
+    #[inline(never)]
     fn after_arguments<T>(&mut self, args: &[Node]) -> Result<T, Stop> {
         let lambda = args.iter().find_map(|arg| match &arg.kind {
             Kind::Predicate(body) => match &body.kind {
@@ -81,6 +102,7 @@ impl Parser {
             ));
         self.fail(error)
     }
+    #[inline(never)]
     fn predicate(&mut self) -> Parsed {
         let offset = self.current.offset;
         let braces = self.current.is_bracket("{");
@@ -98,6 +120,7 @@ impl Parser {
         }
         self.node(Kind::Predicate(body), offset)
     }
+    #[inline(never)]
     fn closing_brace(&mut self, body: &Node) -> Result<(), Stop> {
         let looks_like_map =
             self.current.is_operator(":") && matches!(body.kind, Kind::Identifier { .. } | Kind::Str(_));
@@ -110,6 +133,7 @@ impl Parser {
         self.fail(error)
     }
     /// Whether the current token can name a member: a name or a word operator such as `not`.
+    #[inline(never)]
     pub(super) fn at_name(&self) -> bool {
         match self.current.kind {
             TokenKind::Identifier => true,

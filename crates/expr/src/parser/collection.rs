@@ -6,6 +6,7 @@ use crate::lexer::TokenKind;
 
 impl Parser {
     /// `[a, b,]`
+    #[inline(never)]
     pub(super) fn array(&mut self, offset: usize) -> Parsed {
         self.next()?;
         let mut nodes: Vec<Node> = Vec::new();
@@ -22,6 +23,7 @@ impl Parser {
         self.node(Kind::Array(nodes), offset)
     }
     /// `{a: 1, "b": 2, 3: 4, (c): 5,}`
+    #[inline(never)]
     pub(super) fn map(&mut self, offset: usize) -> Parsed {
         self.next()?;
         let mut pairs: Vec<Pair> = Vec::new();
@@ -35,18 +37,36 @@ impl Parser {
                     return self.unexpected();
                 }
             }
-            pairs.push(self.pair(offset)?);
+            self.pair(&mut pairs, offset)?;
         }
-        self.next()?;
-        self.node(Kind::Map(pairs), offset)
+        self.map_node(pairs, offset)
     }
-    fn pair(&mut self, offset: usize) -> Result<Pair, super::Stop> {
+    #[inline(never)]
+    fn pair(&mut self, pairs: &mut Vec<Pair>, offset: usize) -> Result<(), super::Stop> {
         let key = self.key()?;
         self.expect_operator(":")?;
         let value = self.expression(0)?;
-        self.count(1)?;
-        Ok(Pair { key: *key, value: *value, position: self.lexer.position(offset) })
+        self.push_pair(pairs, key, value, offset)
     }
+    #[inline(never)]
+    fn push_pair(
+        &mut self,
+        pairs: &mut Vec<Pair>,
+        key: Box<Node>,
+        value: Box<Node>,
+        offset: usize,
+    ) -> Result<(), super::Stop> {
+        self.count(1)?;
+        pairs.push(Pair { key: *key, value: *value, position: self.lexer.position(offset) });
+        Ok(())
+    }
+    /// The node of a finished map.
+    #[inline(never)]
+    fn map_node(&mut self, pairs: Vec<Pair>, offset: usize) -> Parsed {
+        self.next()?;
+        self.node(Kind::Map(pairs), offset)
+    }
+    #[inline(never)]
     fn key(&mut self) -> Parsed {
         if matches!(self.current.kind, TokenKind::Number | TokenKind::String | TokenKind::Identifier) {
             let node = self.node(Kind::Str(self.current.value.clone()), self.current.offset)?;

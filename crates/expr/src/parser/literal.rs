@@ -13,6 +13,7 @@ struct BadNumber {
 }
 
 impl Parser {
+    #[inline(never)]
     pub(super) fn literal(&mut self) -> Parsed {
         let token = self.current.clone();
         let node = match token.kind {
@@ -39,6 +40,7 @@ impl Parser {
         };
         self.postfix(node)
     }
+    #[inline(never)]
     fn name(&mut self, token: &Token) -> Parsed {
         let constant = match token.text() {
             "true" => Some(Kind::Bool(true)),
@@ -56,6 +58,7 @@ impl Parser {
         };
         self.postfix(node)
     }
+    #[inline(never)]
     fn number(&mut self, text: &str) -> Result<Kind, Stop> {
         parse_number(text).or_else(|bad| {
             let BadNumber { what, function, text, why } = bad;

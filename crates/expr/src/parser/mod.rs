@@ -2,6 +2,8 @@
 //!
 //! The grammar is decided here and nothing of types. Recursion is counted and so is the height of the tree, because a
 //! long chain of `+` makes a tree as deep as brackets do; the stack is therefore bounded however hostile the text.
+//! Functions on the way down are not inlined: one frame that holds all their variables would be several times as large
+//! as the frames that a level really needs.
 
 mod call;
 mod collection;
@@ -58,6 +60,7 @@ pub(crate) fn parse(text: &str, max_level: u32) -> Result<Node, Error> {
 }
 
 impl Parser {
+    #[inline(never)]
     fn whole(&mut self) -> Parsed {
         self.next()?;
         let root = self.sequence()?;
@@ -66,17 +69,21 @@ impl Parser {
         }
         Ok(root)
     }
+    #[inline(never)]
     fn fail<T>(&mut self, error: Error) -> Result<T, Stop> {
         self.error.get_or_insert(error);
         Err(Stop)
     }
+    #[inline(never)]
     fn fail_at<T>(&mut self, offset: usize, message: impl Into<String>) -> Result<T, Stop> {
         let position = self.lexer.position(offset);
         self.fail(Error::compile(message).at(position))
     }
+    #[inline(never)]
     fn fail_here<T>(&mut self, message: impl Into<String>) -> Result<T, Stop> {
         self.fail_at(self.current.offset, message)
     }
+    #[inline(never)]
     fn unexpected<T>(&mut self) -> Result<T, Stop> {
         let mut error = Error::compile(format!("unexpected token {}", self.current.describe()))
             .at(self.lexer.position(self.current.offset));
@@ -105,6 +112,7 @@ impl Parser {
     fn expect_bracket(&mut self, value: &str) -> Result<(), Stop> {
         if self.current.is_bracket(value) { self.next() } else { self.unexpected() }
     }
+    #[inline(never)]
     fn expect_identifier(&mut self) -> Result<Token, Stop> {
         if self.current.kind != TokenKind::Identifier {
             return self.unexpected();
@@ -114,10 +122,12 @@ impl Parser {
         Ok(token)
     }
     /// Counts and makes a node whose errors point to `offset`.
+    #[inline(never)]
     fn node(&mut self, kind: Kind, offset: usize) -> Parsed {
         self.count(1)?;
         self.uncounted(kind, offset)
     }
+    #[inline(never)]
     fn uncounted(&mut self, kind: Kind, offset: usize) -> Parsed {
         let node = Node::new(kind, self.lexer.position(offset));
         if node.height > self.max_level {
@@ -125,6 +135,7 @@ impl Parser {
         }
         Ok(Box::new(node))
     }
+    #[inline(never)]
     fn count(&mut self, nodes: u32) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
@@ -133,6 +144,7 @@ impl Parser {
         Ok(())
     }
     /// Copies a node that the language evaluates twice; the copy counts, so that copies of copies stay bounded.
+    #[inline(never)]
     fn duplicate(&mut self, node: &Node) -> Parsed {
         fn size(node: &Node) -> u32 {
             let mut nodes = 1_u32;
@@ -142,12 +154,14 @@ impl Parser {
         self.count(size(node))?;
         Ok(Box::new(node.clone()))
     }
+    #[inline(never)]
     fn too_deep<T>(&mut self) -> Result<T, Stop> {
         let position = self.lexer.position(self.current.offset);
         let message = format!("the expression is nested more than {} levels deep", self.max_level);
         self.fail(Error::new(ErrorKind::Limit, message).at(position))
     }
     /// Runs one level of recursion.
+    #[inline(never)]
     fn deeper(&mut self, parse: impl FnOnce(&mut Self) -> Parsed) -> Parsed {
         if self.level >= self.max_level {
             return self.too_deep();
@@ -162,6 +176,7 @@ impl Parser {
     fn expression(&mut self, precedence: u32) -> Parsed {
         self.deeper(|parser| parser.expression_inner(precedence))
     }
+    #[inline(never)]
     fn expression_inner(&mut self, precedence: u32) -> Parsed {
         if precedence == 0 && self.current.is_operator("let") {
             return self.variable();
@@ -169,7 +184,14 @@ impl Parser {
         if precedence == 0 && self.current.is_operator("if") {
             return self.if_else();
         }
-        let mut left = self.primary()?;
+        let left = self.primary()?;
+        let all = self.operators(left, precedence)?;
+        if precedence == 0 && self.current.is_operator("?") { self.conditional(all) } else { Ok(all) }
+    }
+    /// All binary operators that follow and bind tightly enough.
+    #[inline(never)]
+    fn operators(&mut self, first: Box<Node>, precedence: u32) -> Parsed {
+        let mut left = first;
         let mut after_coalesce = false;
         while self.current.kind == TokenKind::Operator {
             let Some((token, infix, negate)) = self.operator(precedence)? else { break };
@@ -179,9 +201,10 @@ impl Parser {
             after_coalesce = infix.op == Some(BinaryOp::Coalesce);
             left = self.infix(left, &token, infix, negate)?;
         }
-        if precedence == 0 { self.conditional(left) } else { Ok(left) }
+        Ok(left)
     }
     /// The binary operator at the current token, if it binds tightly enough: its token, what it is, whether negated.
+    #[inline(never)]
     fn operator(&mut self, precedence: u32) -> Result<Option<(Token, Infix, bool)>, Stop> {
         let negate = self.current.is_operator("not");
         if negate {
@@ -200,6 +223,7 @@ impl Parser {
         self.next()?;
         Ok(Some((token, op, negate)))
     }
+    #[inline(never)]
     fn mixed_coalesce(&mut self, token: &Token) -> Parsed {
         let message = format!(
             "Operator ({}) and coalesce expressions (??) cannot be mixed. Wrap either by parentheses.",
@@ -208,6 +232,7 @@ impl Parser {
         self.fail_at(token.offset, message)
     }
     /// The right side of an operator that has been read, and the node for both.
+    #[inline(never)]
     fn infix(&mut self, left: Box<Node>, token: &Token, infix: Infix, negate: bool) -> Parsed {
         let Some(op) = infix.op else {
             let name = self.expect_identifier()?;
@@ -221,6 +246,7 @@ impl Parser {
         if negate { self.node(Kind::Unary { op: UnaryOp::Not, operand: node }, token.offset) } else { Ok(node) }
     }
     /// `a < b < c` means `a < b && b < c`.
+    #[inline(never)]
     fn comparison(&mut self, left: Box<Node>, token: &Token, op: BinaryOp, precedence: u32) -> Parsed {
         let (mut left, mut token, mut op) = (left, token.clone(), op);
         let mut root: Option<Box<Node>> = None;
@@ -241,6 +267,7 @@ impl Parser {
             self.next()?;
         }
     }
+    #[inline(never)]
     fn primary(&mut self) -> Parsed {
         if self.current.kind == TokenKind::Operator {
             if let Some((op, precedence)) = prefix(self.current.text()) {
@@ -264,6 +291,7 @@ impl Parser {
         }
         self.literal()
     }
+    #[inline(never)]
     fn unary(&mut self, op: UnaryOp, precedence: u32) -> Parsed {
         let offset = self.current.offset;
         self.next()?;
@@ -272,6 +300,7 @@ impl Parser {
         self.postfix(node)
     }
     /// `#`, `#name`, or nothing where `.name` stands for `#.name`.
+    #[inline(never)]
     fn pointer(&mut self) -> Parsed {
         let offset = self.current.offset;
         let mut pointer = Pointer::Element;

@@ -6,6 +6,7 @@ use crate::lexer::TokenKind;
 
 impl Parser {
     /// Applies all that follows.
+    #[inline(never)]
     pub(super) fn postfix(&mut self, first: Box<Node>) -> Parsed {
         let mut node = first;
         while matches!(self.current.kind, TokenKind::Operator | TokenKind::Bracket) {
@@ -26,6 +27,7 @@ impl Parser {
         Ok(node)
     }
     /// `name` or `name(…)` after a dot. A chain that the object ends is continued.
+    #[inline(never)]
     fn member(&mut self, object: Box<Node>, optional: bool) -> Parsed {
         let (named, name) = (self.at_name(), self.current.clone());
         self.next()?;
@@ -45,6 +47,7 @@ impl Parser {
         if in_chain || optional { self.node(Kind::Chain(node), name.offset) } else { Ok(node) }
     }
     /// `[index]`, `[from:to]` and their short forms.
+    #[inline(never)]
     fn index(&mut self, object: Box<Node>, optional: bool) -> Parsed {
         let offset = self.current.offset;
         self.next()?;

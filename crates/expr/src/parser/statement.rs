@@ -7,6 +7,7 @@ use crate::lexer::TokenKind;
 
 impl Parser {
     /// `a; b; c`, a trailing semicolon allowed at the end of the text.
+    #[inline(never)]
     pub(super) fn sequence(&mut self) -> Parsed {
         let first = self.expression(0)?;
         if !self.current.is_operator(";") {
@@ -29,6 +30,7 @@ impl Parser {
         Ok(node)
     }
     /// `let name = value; body`
+    #[inline(never)]
     pub(super) fn variable(&mut self) -> Parsed {
         self.next()?;
         let name = self.expect_identifier()?;
@@ -39,6 +41,7 @@ impl Parser {
         self.node(Kind::Let { name: name.value, slot: 0, value, body }, name.offset)
     }
     /// `if c { a } else { b }`, `else if` included. Go gives it no place and does not count it.
+    #[inline(never)]
     pub(super) fn if_else(&mut self) -> Parsed {
         self.next()?;
         let condition = self.expression(0)?;
@@ -48,6 +51,7 @@ impl Parser {
             if self.current.is_operator("if") { self.deeper(Self::if_else)? } else { self.braced()? };
         self.uncounted(Kind::Conditional { condition, then, otherwise }, 0)
     }
+    #[inline(never)]
     fn braced(&mut self) -> Parsed {
         self.expect_bracket("{")?;
         let inner = self.sequence()?;
@@ -55,6 +59,7 @@ impl Parser {
         Ok(inner)
     }
     /// `c ? a : b` and `a ?: b`, as often as they follow.
+    #[inline(never)]
     pub(super) fn conditional(&mut self, first: Box<Node>) -> Parsed {
         let mut condition = first;
         while self.current.is_operator("?") {

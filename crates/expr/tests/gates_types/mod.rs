@@ -29,7 +29,7 @@ pub enum Ty {
     Struct(&'static Struct),
 }
 
-/// Go name, JSON name (empty for one that is inlined), type.
+/// Go name, JSON tag (empty for one that is inlined), type.
 pub type Field = (&'static str, &'static str, Ty);
 
 /// A struct type.
@@ -67,6 +67,11 @@ impl StructView for View {
         let names = self.of.fields.iter().map(|(name, ..)| Str::from_static(name));
         names.zip(self.values.iter().cloned()).collect()
     }
+    fn json_fields(&self) -> Vec<(Option<Str>, Value, bool)> {
+        let fields = self.of.fields.iter().zip(&self.values);
+        let kept = fields.filter(|((_, tag, _), value)| !(tag.ends_with(OMIT) && is_empty(value)));
+        kept.map(|((_, tag, _), value)| (json_name(tag), json_value(value), false)).collect()
+    }
     fn has_method(&self, name: &str) -> bool {
         // Getters of the embedded ObjectMeta, which Go gives to pointers only.
         self.pointer && self.of.embedded > 0 && name.strip_prefix("Get").is_some_and(|f| self.field(f).is_some())
@@ -101,6 +106,30 @@ impl StructView for Wrapper {
     }
 }
 
+const OMIT: &str = ",omitempty";
+
+fn json_name(tag: &str) -> Option<Str> {
+    (!tag.is_empty()).then(|| Str::from(tag.trim_end_matches(OMIT)))
+}
+
+/// What `omitempty` leaves out: a pointer to something is never empty.
+fn is_empty(value: &Value) -> bool {
+    let pointer = matches!(value, Value::Named(named) if named.type_name.starts_with('*'));
+    !pointer && !matches!(value, Value::Struct(_)) && !gatepost_value::cast::truth(value)
+}
+
+/// What the type's own MarshalJSON makes of a value.
+fn json_value(value: &Value) -> Value {
+    match value.get("Time") {
+        Some(Value::Time(time)) if time.is_zero() => Value::Nil,
+        Some(Value::Time(time)) => Value::str(time.format("2006-01-02T15:04:05Z07:00")),
+        _ => match value.get("Duration") {
+            Some(Value::Duration(nanoseconds)) => Value::str(duration_string(nanoseconds)),
+            _ => value.clone(),
+        },
+    }
+}
+
 /// A pointer to a struct, as the controller hands objects to expressions.
 pub fn object(of: &'static Struct, json: &Json) -> Value {
     if json.is_null() { nil_pointer(of.name) } else { structure(of, json, true) }
@@ -111,7 +140,10 @@ fn nil_pointer(name: &str) -> Value {
 }
 
 fn structure(of: &'static Struct, json: &Json, pointer: bool) -> Value {
-    let member = |key: &str| if key.is_empty() { json.clone() } else { json.get(key).cloned().unwrap_or(Json::Null) };
+    let member = |tag: &str| match tag.trim_end_matches(OMIT) {
+        "" => json.clone(),
+        key => json.get(key).cloned().unwrap_or(Json::Null),
+    };
     let values = of.fields.iter().map(|(_, key, ty)| value(ty, &member(key), false)).collect();
     Value::Struct(Arc::new(View { of, values, pointer }))
 }

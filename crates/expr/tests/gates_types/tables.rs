@@ -6,7 +6,7 @@ use super::{Struct, Ty};
 static TYPE_META: Struct = Struct {
     name: "v1.TypeMeta",
     embedded: 0,
-    fields: &[("Kind", "kind", Ty::Text), ("APIVersion", "apiVersion", Ty::Text)],
+    fields: &[("Kind", "kind,omitempty", Ty::Text), ("APIVersion", "apiVersion,omitempty", Ty::Text)],
 };
 
 /// v1.ObjectMeta
@@ -14,20 +14,20 @@ static OBJECT_META: Struct = Struct {
     name: "v1.ObjectMeta",
     embedded: 0,
     fields: &[
-        ("Name", "name", Ty::Text),
-        ("GenerateName", "generateName", Ty::Text),
-        ("Namespace", "namespace", Ty::Text),
-        ("SelfLink", "selfLink", Ty::Text),
-        ("UID", "uid", Ty::Named("types.UID")),
-        ("ResourceVersion", "resourceVersion", Ty::Text),
-        ("Generation", "generation", Ty::Int64),
+        ("Name", "name,omitempty", Ty::Text),
+        ("GenerateName", "generateName,omitempty", Ty::Text),
+        ("Namespace", "namespace,omitempty", Ty::Text),
+        ("SelfLink", "selfLink,omitempty", Ty::Text),
+        ("UID", "uid,omitempty", Ty::Named("types.UID")),
+        ("ResourceVersion", "resourceVersion,omitempty", Ty::Text),
+        ("Generation", "generation,omitempty", Ty::Int64),
         ("CreationTimestamp", "creationTimestamp", Ty::Time),
-        ("DeletionTimestamp", "deletionTimestamp", Ty::Pointer(&Ty::Time)),
-        ("DeletionGracePeriodSeconds", "deletionGracePeriodSeconds", Ty::Pointer(&Ty::Int64)),
-        ("Labels", "labels", Ty::Labels),
-        ("Annotations", "annotations", Ty::Labels),
-        ("OwnerReferences", "ownerReferences", Ty::List(&Ty::Struct(&OWNER_REFERENCE))),
-        ("Finalizers", "finalizers", Ty::List(&Ty::Text)),
+        ("DeletionTimestamp", "deletionTimestamp,omitempty", Ty::Pointer(&Ty::Time)),
+        ("DeletionGracePeriodSeconds", "deletionGracePeriodSeconds,omitempty", Ty::Pointer(&Ty::Int64)),
+        ("Labels", "labels,omitempty", Ty::Labels),
+        ("Annotations", "annotations,omitempty", Ty::Labels),
+        ("OwnerReferences", "ownerReferences,omitempty", Ty::List(&Ty::Struct(&OWNER_REFERENCE))),
+        ("Finalizers", "finalizers,omitempty", Ty::List(&Ty::Text)),
     ],
 };
 
@@ -76,9 +76,9 @@ static ENVIRONMENT: Struct = Struct {
     embedded: 0,
     fields: &[
         ("Branch", "branch", Ty::Text),
-        ("AutoMerge", "autoMerge", Ty::Pointer(&Ty::Bool)),
-        ("ActiveCommitStatuses", "activeCommitStatuses", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
-        ("ProposedCommitStatuses", "proposedCommitStatuses", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
+        ("AutoMerge", "autoMerge,omitempty", Ty::Pointer(&Ty::Bool)),
+        ("ActiveCommitStatuses", "activeCommitStatuses,omitempty", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
+        ("ProposedCommitStatuses", "proposedCommitStatuses,omitempty", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
     ],
 };
 
@@ -88,8 +88,8 @@ static PROMOTION_STRATEGY_SPEC: Struct = Struct {
     embedded: 0,
     fields: &[
         ("RepositoryReference", "gitRepositoryRef", Ty::Struct(&OBJECT_REFERENCE)),
-        ("ActiveCommitStatuses", "activeCommitStatuses", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
-        ("ProposedCommitStatuses", "proposedCommitStatuses", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
+        ("ActiveCommitStatuses", "activeCommitStatuses,omitempty", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
+        ("ProposedCommitStatuses", "proposedCommitStatuses,omitempty", Ty::List(&Ty::Struct(&COMMIT_STATUS_SELECTOR))),
         ("Environments", "environments", Ty::List(&Ty::Struct(&ENVIRONMENT))),
     ],
 };
@@ -101,8 +101,8 @@ static COMMIT_STATUS_VIEW: Struct = Struct {
     fields: &[
         ("Key", "key", Ty::Text),
         ("Phase", "phase", Ty::Text),
-        ("Url", "url", Ty::Text),
-        ("Description", "description", Ty::Text),
+        ("Url", "url,omitempty", Ty::Text),
+        ("Description", "description,omitempty", Ty::Text),
     ],
 };
 
@@ -111,12 +111,12 @@ static COMMIT_SHA_STATE: Struct = Struct {
     name: "v1alpha1.CommitShaState",
     embedded: 0,
     fields: &[
-        ("Sha", "sha", Ty::Text),
-        ("CommitTime", "commitTime", Ty::Time),
-        ("RepoURL", "repoURL", Ty::Text),
-        ("Author", "author", Ty::Text),
-        ("Subject", "subject", Ty::Text),
-        ("Body", "body", Ty::Text),
+        ("Sha", "sha,omitempty", Ty::Text),
+        ("CommitTime", "commitTime,omitempty", Ty::Time),
+        ("RepoURL", "repoURL,omitempty", Ty::Text),
+        ("Author", "author,omitempty", Ty::Text),
+        ("Subject", "subject,omitempty", Ty::Text),
+        ("Body", "body,omitempty", Ty::Text),
     ],
 };
 
@@ -125,11 +125,11 @@ static HYDRATOR_METADATA: Struct = Struct {
     name: "v1alpha1.HydratorMetadata",
     embedded: 0,
     fields: &[
-        ("RepoURL", "repoURL", Ty::Text),
-        ("DrySha", "drySha", Ty::Text),
-        ("Author", "author", Ty::Text),
-        ("Date", "date", Ty::Time),
-        ("Subject", "subject", Ty::Text),
+        ("RepoURL", "repoURL,omitempty", Ty::Text),
+        ("DrySha", "drySha,omitempty", Ty::Text),
+        ("Author", "author,omitempty", Ty::Text),
+        ("Date", "date,omitempty", Ty::Time),
+        ("Subject", "subject,omitempty", Ty::Text),
     ],
 };
 
@@ -138,10 +138,10 @@ static COMMIT_BRANCH_STATE: Struct = Struct {
     name: "v1alpha1.CommitBranchState",
     embedded: 0,
     fields: &[
-        ("Dry", "dry", Ty::Struct(&COMMIT_SHA_STATE)),
-        ("Hydrated", "hydrated", Ty::Struct(&COMMIT_SHA_STATE)),
-        ("Note", "note", Ty::Pointer(&Ty::Struct(&HYDRATOR_METADATA))),
-        ("CommitStatuses", "commitStatuses", Ty::List(&Ty::Struct(&COMMIT_STATUS_VIEW))),
+        ("Dry", "dry,omitempty", Ty::Struct(&COMMIT_SHA_STATE)),
+        ("Hydrated", "hydrated,omitempty", Ty::Struct(&COMMIT_SHA_STATE)),
+        ("Note", "note,omitempty", Ty::Pointer(&Ty::Struct(&HYDRATOR_METADATA))),
+        ("CommitStatuses", "commitStatuses,omitempty", Ty::List(&Ty::Struct(&COMMIT_STATUS_VIEW))),
     ],
 };
 
@@ -150,12 +150,12 @@ static PULL_REQUEST_COMMON_STATUS: Struct = Struct {
     name: "v1alpha1.PullRequestCommonStatus",
     embedded: 0,
     fields: &[
-        ("ID", "id", Ty::Text),
-        ("State", "state", Ty::Named("v1alpha1.PullRequestState")),
-        ("PRCreationTime", "prCreationTime", Ty::Time),
-        ("PRMergeTime", "prMergeTime", Ty::Time),
-        ("Url", "url", Ty::Text),
-        ("ExternallyMergedOrClosed", "externallyMergedOrClosed", Ty::Pointer(&Ty::Bool)),
+        ("ID", "id,omitempty", Ty::Text),
+        ("State", "state,omitempty", Ty::Named("v1alpha1.PullRequestState")),
+        ("PRCreationTime", "prCreationTime,omitempty", Ty::Time),
+        ("PRMergeTime", "prMergeTime,omitempty", Ty::Time),
+        ("Url", "url,omitempty", Ty::Text),
+        ("ExternallyMergedOrClosed", "externallyMergedOrClosed,omitempty", Ty::Pointer(&Ty::Bool)),
     ],
 };
 
@@ -174,7 +174,7 @@ static ENVIRONMENT_STATUS: Struct = Struct {
         ("Branch", "branch", Ty::Text),
         ("Proposed", "proposed", Ty::Struct(&COMMIT_BRANCH_STATE)),
         ("Active", "active", Ty::Struct(&COMMIT_BRANCH_STATE)),
-        ("PullRequest", "pullRequest", Ty::Pointer(&Ty::Struct(&PULL_REQUEST_COMMON_STATUS))),
+        ("PullRequest", "pullRequest,omitempty", Ty::Pointer(&Ty::Struct(&PULL_REQUEST_COMMON_STATUS))),
         ("LastHealthyDryShas", "lastHealthyDryShas", Ty::List(&Ty::Struct(&HEALTHY_DRY_SHAS))),
     ],
 };
@@ -184,9 +184,9 @@ static PROMOTION_STRATEGY_STATUS: Struct = Struct {
     name: "v1alpha1.PromotionStrategyStatus",
     embedded: 0,
     fields: &[
-        ("ObservedGeneration", "observedGeneration", Ty::Int64),
+        ("ObservedGeneration", "observedGeneration,omitempty", Ty::Int64),
         ("Environments", "environments", Ty::List(&Ty::Struct(&ENVIRONMENT_STATUS))),
-        ("Conditions", "conditions", Ty::List(&Ty::Struct(&CONDITION))),
+        ("Conditions", "conditions,omitempty", Ty::List(&Ty::Struct(&CONDITION))),
     ],
 };
 
@@ -198,7 +198,7 @@ pub static PROMOTION_STRATEGY: Struct = Struct {
         ("TypeMeta", "", Ty::Struct(&TYPE_META)),
         ("ObjectMeta", "metadata", Ty::Struct(&OBJECT_META)),
         ("Spec", "spec", Ty::Struct(&PROMOTION_STRATEGY_SPEC)),
-        ("Status", "status", Ty::Struct(&PROMOTION_STRATEGY_STATUS)),
+        ("Status", "status,omitempty", Ty::Struct(&PROMOTION_STRATEGY_STATUS)),
     ],
 };
 
@@ -211,9 +211,9 @@ static WHEN_WITH_OUTPUT_SPEC: Struct = Struct {
     name: "v1alpha1.WhenWithOutputSpec",
     embedded: 0,
     fields: &[
-        ("Variables", "variables", Ty::Pointer(&Ty::Struct(&OUTPUT_SPEC))),
+        ("Variables", "variables,omitempty", Ty::Pointer(&Ty::Struct(&OUTPUT_SPEC))),
         ("Expression", "expression", Ty::Text),
-        ("Output", "output", Ty::Pointer(&Ty::Struct(&OUTPUT_SPEC))),
+        ("Output", "output,omitempty", Ty::Pointer(&Ty::Struct(&OUTPUT_SPEC))),
     ],
 };
 
@@ -225,15 +225,18 @@ static SUCCESS_SPEC: Struct = Struct {
 };
 
 /// v1alpha1.PollingModeSpec
-static POLLING_MODE_SPEC: Struct =
-    Struct { name: "v1alpha1.PollingModeSpec", embedded: 0, fields: &[("Interval", "interval", Ty::Duration)] };
+static POLLING_MODE_SPEC: Struct = Struct {
+    name: "v1alpha1.PollingModeSpec",
+    embedded: 0,
+    fields: &[("Interval", "interval,omitempty", Ty::Duration)],
+};
 
 /// v1alpha1.TriggerModeSpec
 static TRIGGER_MODE_SPEC: Struct = Struct {
     name: "v1alpha1.TriggerModeSpec",
     embedded: 0,
     fields: &[
-        ("RequeueDuration", "requeueDuration", Ty::Duration),
+        ("RequeueDuration", "requeueDuration,omitempty", Ty::Duration),
         ("When", "when", Ty::Struct(&WHEN_WITH_OUTPUT_SPEC)),
     ],
 };
@@ -243,9 +246,9 @@ static MODE_SPEC: Struct = Struct {
     name: "v1alpha1.ModeSpec",
     embedded: 0,
     fields: &[
-        ("Polling", "polling", Ty::Pointer(&Ty::Struct(&POLLING_MODE_SPEC))),
-        ("Trigger", "trigger", Ty::Pointer(&Ty::Struct(&TRIGGER_MODE_SPEC))),
-        ("Context", "context", Ty::Named("v1alpha1.ContextMode")),
+        ("Polling", "polling,omitempty", Ty::Pointer(&Ty::Struct(&POLLING_MODE_SPEC))),
+        ("Trigger", "trigger,omitempty", Ty::Pointer(&Ty::Struct(&TRIGGER_MODE_SPEC))),
+        ("Context", "context,omitempty", Ty::Named("v1alpha1.ContextMode")),
     ],
 };
 
@@ -256,8 +259,8 @@ static WEB_REQUEST_COMMIT_STATUS_SPEC: Struct = Struct {
     fields: &[
         ("PromotionStrategyRef", "promotionStrategyRef", Ty::Struct(&OBJECT_REFERENCE)),
         ("Key", "key", Ty::Text),
-        ("DescriptionTemplate", "descriptionTemplate", Ty::Text),
-        ("ReportOn", "reportOn", Ty::Text),
+        ("DescriptionTemplate", "descriptionTemplate,omitempty", Ty::Text),
+        ("ReportOn", "reportOn,omitempty", Ty::Text),
         ("Success", "success", Ty::Struct(&SUCCESS_SPEC)),
         ("Mode", "mode", Ty::Struct(&MODE_SPEC)),
     ],
@@ -269,12 +272,12 @@ static WEB_REQUEST_COMMIT_STATUS_ENVIRONMENT_STATUS: Struct = Struct {
     embedded: 0,
     fields: &[
         ("Branch", "branch", Ty::Text),
-        ("ReportedSha", "reportedSha", Ty::Text),
-        ("LastSuccessfulSha", "lastSuccessfulSha", Ty::Text),
+        ("ReportedSha", "reportedSha,omitempty", Ty::Text),
+        ("LastSuccessfulSha", "lastSuccessfulSha,omitempty", Ty::Text),
         ("Phase", "phase", Ty::Named("v1alpha1.CommitStatusPhase")),
-        ("LastRequestTime", "lastRequestTime", Ty::Pointer(&Ty::Time)),
-        ("LastResponseStatusCode", "lastResponseStatusCode", Ty::Pointer(&Ty::Int)),
-        ("TriggerOutput", "triggerOutput", Ty::Pointer(&Ty::Struct(&RAW_JSON))),
+        ("LastRequestTime", "lastRequestTime,omitempty", Ty::Pointer(&Ty::Time)),
+        ("LastResponseStatusCode", "lastResponseStatusCode,omitempty", Ty::Pointer(&Ty::Int)),
+        ("TriggerOutput", "triggerOutput,omitempty", Ty::Pointer(&Ty::Struct(&RAW_JSON))),
     ],
 };
 
@@ -289,7 +292,7 @@ static PHASE_PER_BRANCH: Struct = Struct {
 static LAST_SUCCESSFUL_SHA: Struct = Struct {
     name: "v1alpha1.LastSuccessfulSha",
     embedded: 0,
-    fields: &[("Branch", "branch", Ty::Text), ("LastSuccessfulSha", "lastSuccessfulSha", Ty::Text)],
+    fields: &[("Branch", "branch", Ty::Text), ("LastSuccessfulSha", "lastSuccessfulSha,omitempty", Ty::Text)],
 };
 
 /// v1alpha1.WebRequestCommitStatusPromotionStrategyContextStatus
@@ -297,10 +300,10 @@ static WEB_REQUEST_COMMIT_STATUS_PROMOTION_STRATEGY_CONTEXT_STATUS: Struct = Str
     name: "v1alpha1.WebRequestCommitStatusPromotionStrategyContextStatus",
     embedded: 0,
     fields: &[
-        ("PhasePerBranch", "phasePerBranch", Ty::List(&Ty::Struct(&PHASE_PER_BRANCH))),
-        ("LastRequestTime", "lastRequestTime", Ty::Pointer(&Ty::Time)),
-        ("LastResponseStatusCode", "lastResponseStatusCode", Ty::Pointer(&Ty::Int)),
-        ("LastSuccessfulShas", "lastSuccessfulShas", Ty::List(&Ty::Struct(&LAST_SUCCESSFUL_SHA))),
+        ("PhasePerBranch", "phasePerBranch,omitempty", Ty::List(&Ty::Struct(&PHASE_PER_BRANCH))),
+        ("LastRequestTime", "lastRequestTime,omitempty", Ty::Pointer(&Ty::Time)),
+        ("LastResponseStatusCode", "lastResponseStatusCode,omitempty", Ty::Pointer(&Ty::Int)),
+        ("LastSuccessfulShas", "lastSuccessfulShas,omitempty", Ty::List(&Ty::Struct(&LAST_SUCCESSFUL_SHA))),
     ],
 };
 
@@ -309,14 +312,18 @@ static WEB_REQUEST_COMMIT_STATUS_STATUS: Struct = Struct {
     name: "v1alpha1.WebRequestCommitStatusStatus",
     embedded: 0,
     fields: &[
-        ("ObservedGeneration", "observedGeneration", Ty::Int64),
-        ("Environments", "environments", Ty::List(&Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_ENVIRONMENT_STATUS))),
+        ("ObservedGeneration", "observedGeneration,omitempty", Ty::Int64),
+        (
+            "Environments",
+            "environments,omitempty",
+            Ty::List(&Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_ENVIRONMENT_STATUS)),
+        ),
         (
             "PromotionStrategyContext",
-            "promotionStrategyContext",
+            "promotionStrategyContext,omitempty",
             Ty::Pointer(&Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_PROMOTION_STRATEGY_CONTEXT_STATUS)),
         ),
-        ("Conditions", "conditions", Ty::List(&Ty::Struct(&CONDITION))),
+        ("Conditions", "conditions,omitempty", Ty::List(&Ty::Struct(&CONDITION))),
     ],
 };
 
@@ -328,6 +335,6 @@ pub static WEB_REQUEST_COMMIT_STATUS: Struct = Struct {
         ("TypeMeta", "", Ty::Struct(&TYPE_META)),
         ("ObjectMeta", "metadata", Ty::Struct(&OBJECT_META)),
         ("Spec", "spec", Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_SPEC)),
-        ("Status", "status", Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_STATUS)),
+        ("Status", "status,omitempty", Ty::Struct(&WEB_REQUEST_COMMIT_STATUS_STATUS)),
     ],
 };

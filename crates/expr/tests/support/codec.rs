@@ -74,7 +74,8 @@ pub fn encode(value: &Value) -> Json {
         Value::Location(location) => json!({"$location": location.name()}),
         Value::Func(_) => json!({"$func": true}),
         Value::TypedNil(GoType::Map(_) | GoType::AnyMap) => json!({"$nil": "map"}),
-        Value::TypedNil(GoType::Slice(_) | GoType::Bytes) => json!({"$nil": "array"}),
+        Value::TypedNil(GoType::Bytes) => json!({"$bytes": ""}),
+        Value::TypedNil(GoType::Slice(_)) => json!({"$nil": "array"}),
         Value::TypedNil(_) => json!({"$nil": "pointer"}),
     }
 }

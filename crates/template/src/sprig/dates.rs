@@ -21,12 +21,12 @@ const fn clocked(name: &'static str, params: &'static [ParamType], run: Run) -> 
 pub(super) const TABLE: &[FunctionSpec] = &[
     clocked("now", &[], |call| Ok(Value::Time(call.context.now.within(&call.context.local)))),
     clocked("ago", &[Any], ago),
-    clocked("date", &[String, Any], |call| Ok(shown(call, &layout(call), call.arg(1), "Local"))),
+    clocked("date", &[String, Any], |call| Ok(in_zone(call, &layout(call), call.arg(1), "Local"))),
     clocked("dateInZone", &[String, Any, String], date_in_zone),
     clocked("date_in_zone", &[String, Any, String], date_in_zone),
-    clocked("htmlDate", &[Any], |call| Ok(shown(call, HTML, call.arg(0), "Local"))),
+    clocked("htmlDate", &[Any], |call| Ok(in_zone(call, HTML, call.arg(0), "Local"))),
     clocked("htmlDateInZone", &[Any, String], |call| {
-        Ok(shown(call, HTML, call.arg(0), &call.text(1).to_lossy()))
+        Ok(in_zone(call, HTML, call.arg(0), &call.text(1).to_lossy()))
     }),
     fixed("dateModify", &[String, ParamType::Time], date_modify),
     fixed("date_modify", &[String, ParamType::Time], date_modify),
@@ -64,7 +64,7 @@ fn moment(call: &Call<'_>, value: &Value, kinds: &[IntKind]) -> gatepost_value::
     }
 }
 
-fn shown(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Value {
+fn in_zone(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Value {
     let zone = match zone {
         "Local" => call.context.local.clone(),
         name => Location::load(name).unwrap_or(Location::Utc),
@@ -74,7 +74,7 @@ fn shown(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Value {
 }
 
 fn date_in_zone(call: &mut Call<'_>) -> Answer {
-    Ok(shown(call, &layout(call), call.arg(1), &call.text(2).to_lossy()))
+    Ok(in_zone(call, &layout(call), call.arg(1), &call.text(2).to_lossy()))
 }
 
 fn ago(call: &mut Call<'_>) -> Answer {
@@ -144,19 +144,18 @@ mod tests {
     #[test]
     fn dates_in_zones() {
         let moment = at("2026-01-02T03:04:05Z");
-        assert_eq!(super::super::testing::shown("date", &[s("2006-01-02 15:04"), moment.clone()]), "2026-01-02 03:04");
+        assert_eq!(shown("date", &[s("2006-01-02 15:04"), moment.clone()]), "2026-01-02 03:04");
         let tokyo = [s("15:04"), moment.clone(), s("Asia/Tokyo")];
-        assert_eq!(super::super::testing::shown("dateInZone", &tokyo), "12:04");
+        assert_eq!(shown("dateInZone", &tokyo), "12:04");
         let unknown = [s("15:04"), moment.clone(), s("Nowhere/At")];
-        assert_eq!(super::super::testing::shown("dateInZone", &unknown), "03:04");
-        assert_eq!(super::super::testing::shown("htmlDate", &[Value::int64(0)]), "1970-01-01");
-        assert_eq!(super::super::testing::shown("htmlDate", &[s("x")]), "2026-03-04");
-        assert_eq!(super::super::testing::shown("unixEpoch", &[moment]), "1767323045");
+        assert_eq!(shown("dateInZone", &unknown), "03:04");
+        assert_eq!(shown("htmlDate", &[Value::int64(0)]), "1970-01-01");
+        assert_eq!(shown("htmlDate", &[s("x")]), "2026-03-04");
+        assert_eq!(shown("unixEpoch", &[moment]), "1767323045");
     }
 
     #[test]
     fn durations() {
-        let shown = super::super::testing::shown;
         assert_eq!(shown("duration", &[s("95")]), "1m35s");
         assert_eq!(shown("duration", &[i(95)]), "0s");
         assert_eq!(shown("durationRound", &[s("2h10m5s")]), "2h");
@@ -168,7 +167,6 @@ mod tests {
 
     #[test]
     fn parsing() {
-        let shown = super::super::testing::shown;
         assert_eq!(shown("unixEpoch", &[call("toDate", &[s("2006-01-02"), s("2026-01-02")]).expect("date")]), "1767312000");
         assert!(shown("toDate", &[s("2006-01-02"), s("x")]).starts_with("0001-01-01 00:00:00"));
         assert!(refused("mustToDate", &[s("2006-01-02"), s("x")]).starts_with("parsing time"));

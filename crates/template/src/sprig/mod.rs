@@ -116,9 +116,6 @@ impl<'b> Output<'b> {
         self.bytes.extend_from_slice(piece);
         Ok(())
     }
-    fn push_char(&mut self, c: char) -> Result<(), LimitError> {
-        self.push(c.encode_utf8(&mut [0; 4]).as_bytes())
-    }
     fn finish(self) -> Value {
         Value::str(self.bytes)
     }

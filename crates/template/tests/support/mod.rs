@@ -96,7 +96,14 @@ fn repo(commit: Json) -> Value {
     let metadata = namespace::typed("GetCommitMetadata", vec![GoType::String], GoType::Any, move |_, _| {
         let date = Time::parse_rfc3339(&text(&commit["date"])).unwrap();
         let tags = commit["tags"].as_array().into_iter().flatten().map(decode).collect();
-        Ok(Record::commit(&text(&commit["message"]), &text(&commit["author"]), date, tags))
+        let fields = [
+            ("Message", Value::str(text(&commit["message"]))),
+            ("Author", Value::str(text(&commit["author"]))),
+            ("Date", Value::Time(date)),
+            ("Tags", Value::list_of(GoType::String, tags)),
+        ];
+        let fields = fields.into_iter().map(|(name, value)| (Str::from_static(name), value)).collect();
+        Ok(Record::value("main.commitMetadata", fields))
     });
     let mut members = namespace::repo_pure();
     members.push((Str::from_static("GetCommitMetadata"), metadata));

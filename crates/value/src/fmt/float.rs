@@ -122,11 +122,8 @@ fn push_exponent(out: &mut String, letter: char, exp: i32) {
 
 /// Mantissa with its hidden bit, binary exponent of the mantissa's leading bit, and mantissa width.
 fn parts(f: f64, bits: u32) -> (u64, i32, u32) {
-    let (raw, width, exp_mask, bias) = if bits == 32 {
-        (u64::from((f as f32).to_bits()), 23, 0xff, 127)
-    } else {
-        (f.to_bits(), 52, 0x7ff, 1023)
-    };
+    let (raw, width, exp_mask, bias) =
+        if bits == 32 { (u64::from((f as f32).to_bits()), 23, 0xff, 127) } else { (f.to_bits(), 52, 0x7ff, 1023) };
     let fraction = raw & ((1 << width) - 1);
     let exp = i32::try_from((raw >> width) & exp_mask).unwrap_or(0);
     if exp == 0 { (fraction, 1 - bias, width) } else { (fraction | (1 << width), exp - bias, width) }

@@ -27,7 +27,7 @@ use std::io::Write;
 pub fn sprintf(budget: &Budget, format: &[u8], args: &[Value]) -> Result<Str, LimitError> {
     let mut printer = Printer::new(Vec::with_capacity(format.len().min(4096)), Some(budget));
     printf::printf(&mut printer, format, args);
-    printer.finish().map(Str::from)
+    output(printer)
 }
 
 /// `fmt.Sprint(args…)`: spaces between operands when neither is a string.
@@ -45,7 +45,7 @@ pub fn sprint(budget: &Budget, args: &[Value]) -> Result<Str, LimitError> {
         printer.print_arg(arg, 'v');
         after_text = text;
     }
-    printer.finish().map(Str::from)
+    output(printer)
 }
 
 /// `fmt.Sprintln(args…)`.
@@ -61,7 +61,14 @@ pub fn sprintln(budget: &Budget, args: &[Value]) -> Result<Str, LimitError> {
         printer.print_arg(arg, 'v');
     }
     printer.write_str("\n");
-    printer.finish().map(Str::from)
+    output(printer)
+}
+
+fn output(printer: Printer<'_>) -> Result<Str, LimitError> {
+    match printer.finish(0) {
+        (_, Some(error)) => Err(error),
+        (out, None) => Ok(out.into()),
+    }
 }
 
 fn is_text(value: &Value) -> bool {
@@ -71,7 +78,7 @@ fn is_text(value: &Value) -> bool {
     }
 }
 
-/// `%v` without a budget; never panics.
+/// `%v` without a budget, cut off at 4 MiB; never panics.
 #[must_use]
 pub fn sprint_v(value: &Value) -> Str {
     let mut out = Vec::new();
@@ -79,20 +86,40 @@ pub fn sprint_v(value: &Value) -> Str {
     out.into()
 }
 
-/// Appends `%v` of one value to a buffer: the fast path of templates and of `oncePer`.
+/// Appends `%v` of one value to a buffer, cut off at 4 MiB: for values that no template or expression made.
 pub fn append_v(out: &mut Vec<u8>, value: &Value) {
+    if !append_scalar(out, value) {
+        let _ = append_walked(out, value, None);
+    }
+}
+
+/// Appends `%v` of one value to a buffer: the fast path of templates. Nothing is charged for scalars.
+///
+/// # Errors
+/// `steps`, `time`, `call_bytes` or `live_bytes`; the buffer may hold a part of the text then.
+pub fn append_metered(budget: &Budget, out: &mut Vec<u8>, value: &Value) -> Result<(), LimitError> {
+    if append_scalar(out, value) { Ok(()) } else { append_walked(out, value, Some(budget)) }
+}
+
+fn append_scalar(out: &mut Vec<u8>, value: &Value) -> bool {
     match value {
         Value::Str(text) => out.extend_from_slice(text.as_bytes()),
         Value::Int(_, n) => drop(write!(out, "{n}")),
         Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
         Value::Nil => out.extend_from_slice(b"<nil>"),
         Value::NoValue => out.extend_from_slice(b"<no value>"),
-        _ => {
-            let mut printer = Printer::new(std::mem::take(out), None);
-            printer.print_arg(value, 'v');
-            *out = printer.finish().unwrap_or_default();
-        }
+        _ => return false,
     }
+    true
+}
+
+fn append_walked(out: &mut Vec<u8>, value: &Value, budget: Option<&Budget>) -> Result<(), LimitError> {
+    let before = out.len();
+    let mut printer = Printer::new(std::mem::take(out), budget);
+    printer.print_arg(value, 'v');
+    let (text, error) = printer.finish(before);
+    *out = text;
+    error.map_or(Ok(()), Err)
 }
 
 /// Go's `strconv.Quote`.

@@ -20,6 +20,9 @@ pub(super) struct Flags {
     pub(super) prec: Option<usize>,
 }
 
+/// Bytes that a call without a budget may make. A small value that holds the same list again and again prints as gigabytes.
+const UNMETERED: usize = 4 << 20;
+
 /// One call of a print function.
 pub(super) struct Printer<'b> {
     pub(super) out: Vec<u8>,
@@ -32,9 +35,10 @@ pub(super) struct Printer<'b> {
 }
 
 impl<'b> Printer<'b> {
-    /// A printer that appends to `out`; without a budget the output is not limited.
+    /// A printer that appends to `out` as much as one call may make.
     pub(super) fn new(out: Vec<u8>, budget: Option<&'b Budget>) -> Self {
-        let most = budget.map_or(usize::MAX, |b| usize::try_from(b.limits().call_bytes).unwrap_or(usize::MAX));
+        let more = budget.map_or(UNMETERED, |b| usize::try_from(b.limits().call_bytes).unwrap_or(usize::MAX));
+        let most = out.len().saturating_add(more);
         Self { out, flags: Flags::default(), budget, erroring: false, error: None, most }
     }
 
@@ -42,7 +46,7 @@ impl<'b> Printer<'b> {
     pub(super) fn room(&mut self, more: usize) -> bool {
         let fits = self.out.len().saturating_add(more) <= self.most;
         if !fits && self.error.is_none() {
-            let allowed = u64::try_from(self.most).unwrap_or(u64::MAX);
+            let allowed = self.budget.map_or(0, |b| b.limits().call_bytes);
             self.error = Some(LimitError { limit: "call_bytes", allowed });
         }
         fits && self.error.is_none()
@@ -56,15 +60,11 @@ impl<'b> Printer<'b> {
         self.error.is_none()
     }
 
-    /// The output, charged to the budget.
-    pub(super) fn finish(self) -> Result<Vec<u8>, LimitError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        if let Some(budget) = self.budget {
-            budget.allocate(u64::try_from(self.out.len()).unwrap_or(u64::MAX))?;
-        }
-        Ok(self.out)
+    /// The output and what stopped it; what is new in it is charged to the budget.
+    pub(super) fn finish(self, before: usize) -> (Vec<u8>, Option<LimitError>) {
+        let made = u64::try_from(self.out.len().saturating_sub(before)).unwrap_or(u64::MAX);
+        let error = self.error.or_else(|| self.budget.and_then(|b| b.allocate(made).err()));
+        (self.out, error)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {

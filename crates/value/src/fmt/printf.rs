@@ -23,8 +23,7 @@ struct Reader<'a> {
 
 /// Prints the arguments as the format says.
 pub(super) fn printf(printer: &mut Printer<'_>, format: &[u8], args: &[Value]) {
-    let mut reader =
-        Reader { format, at: 0, args, arg: 0, reordered: false, good_index: true, after_index: false };
+    let mut reader = Reader { format, at: 0, args, arg: 0, reordered: false, good_index: true, after_index: false };
     while reader.at < format.len() && printer.step() {
         let text = &format[reader.at..];
         let plain = text.iter().position(|b| *b == b'%').unwrap_or(text.len());
@@ -135,7 +134,8 @@ impl Reader<'_> {
     }
 
     fn precision(&mut self, printer: &mut Printer<'_>) {
-        if self.at + 1 > self.format.len() || self.peek() != Some(b'.') {
+        // A point at the very end is the verb.
+        if self.at + 1 >= self.format.len() || self.peek() != Some(b'.') {
             return;
         }
         self.at += 1;

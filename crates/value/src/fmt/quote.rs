@@ -64,7 +64,6 @@ fn push_escaped(out: &mut String, rune: char, quote: char, ascii: bool) {
 
 /// `strconv.CanBackquote`.
 pub(super) fn can_backquote(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|s| {
-        s.chars().all(|c| c == '\t' || !(c < ' ' || c == '`' || c == '\u{7f}' || c == '\u{feff}'))
-    })
+    std::str::from_utf8(text)
+        .is_ok_and(|s| s.chars().all(|c| c == '\t' || !(c < ' ' || c == '`' || c == '\u{7f}' || c == '\u{feff}')))
 }

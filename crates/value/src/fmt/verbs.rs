@@ -190,9 +190,9 @@ impl Printer<'_> {
             number.replace_range(..1, " ");
         }
         if !f.is_finite() {
+            // An infinity keeps its sign, NaN shows one only when asked for.
             let unsigned = f.is_nan() && !self.flags.space && !self.flags.plus;
-            let hidden = unsigned || (number.starts_with('+') && !self.flags.plus);
-            return self.pad_spaces(&number.as_bytes()[usize::from(hidden)..]);
+            return self.pad_spaces(&number.as_bytes()[usize::from(unsigned)..]);
         }
         if self.flags.sharp && style != 'b' {
             number = with_point(&number, style, prec);
@@ -227,7 +227,11 @@ impl Printer<'_> {
         match verb {
             'v' if self.flags.sharp_v => {
                 self.write_str(&format!("({})(", type_name(value)));
-                if address == 0 { self.write_str("nil") } else { self.hexadecimal(address, true) }
+                if address == 0 {
+                    self.write_str("nil")
+                } else {
+                    self.hexadecimal(address, true)
+                }
                 self.write_str(")");
             }
             'v' if address == 0 => self.pad(b"<nil>"),

@@ -102,6 +102,8 @@ impl Printer<'_> {
                 self.write_str(if self.flags.sharp_v { "interface {}(nil)" } else { "<nil>" });
                 None
             }
+            // Go prints a []byte operand without looking for methods.
+            Value::Bytes(bytes) if depth == 0 => self.enter_bytes(value, bytes, verb, depth),
             _ if self.methods(value, verb) => None,
             Value::Named(named) => self.enter_base(value, &named.base, verb, depth),
             _ => self.enter_base(value, value, verb, depth),
@@ -132,7 +134,7 @@ impl Printer<'_> {
         if self.bytes(whole, bytes, verb) {
             return None;
         }
-        let short = depth == 0 && matches!(whole, Value::Bytes(_));
+        let short = depth == 0 && matches!(whole, Value::Bytes(_)) && matches!(verb, 'v' | 'd');
         let name = if short { "[]byte".to_owned() } else { type_name(whole) };
         Some(self.open_list(&name, Items::Bytes(bytes.clone())))
     }

@@ -1,7 +1,7 @@
 //! To and from serde: values are read straight from any deserializer, without a serde_json value in between.
 
-use super::write::struct_members;
 use super::Numbers;
+use super::write::struct_members;
 use crate::{FloatKind, Str, Value};
 use base64::Engine;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
@@ -24,10 +24,9 @@ pub(super) fn from_serde(value: &serde_json::Value, numbers: Numbers) -> Value {
     match value {
         Json::Null => Value::Nil,
         Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => n.as_i64().map_or_else(
-            || Value::float(n.as_f64().unwrap_or_default()),
-            |n| whole(n, numbers),
-        ),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| Value::float(n.as_f64().unwrap_or_default()), |n| whole(n, numbers))
+        }
         Json::String(text) => Value::str(text.as_str()),
         Json::Array(items) => Value::list(items.iter().map(|v| from_serde(v, numbers)).collect()),
         Json::Object(map) => {

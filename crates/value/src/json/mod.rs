@@ -69,4 +69,3 @@ pub fn from_serde(value: &serde_json::Value, numbers: Numbers) -> Value {
 pub fn to_serde(value: &Value) -> serde_json::Value {
     bridge::to_serde(value, 0)
 }
-

@@ -151,15 +151,23 @@ impl<'t> Parser<'t> {
     }
 
     fn unexpected(&self, place: &str) -> ParseError {
-        let Some(byte) = self.text.get(self.at) else { return self.end() };
-        ParseError { message: format!("invalid character {} {place}", quoted(*byte)), offset: self.at }
+        if self.at < self.text.len() { self.in_token(place) } else { self.end() }
+    }
+
+    /// As [`Parser::unexpected`] inside a word, number or escape: Go reads the end of the text as a space there.
+    fn in_token(&self, place: &str) -> ParseError {
+        let message = format!("invalid character {} {place}", quoted(self.byte()));
+        ParseError { message, offset: self.at }
+    }
+
+    fn byte(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(b' ')
     }
 
     fn literal(&mut self, word: &str, value: Value) -> Result<Option<Value>, ParseError> {
-        for expected in word.bytes().enumerate() {
-            if self.peek()? != expected.1 {
-                let place = format!("in literal {word} (expecting '{}')", expected.1 as char);
-                return Err(self.unexpected(&place));
+        for expected in word.bytes() {
+            if self.byte() != expected {
+                return Err(self.in_token(&format!("in literal {word} (expecting '{}')", expected as char)));
             }
             self.at += 1;
         }
@@ -169,10 +177,10 @@ impl<'t> Parser<'t> {
     fn number(&mut self) -> Result<Value, ParseError> {
         let start = self.at;
         let mut whole = true;
-        if self.peek()? == b'-' {
+        if self.byte() == b'-' {
             self.at += 1;
         }
-        if self.peek()? == b'0' {
+        if self.byte() == b'0' {
             self.at += 1;
         } else {
             self.digits("in numeric literal")?;
@@ -194,8 +202,8 @@ impl<'t> Parser<'t> {
     }
 
     fn digits(&mut self, place: &str) -> Result<(), ParseError> {
-        if !self.peek()?.is_ascii_digit() {
-            return Err(self.unexpected(place));
+        if !self.byte().is_ascii_digit() {
+            return Err(self.in_token(place));
         }
         while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
@@ -205,7 +213,8 @@ impl<'t> Parser<'t> {
 
     fn number_value(&self, start: usize, whole: bool) -> Result<Value, ParseError> {
         let text = std::str::from_utf8(&self.text[start..self.at]).unwrap_or_default();
-        if whole && self.numbers != Numbers::Float
+        if whole
+            && self.numbers != Numbers::Float
             && let Ok(n) = text.parse::<i64>()
         {
             return Ok(if self.numbers == Numbers::Int { Value::int(n) } else { Value::int64(n) });
@@ -245,18 +254,18 @@ impl<'t> Parser<'t> {
     /// Steps over one escape that is well formed.
     fn escape(&mut self) -> Result<(), ParseError> {
         self.at += 1;
-        match self.peek()? {
+        match self.byte() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
             b'u' => {
                 self.at += 1;
                 for _ in 0..4 {
-                    if !self.peek()?.is_ascii_hexdigit() {
-                        return Err(self.unexpected("in \\u hexadecimal character escape"));
+                    if !self.byte().is_ascii_hexdigit() {
+                        return Err(self.in_token("in \\u hexadecimal character escape"));
                     }
                     self.at += 1;
                 }
             }
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.in_token("in string escape code")),
         }
         Ok(())
     }

@@ -223,8 +223,8 @@ fn number(f: f64, kind: FloatKind) -> Option<String> {
     let bits = if kind == FloatKind::Float32 { 32 } else { 64 };
     let size = f.abs();
     let extreme = match kind {
-        FloatKind::Float64 => size < 1e-6 || size >= 1e21,
-        FloatKind::Float32 => (size as f32) < 1e-6 || (size as f32) >= 1e21,
+        FloatKind::Float64 => !(1e-6..1e21).contains(&size),
+        FloatKind::Float32 => !(1e-6..1e21).contains(&(size as f32)),
     };
     if size == 0.0 || !extreme {
         return Some(format_float(f, 'f', None, bits));

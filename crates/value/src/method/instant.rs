@@ -117,7 +117,9 @@ fn time(args: &[Value]) -> Result<&Time, CallError> {
 fn location(args: &[Value]) -> Result<&Location, CallError> {
     match arg(args, 0) {
         Value::Location(loc) => Ok(loc),
-        Value::TypedNil(GoType::Location) | Value::Nil => Err(CallError::new("time: missing Location in call to Time.In")),
+        Value::TypedNil(GoType::Location) | Value::Nil => {
+            Err(CallError::new("time: missing Location in call to Time.In"))
+        }
         other => Err(wrong_type(&GoType::Location, other)),
     }
 }

@@ -77,7 +77,11 @@ pub fn call(ctx: &CallContext<'_>, receiver: &Value, name: &str, args: &[Value])
     }
     let (_, params, _) = row(receiver, name).ok_or_else(|| unknown(receiver, name))?;
     if params.len() != args.len() {
-        return Err(CallError::new(format!("wrong number of args for {name}: want {} got {}", params.len(), args.len())));
+        return Err(CallError::new(format!(
+            "wrong number of args for {name}: want {} got {}",
+            params.len(),
+            args.len()
+        )));
     }
     let answer = match receiver {
         Value::Time(time) => instant::call(ctx, time, name, args)?,

@@ -25,7 +25,11 @@ fn time_methods_answer_as_go() {
     let hour = Value::Duration(3_600_000_000_000);
     let cases: &[(&str, &[Value], &str)] = &[
         ("Add", std::slice::from_ref(&hour), "time.Time:2024-03-01 00:04:05.123456789 +0000 UTC"),
-        ("AddDate", &[Value::int(1), Value::int(0), Value::int(0)], "time.Time:2025-03-01 23:04:05.123456789 +0000 UTC"),
+        (
+            "AddDate",
+            &[Value::int(1), Value::int(0), Value::int(0)],
+            "time.Time:2025-03-01 23:04:05.123456789 +0000 UTC",
+        ),
         ("After", std::slice::from_ref(&later), "bool:false"),
         ("Before", std::slice::from_ref(&later), "bool:true"),
         ("Compare", std::slice::from_ref(&later), "int:-1"),
@@ -39,8 +43,12 @@ fn time_methods_answer_as_go() {
         ("UnixMilli", &[], "int64:1709247845123"),
         ("Location", &[], "*time.Location:UTC"),
         ("GoString", &[], "string:time.Date(2024, time.February, 29, 23, 4, 5, 123456789, time.UTC)"),
-        ("MarshalJSON", &[], "[]uint8:[34 50 48 50 52 45 48 50 45 50 57 84 50 51 58 48 52 58 48 53 46 49 50 51 52 53 54 55 56 57 90 34]"),
-        ("Truncate", &[hour], "time.Time:2024-02-29 23:00:00 +0000 UTC"),
+        (
+            "MarshalJSON",
+            &[],
+            "[]uint8:[34 50 48 50 52 45 48 50 45 50 57 84 50 51 58 48 52 58 48 53 46 49 50 51 52 53 54 55 56 57 90 34]",
+        ),
+        ("Truncate", std::slice::from_ref(&hour), "time.Time:2024-02-29 23:00:00 +0000 UTC"),
         ("Add", &[], "error:wrong number of args for Add: want 1 got 0"),
         ("Add", &[Value::str("1h")], "error:wrong type for value; expected time.Duration; got string"),
         ("In", &[Value::Nil], "error:time: missing Location in call to Time.In"),
@@ -68,15 +76,20 @@ fn duration_methods_answer_as_go() {
 #[test]
 fn every_method_in_a_table_has_an_answer() {
     let month = Value::Month(3);
-    for receiver in [Value::Time(Time::zero()), Value::Duration(1), month, Value::Weekday(2), Value::Location(Location::Utc)] {
+    for receiver in
+        [Value::Time(Time::zero()), Value::Duration(1), month, Value::Weekday(2), Value::Location(Location::Utc)]
+    {
         for (name, params, _) in table(&receiver) {
-            let args: Vec<Value> = params.iter().map(|param| match param {
-                GoType::Duration => Value::Duration(1),
-                GoType::Time => Value::Time(Time::zero()),
-                GoType::Location => Value::Location(Location::Utc),
-                GoType::String => Value::str("2006"),
-                _ => Value::int(1),
-            }).collect();
+            let args: Vec<Value> = params
+                .iter()
+                .map(|param| match param {
+                    GoType::Duration => Value::Duration(1),
+                    GoType::Time => Value::Time(Time::zero()),
+                    GoType::Location => Value::Location(Location::Utc),
+                    GoType::String => Value::str("2006"),
+                    _ => Value::int(1),
+                })
+                .collect();
             assert!(run(&receiver, name, &args).is_ok(), "{name}");
             let result = crate::fmt::type_name(&run(&receiver, name, &args).unwrap());
             assert_eq!(crate::fmt::go_type_name(&signature(&receiver, name).unwrap().result), result, "{name}");

@@ -88,6 +88,7 @@ pub fn strings() -> Value {
 fn cased(name: &str, map: fn(char) -> char) -> Value {
     typed(name, vec![GoType::String], GoType::String, move |ctx, args| {
         let text = text(args, 0);
+        ctx.budget.step(text.len() as u64 / 16)?;
         ctx.budget.allocate(text.len() as u64)?;
         Ok(Value::str(text.to_lossy().chars().map(map).collect::<String>()))
     })
@@ -107,7 +108,7 @@ fn lower(c: char) -> char {
 fn replace_all(ctx: &CallContext<'_>, text: &Str, old: &Str, new: &Str) -> Result<Value, CallError> {
     let (text, old, new) = (text.to_lossy(), old.to_lossy(), new.to_lossy());
     let found = text.matches(&*old).count();
-    ctx.budget.step(found as u64)?;
+    ctx.budget.step((found + text.len() / 16) as u64)?;
     let size = text.len() - found * old.len() + found * new.len();
     ctx.budget.allocate(size as u64)?;
     Ok(Value::str(text.replace(&*old, &new)))

@@ -41,7 +41,11 @@ pub(super) enum Element {
     ZoneName,
     Offset(Offset),
     /// `.000` or `.999`, with its separator and number of digits.
-    Fraction { trim: bool, separator: u8, digits: usize },
+    Fraction {
+        trim: bool,
+        separator: u8,
+        digits: usize,
+    },
 }
 
 /// Elements by their spelling where that alone decides; of those that begin alike the longest comes first.
@@ -85,7 +89,7 @@ const fn offset(z: bool, colon: bool, minutes: bool, seconds: bool) -> Element {
 
 /// The first element of a layout: where it starts and ends.
 pub(super) fn next_element(layout: &[u8]) -> Option<(usize, usize, Element)> {
-    (0..layout.len()).find_map(|at| element_at(layout, at).map(|(start, end, element)| (start, end, element)))
+    (0..layout.len()).find_map(|at| element_at(layout, at))
 }
 
 fn element_at(layout: &[u8], at: usize) -> Option<(usize, usize, Element)> {
@@ -182,7 +186,7 @@ fn push_civil(out: &mut String, time: &Time, civil: &super::Civil, element: Elem
             let sign = if civil.year < 0 { "-" } else { "" };
             write!(out, "{sign}{:04}", civil.year.unsigned_abs())
         }
-        Element::Year => write!(out, "{:02}", civil.year.max(0) % 100),
+        Element::Year => write!(out, "{:02}", civil.year.unsigned_abs() % 100),
         Element::UpperPm => write!(out, "{}", if civil.hour >= 12 { "PM" } else { "AM" }),
         Element::LowerPm => write!(out, "{}", if civil.hour >= 12 { "pm" } else { "am" }),
         Element::ZoneName | Element::Offset(_) | Element::Fraction { .. } => Ok(()),

@@ -18,7 +18,18 @@ const YEAR_1: i64 = -62_135_596_800;
 const BILLION: i128 = 1_000_000_000;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
@@ -193,7 +204,10 @@ impl Time {
     #[must_use]
     pub fn year_day(&self) -> i64 {
         let day = self.wall().div_euclid(DAY);
-        i128::from(day).saturating_sub(days_from_civil(i128::from(self.civil().year), 1)).try_into().map_or(1, |n: i64| n + 1)
+        i128::from(day)
+            .saturating_sub(days_from_civil(i128::from(self.civil().year), 1))
+            .try_into()
+            .map_or(1, |n: i64| n + 1)
     }
     /// ISO 8601 year and week: a week belongs to the year that its Thursday is in.
     #[must_use]

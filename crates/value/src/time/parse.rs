@@ -280,8 +280,8 @@ impl Reader<'_> {
     fn settle_day(&mut self) -> Result<(), String> {
         if let Some(year_day) = self.fields.year_day {
             let year = self.fields.year;
-            let (month, day) = month_and_day(year, year_day)
-                .ok_or_else(|| self.wrong(": ", "day-of-year out of range".to_owned()))?;
+            let (month, day) =
+                month_and_day(year, year_day).ok_or_else(|| self.wrong(": ", "day-of-year out of range".to_owned()))?;
             if self.fields.month.is_some_and(|m| m != month) {
                 return Err(self.wrong(": ", "day-of-year does not match month".to_owned()));
             }

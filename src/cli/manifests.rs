@@ -1,0 +1,75 @@
+//! ConfigMap, Secret and Application from files, as `argocd admin notifications` takes them.
+
+use super::output::Format;
+use crate::notify::{ConfigInput, Configuration, LoadOptions};
+use crate::source::{Object, files};
+use anyhow::{Context as _, bail};
+use gatepost_value::Value;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+/// Where the configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Files {
+    /// File with the ConfigMap; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub config_map: String,
+    /// File with the Secret; `:empty` for none.
+    #[arg(long, value_name = "FILE", default_value = ":empty")]
+    pub secret: String,
+    /// Name of the ConfigMap.
+    #[arg(long, default_value = "argocd-notifications-cm")]
+    pub config_map_name: String,
+    /// Name of the Secret.
+    #[arg(long, default_value = "argocd-notifications-secret")]
+    pub secret_name: String,
+    /// How the answer is printed.
+    #[arg(short, long, value_enum, default_value = "wide", global = true)]
+    pub output: Format,
+}
+
+impl Files {
+    /// Loads the configuration.
+    pub(super) fn load(&self) -> anyhow::Result<Configuration> {
+        let documents = read(&self.config_map)?;
+        let config = named(&documents, "ConfigMap", &self.config_map_name)
+            .with_context(|| format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name))?;
+        let secret = if self.secret == ":empty" {
+            BTreeMap::new()
+        } else {
+            let documents = read(&self.secret)?;
+            let found = named(&documents, "Secret", &self.secret_name)
+                .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
+            files::secret(found)
+        };
+        let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
+        Ok(Configuration::load(&input, None, &LoadOptions::default()))
+    }
+}
+
+/// The objects of a file or of standard input.
+pub(super) fn read(file: &str) -> anyhow::Result<Vec<Value>> {
+    if file != "-" {
+        return Ok(files::documents(Path::new(file))?);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("failed to read standard input")?;
+    Ok(files::parse_documents("standard input", &text)?)
+}
+
+/// The object of a kind and name.
+pub(super) fn named<'a>(documents: &'a [Value], kind: &str, name: &str) -> Option<&'a Value> {
+    let text = |v: &Value, path: &[&str]| v.at(path).and_then(|t| t.as_str().map(str::to_owned));
+    documents.iter().find(|v| text(v, &["kind"]).as_deref() == Some(kind) && text(v, &["metadata", "name"]).as_deref() == Some(name))
+}
+
+/// The Application of a file.
+pub(super) fn application(file: &str) -> anyhow::Result<Object> {
+    let documents = read(file)?;
+    let kind = |v: &Value| v.get("kind").and_then(|k| k.as_str().map(str::to_owned));
+    match documents.into_iter().find(|v| kind(v).as_deref() == Some("Application")) {
+        Some(value) => Ok(Object::new(value)),
+        None => bail!("file '{file}' holds no Application"),
+    }
+}

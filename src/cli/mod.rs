@@ -1,0 +1,111 @@
+//! The command line: one file a command. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//!
+//! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
+
+mod check;
+mod client;
+mod demo;
+mod deliveries;
+mod explain;
+mod manifests;
+mod output;
+mod serve;
+mod template;
+mod trigger;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Relays Argo CD's outcomes to where people look.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version, propagate_version = true, after_help = "Examples:\n  gatepost demo\n  gatepost serve --namespace argocd\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost explain argocd/order-service\n  gatepost deliveries list --state dead")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay: on a Kubernetes API server, or with --files on a folder of manifests.
+    Serve(Box<serve::Arguments>),
+    /// Play a short story on this machine: Applications from a folder, a Backstage-shaped inbox, the overview page.
+    Demo(demo::Arguments),
+    /// Check ConfigMap and Secret manifests; every broken key with line and column.
+    Check(check::Arguments),
+    /// Explain why a notification of an Application was or was not sent.
+    Explain(explain::Arguments),
+    /// Look at templates and render them.
+    #[command(subcommand)]
+    Template(template::Command),
+    /// Look at triggers and run them.
+    #[command(subcommand)]
+    Trigger(trigger::Command),
+    /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+}
+
+/// Runs a command line; the answer is the process' exit code.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let parsed = match Arguments::try_parse_from(as_serve(arguments.collect())) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::anyhow!("failed to start the runtime: {error}")),
+    };
+    let result = runtime.block_on(dispatch(parsed.command));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(arguments) => serve::run(*arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Template(command) => template::run(&command),
+        Command::Trigger(command) => trigger::run(&command),
+        Command::Deliveries(command) => deliveries::run(command).await,
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("gatepost: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// The name that the stock Deployment calls becomes `serve`.
+fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(std::path::Path::new).and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+    if matches!(name.as_deref(), Some("argocd-notifications" | "argocd-notifications-controller")) {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+    #[test]
+    fn called_as_the_argo_controller_it_serves() {
+        let line = ["/usr/local/bin/argocd-notifications", "--loglevel", "debug", "--logformat", "json", "--argocd-repo-server", "x:1"];
+        let parsed = Arguments::try_parse_from(as_serve(line.iter().map(OsString::from).collect())).unwrap();
+        assert!(matches!(parsed.command, Command::Serve(_)));
+    }
+}

@@ -1,0 +1,368 @@
+//! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
+
+use crate::controller::{KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter};
+use crate::egress::{Egress, Policy, Rule};
+use crate::notify::LoadOptions;
+use crate::notify::json::JsonMode;
+use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
+use crate::service::Context as ServiceContext;
+use crate::settings::{Json, Settings};
+use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
+use crate::telemetry::{LogFormat, Metrics, start_logging};
+use crate::{egress, server};
+use anyhow::Context as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that must stay free where the store lies, else decisions pause.
+const STORE_RESERVE: u64 = 64 << 20;
+/// Events that wait between the source and the relay.
+const EVENTS: usize = 64;
+/// Pause between the change that asks for a list of all Applications and the list: a burst of changes is one list.
+const RELIST_PAUSE: Duration = Duration::from_millis(200);
+/// How often what is over is pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  gatepost serve --namespace argocd\n  gatepost serve --files ./manifests --config gatepost.toml")]
+pub(super) struct Arguments {
+    /// Settings file (TOML or YAML); config/gatepost.toml documents every key.
+    #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of manifests to read instead of a cluster.
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<PathBuf>,
+    /// kubeconfig file; without it the one of the environment or of the pod.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long)]
+    context: Option<String>,
+    /// Namespace of ConfigMap, Secret and AppProjects.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Name of the ConfigMap.
+    #[arg(long, default_value = "argocd-notifications-cm")]
+    config_map_name: String,
+    /// Name of the Secret.
+    #[arg(long, default_value = "argocd-notifications-secret")]
+    secret_name: String,
+    /// Namespaces besides --namespace whose Applications are served: globs or /regular expressions/, separated by commas.
+    #[arg(long, env = "ARGOCD_APPLICATION_NAMESPACES", default_value = "")]
+    application_namespaces: String,
+    /// Label selector for Applications.
+    #[arg(long, default_value = "")]
+    app_label_selector: String,
+    /// Log level: debug, info, warn, error, or one a target (`gatepost=debug,kube=warn`).
+    #[arg(long, env = "ARGOCD_NOTIFICATIONS_CONTROLLER_LOGLEVEL", default_value = "info")]
+    loglevel: String,
+    /// Log format: json or text.
+    #[arg(long, env = "ARGOCD_NOTIFICATIONS_CONTROLLER_LOGFORMAT", default_value = "json")]
+    logformat: String,
+    /// Port of metrics and health; overrides server.metrics.
+    #[arg(long)]
+    metrics_port: Option<u16>,
+    /// Taken for compatibility; Gatepost looks at Applications side by side anyway.
+    #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_PROCESSORS_COUNT", default_value_t = 1)]
+    processors_count: u32,
+    /// Taken for compatibility: self-service namespaces are not served yet, and a warning says so.
+    #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_SELF_SERVICE_NOTIFICATION_ENABLED", num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    self_service_notification_enabled: String,
+    /// Taken for compatibility: `repo.GetCommitMetadata` and `repo.GetAppDetails` are not served yet.
+    #[arg(long, default_value = "")]
+    argocd_repo_server: String,
+    /// Taken for compatibility.
+    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    argocd_repo_server_plaintext: String,
+    /// Taken for compatibility.
+    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    argocd_repo_server_strict_tls: String,
+}
+
+/// Where Applications come from.
+pub(super) enum Origin {
+    /// A folder of manifests.
+    Files(PathBuf),
+    /// An API server.
+    Cluster(Box<kube::Client>, source::kubernetes::Settings),
+}
+
+/// Everything that is needed to run.
+pub(super) struct Plan {
+    pub settings: Settings,
+    pub namespace: String,
+    pub config_map: String,
+    pub secret: String,
+    pub origin: Origin,
+    pub metrics: Option<TcpListener>,
+    pub api: TcpListener,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let format = if arguments.logformat == "text" { LogFormat::Text } else { LogFormat::Json };
+    start_logging(&arguments.loglevel, format);
+    let mut settings = Settings::load(arguments.config.as_deref())?;
+    if let Some(port) = arguments.metrics_port {
+        settings.server.metrics.set_port(port);
+    }
+    warn_of_what_is_missing(&arguments);
+    let plan = plan(arguments, settings).await?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    start(plan, stop).await?.wait().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn_of_what_is_missing(arguments: &Arguments) {
+    if arguments.self_service_notification_enabled == "true" {
+        tracing::warn!("self-service namespaces are not served by this version: only the configuration of the controller's namespace is used");
+    }
+}
+
+async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> {
+    let metrics = Some(listen(settings.server.metrics)?);
+    let api = listen(settings.server.api)?;
+    let (origin, namespace) = match arguments.files {
+        Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
+        None => {
+            egress::install_provider();
+            let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
+            let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
+            let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
+            let namespaces = Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
+            let watched = source::kubernetes::Settings {
+                namespaces,
+                config_map: arguments.config_map_name.clone(),
+                secret: arguments.secret_name.clone(),
+                selector: arguments.app_label_selector,
+            };
+            (Origin::Cluster(Box::new(client), watched), namespace)
+        }
+    };
+    Ok(Plan { settings, namespace, config_map: arguments.config_map_name, secret: arguments.secret_name, origin, metrics, api })
+}
+
+async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
+    let options = kube::config::KubeConfigOptions { context, ..Default::default() };
+    match file {
+        Some(path) => {
+            let read = kube::config::Kubeconfig::read_from(path).with_context(|| format!("failed to read the kubeconfig {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(read, &options).await.context("failed to use the kubeconfig")
+        }
+        None => kube::Config::infer().await.context("no cluster found: name a --kubeconfig, run in a pod, or use --files FOLDER"),
+    }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("failed to listen on {address}; is another process there?"))
+}
+
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("failed to wait for SIGTERM")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("stopping: no new work is taken, what is in flight is finished");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// A running relay.
+pub(super) struct Running {
+    pub relay: Arc<Relay>,
+    pub api: SocketAddr,
+    dispatching: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Waits for the stop, then for what is in flight, then closes the store.
+    pub(super) async fn wait(self) {
+        self.stop.cancelled().await;
+        if self.dispatching.await.is_err() {
+            tracing::error!("the dispatcher ended badly");
+        }
+        self.relay.store().close().await;
+    }
+}
+
+/// Starts everything.
+pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result<Running> {
+    egress::install_provider();
+    let metrics = Arc::new(Metrics::new().context("failed to set up the metrics")?);
+    let store = open_store(&plan.settings.store.path).await?;
+    let reporter: Arc<dyn Reporter> = match &plan.origin {
+        Origin::Files(_) => Arc::new(LogReporter),
+        Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
+    };
+    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan), Arc::clone(&metrics), reporter));
+    let door = Arc::new(Egress::new(policy(&plan)?));
+    let (send, events) = mpsc::channel::<Event>(EVENTS);
+    let api = plan.api.local_addr().context("the API has no address")?;
+    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
+    let mut reader: Option<Arc<dyn ObjectReader>> = None;
+    match plan.origin {
+        Origin::Files(folder) => {
+            state.folder = Some(folder.clone());
+            let settings = source::files::Settings { folder, namespace: plan.namespace, config_map: plan.config_map, secret: plan.secret };
+            tokio::spawn(project(Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)), stop.clone()));
+            let relisting = Arc::clone(&relay);
+            tokio::spawn(watch_files(settings, send, relisting, stop.clone()));
+        }
+        Origin::Cluster(client, settings) => {
+            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send);
+            state.cluster = Some(cluster.clone());
+            reader = Some(Arc::new(cluster.clone()));
+            tokio::spawn(project(Projector::for_cluster(Arc::clone(&store), *client, metrics, Arc::clone(&relay.owed)), stop.clone()));
+            tokio::spawn(relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
+            tokio::spawn(watch_cluster(cluster, stop.clone()));
+        }
+    }
+    serve_http(plan.metrics, plan.api, state, &stop)?;
+    tokio::spawn(Arc::clone(&relay).run(events));
+    tokio::spawn(prune(Arc::clone(&store), stop.clone()));
+    let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
+    Ok(Running { relay, api, dispatching, stop })
+}
+
+fn dispatch(
+    relay: &Arc<Relay>,
+    store: Arc<dyn Store>,
+    door: Arc<Egress>,
+    reader: Option<Arc<dyn ObjectReader>>,
+    grace: u64,
+    stop: &CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
+    let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
+    let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
+    let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
+    let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));
+    tokio::spawn(async move {
+        loop {
+            relay.committed.notified().await;
+            waking.wake();
+        }
+    });
+    let stop = stop.clone();
+    tokio::spawn(async move { dispatcher.run(stop).await })
+}
+
+fn serve_http(metrics: Option<TcpListener>, api: TcpListener, state: server::State, stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut servers = vec![server::api(api, state.clone()).context("failed to start the API")?];
+    if let Some(listener) = metrics {
+        servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
+    }
+    for running in servers {
+        let (handle, stop) = (running.handle(), stop.clone());
+        tokio::spawn(running);
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            handle.stop(true).await;
+        });
+    }
+    Ok(())
+}
+
+async fn open_store(path: &str) -> anyhow::Result<Arc<dyn Store>> {
+    if path.is_empty() {
+        tracing::warn!("store.path is empty: deliveries are kept in memory and do not outlive this process");
+        return Ok(Arc::new(SqliteStore::in_memory().await?));
+    }
+    Ok(Arc::new(SqliteStore::open(Path::new(path), STORE_RESERVE).await?))
+}
+
+fn relay_options(plan: &Plan) -> RelayOptions {
+    let settings = &plan.settings;
+    let json = match settings.delivery.json {
+        Json::Repair => JsonMode::Repair,
+        Json::Off => JsonMode::Off,
+        Json::Strict => JsonMode::Strict,
+    };
+    RelayOptions {
+        namespace: plan.namespace.clone(),
+        config_map: plan.config_map.clone(),
+        load: LoadOptions { costly: settings.templates.costly_functions, ..LoadOptions::default() },
+        service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
+        give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+    }
+}
+
+fn policy(plan: &Plan) -> anyhow::Result<Policy> {
+    let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
+        texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
+    };
+    Ok(Policy {
+        allow: rules(&plan.settings.egress.allow, "egress.allow")?,
+        deny: rules(&plan.settings.egress.deny, "egress.deny")?,
+        loopback_allowed: matches!(plan.origin, Origin::Files(_)),
+        own: Vec::new(),
+    })
+}
+
+async fn project(projector: Projector, stop: CancellationToken) {
+    projector.run(stop).await;
+}
+
+async fn watch_cluster(cluster: Kubernetes, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        end = cluster.run() => if let Err(error) = end { tracing::info!(error = %error, "the watches ended") },
+    }
+}
+
+/// A folder that cannot be read at all ends the process: nothing could ever be sent.
+async fn watch_files(settings: source::files::Settings, send: mpsc::Sender<Event>, relay: Arc<Relay>, stop: CancellationToken) {
+    let files = Files::new(settings, send, Arc::clone(&relay.relist));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        end = files.run() => {
+            if let Err(error) = end { tracing::error!(error = %error, "the source ended") }
+            stop.cancel();
+        }
+    }
+}
+
+/// After a change of configuration every Application is looked at again, page by page.
+async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = relay.relist.notified() => {}
+        }
+        tokio::time::sleep(RELIST_PAUSE).await;
+        match cluster.relist().await {
+            Ok(count) => tracing::info!(count, "all Applications were looked at again"),
+            Err(source::Error::Closed) => return,
+            Err(error) => {
+                tracing::warn!(error = %error, "failed to look at all Applications again; trying again");
+                relay.relist.notify_one();
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        }
+    }
+}
+
+async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+        }
+        match store.prune(Default::default(), crate::clock::now().millis()).await {
+            Ok(pruned) if pruned.dead > 0 => tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = %error, "failed to prune what is over"),
+        }
+    }
+}

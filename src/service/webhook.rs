@@ -1,0 +1,236 @@
+//! `service.webhook.<name>`: the bytes and headers that the Go controller sends (`spec/notifications.md` 5).
+//!
+//! A receiver whose path is Backstage's is additionally treated as Backstage where that costs no byte.
+
+use super::http::{Headers, Options, check_url};
+use super::payload::Payload;
+use super::{Context, PrepareError, Prepared, QuickRetry, RequestError, Verdict, backstage, http};
+use crate::egress::{Request, Response};
+use crate::notify::json::{self, JsonMode, Repair};
+use crate::notify::{Notification, Reason, ServiceConfig, Text};
+use bytes::Bytes;
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// The Go controller waits for ever.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest body that is stored and sent.
+const BODY_MAX: usize = 1 << 20;
+
+/// See [`super::prepare`].
+pub fn prepare(
+    config: &ServiceConfig,
+    notification: &Notification,
+    context: &Context,
+) -> Result<Prepared, PrepareError> {
+    let section = notification.webhook.get(&config.name);
+    let method = section.map(|hook| hook.method.as_str()).filter(|method| !method.is_empty()).unwrap_or("GET");
+    if !method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
+        let message = format!("'{method}' is no HTTP method");
+        let advice = "write a plain one such as POST: `method` is not a template".to_owned();
+        return Err(PrepareError { reason: Reason::InvalidNotification, message, advice });
+    }
+    let path = section.map_or("", |hook| hook.path.as_str());
+    let (body, repairs) = render_body(config, section.map_or(&notification.message, |hook| &hook.body), context.json)?;
+    if body.len() > BODY_MAX {
+        return Err(PrepareError {
+            reason: Reason::InvalidNotification,
+            message: format!("the body has {} bytes, more than the {BODY_MAX} that are sent", body.len()),
+            advice: "shorten what the template prints, for example with trunc".to_owned(),
+        });
+    }
+    let mut prepared = Prepared {
+        payload: Payload::new(method, path, &body).to_bytes(),
+        ordering: None,
+        supersedes: false,
+        idempotent: Options(config).flag("idempotent").unwrap_or(false),
+        repairs,
+    };
+    if backstage::is_notifications_url(&join(Options(config).text("url"), path)) {
+        backstage::refine(config, &body, &mut prepared)?;
+    }
+    Ok(prepared)
+}
+
+fn render_body(config: &ServiceConfig, text: &Text, mode: JsonMode) -> Result<(Vec<u8>, Vec<Repair>), PrepareError> {
+    let content_type = content_type(config);
+    let declared = content_type.as_deref().map(is_json_type);
+    if mode == JsonMode::Off || declared == Some(false) || text.is_empty() {
+        return Ok((text.bytes(), Vec::new()));
+    }
+    let outcome = json::repair(&text.segments);
+    let structured = outcome.bytes.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'['));
+    if declared.is_none() && !(outcome.valid && structured) {
+        return Ok((text.bytes(), Vec::new()));
+    }
+    if mode == JsonMode::Strict && !outcome.valid {
+        return Err(PrepareError {
+            reason: Reason::InvalidNotification,
+            message: "the rendered body is no JSON and could not be mended".to_owned(),
+            advice: "correct the template; `gatepost check` shows the rendered text".to_owned(),
+        });
+    }
+    Ok((outcome.bytes, outcome.repairs))
+}
+
+fn headers(config: &ServiceConfig) -> impl Iterator<Item = (&str, &str)> {
+    let list = config.options.get("headers").and_then(Json::as_array);
+    list.into_iter().flatten().map(|header| {
+        let text = |name| header.get(name).and_then(Json::as_str).unwrap_or_default();
+        (text("name"), text("value"))
+    })
+}
+
+/// The last one wins, as on the wire.
+fn content_type(config: &ServiceConfig) -> Option<String> {
+    let named = headers(config).filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    named.last().map(|(_, value)| value.to_ascii_lowercase())
+}
+
+fn is_json_type(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.ends_with("/json") || essence.ends_with("+json")
+}
+
+/// Plain text, as the Go controller joins: a query in `url` stays before the path.
+fn join(url: &str, path: &str) -> String {
+    if path.is_empty() {
+        return url.to_owned();
+    }
+    format!("{}/{}", url.trim_end_matches('/'), path.trim_start_matches('/'))
+}
+
+/// See [`super::request`].
+pub fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
+    let service = &config.name;
+    let payload = Payload::read(service, payload)?;
+    let options = Options(config);
+    let url = join(options.text("url"), &payload.path);
+    check_url(service, &url)?;
+    let mut out = Headers::default();
+    for (name, value) in headers(config) {
+        out.set(service, name, value)?;
+    }
+    if let Some(auth) = config.options.get("basicAuth") {
+        let text = |name| auth.get(name).and_then(Json::as_str).unwrap_or_default();
+        out.basic(service, text("username"), text("password"))?;
+    }
+    Ok(Request {
+        method: payload.method.clone(),
+        url,
+        headers: out.into_list(),
+        body: Bytes::from(payload.body(service)?),
+        transport: options.transport(ANSWER_TIMEOUT),
+    })
+}
+
+/// See [`super::judge`].
+pub fn judge(config: &ServiceConfig, payload: &[u8], response: &Response) -> Verdict {
+    let path = Payload::read(&config.name, payload).map(|payload| payload.path).unwrap_or_default();
+    if backstage::is_notifications_url(&join(Options(config).text("url"), &path)) {
+        return backstage::judge(response);
+    }
+    http::judge(response)
+}
+
+/// See [`super::policy`].
+pub fn policy(config: &ServiceConfig) -> QuickRetry {
+    Options(config).policy(ANSWER_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::notify::WebhookMessage;
+    use crate::notify::json::Segment;
+    use serde_json::json;
+
+    fn service(options: Json) -> ServiceConfig {
+        let (namespace, digest) = (String::new(), String::new());
+        ServiceConfig { namespace, name: "hook".into(), kind: "webhook".into(), options, digest }
+    }
+    fn notification(method: &str, path: &str, body: Vec<Segment>) -> Notification {
+        let hook = WebhookMessage { method: method.into(), path: path.into(), body: Text { segments: body } };
+        Notification { webhook: [("hook".to_owned(), hook)].into(), ..Notification::default() }
+    }
+    fn sent(options: Json, notification: &Notification) -> Request {
+        let config = service(options);
+        let prepared = prepare(&config, notification, &Context::default()).unwrap();
+        request(&config, &prepared.payload).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_gos() {
+        let message = Notification { message: Text::literal("hello"), ..Notification::default() };
+        let request = sent(json!({"url": "http://h/b"}), &message);
+        assert_eq!((request.method.as_str(), request.url.as_str()), ("GET", "http://h/b"));
+        assert_eq!(request.body.as_ref(), b"hello");
+        assert!(request.headers.is_empty());
+    }
+
+    #[test]
+    fn paths_are_joined_as_text() {
+        let url = |url: &str, path: &str| sent(json!({"url": url}), &notification("POST", path, vec![])).url;
+        assert_eq!(url("http://h/b//", "//a/"), "http://h/b/a/");
+        assert_eq!(url("http://h/b?q=1", "a"), "http://h/b?q=1/a");
+        assert_eq!(url("http://h", "/a?x=1"), "http://h/a?x=1");
+    }
+
+    #[test]
+    fn a_stored_payload_holds_no_secret_and_follows_the_configuration() {
+        let old =
+            service(json!({"url": "http://old/", "headers": [{"name": "Authorization", "value": "Bearer s3cr3t"}]}));
+        let prepared = prepare(&old, &notification("POST", "/p", vec![]), &Context::default()).unwrap();
+        let text = String::from_utf8(prepared.payload.clone()).unwrap();
+        assert!(!text.contains("s3cr3t") && !text.contains("old"));
+        let new = service(json!({"url": "http://new/", "basicAuth": {"username": "u", "password": "p"}}));
+        let request = request(&new, &prepared.payload).unwrap();
+        assert_eq!(request.url, "http://new/p");
+        assert_eq!(request.headers, [("Authorization".to_owned(), b"Basic dTpw".to_vec())]);
+    }
+
+    #[test]
+    fn json_is_mended_by_content_type_or_shape() {
+        let body = || {
+            vec![
+                Segment::fixed(br#"{"a":""#.to_vec()),
+                Segment::printed("x\"y", 1, 1, "{{.x}}"),
+                Segment::fixed(br#""}"#.to_vec()),
+            ]
+        };
+        let with = |kind: &str| json!({"url": "http://h/", "headers": [{"name": "content-type", "value": kind}]});
+        let mended = br#"{"a":"x\"y"}"#.as_slice();
+        let plain = br#"{"a":"x"y"}"#.as_slice();
+        let body_with = |options| sent(options, &notification("POST", "", body())).body;
+        assert_eq!(body_with(with("application/cloudevents+json; charset=utf-8")), mended);
+        assert_eq!(body_with(json!({"url": "http://h/"})), mended);
+        assert_eq!(body_with(with("text/plain")), plain);
+        let off = Context { json: JsonMode::Off, ..Context::default() };
+        let config = service(with("application/json"));
+        let prepared = prepare(&config, &notification("POST", "", body()), &off).unwrap();
+        assert_eq!(request(&config, &prepared.payload).unwrap().body, plain);
+        let strict = Context { json: JsonMode::Strict, ..Context::default() };
+        let broken = notification("POST", "", vec![Segment::fixed(b"{".to_vec())]);
+        assert_eq!(prepare(&config, &broken, &strict).unwrap_err().reason, Reason::InvalidNotification);
+    }
+
+    #[test]
+    fn urls_that_cannot_be_used_are_refused() {
+        for url in ["", "ftp://h/", "://"] {
+            let config = service(json!({"url": url}));
+            let prepared = prepare(&config, &notification("POST", "", vec![]), &Context::default()).unwrap();
+            assert!(matches!(request(&config, &prepared.payload), Err(RequestError::Url { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn retries_are_those_of_the_options() {
+        let policy = |options| policy(&service(options));
+        assert_eq!(policy(json!({})).max, 3);
+        assert_eq!(policy(json!({"retryMax": -1})).max, 0);
+        let slow = policy(json!({"retryMax": 1, "retryWaitMin": 2_000_000_000i64, "idempotent": true}));
+        assert_eq!((slow.max, slow.wait_min, slow.idempotent), (1, Duration::from_secs(2), true));
+        assert_eq!(slow.answer_timeout, ANSWER_TIMEOUT);
+    }
+}
