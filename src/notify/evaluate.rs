@@ -171,8 +171,7 @@ pub fn try_trigger(world: &World<'_>, name: &str) -> TriggerOutcome {
 /// # Errors
 /// Unknown templates, and templates that fail.
 pub fn render_for(world: &World<'_>, templates: &[String], to: &Destination) -> Result<Notification, RenderFailure> {
-    let vars =
-        environment::of_templates(world.config, world.object, world.project, &to.service, &to.recipient);
+    let vars = environment::of_templates(world.config, world.object, world.project, &to.service, &to.recipient);
     render::render(world.config, templates, &vars, &Look::new(world).surroundings())
 }
 

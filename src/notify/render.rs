@@ -123,7 +123,7 @@ fn segment(segment: gatepost_template::Segment) -> Segment {
     if kind == gatepost_template::SegmentKind::Static {
         return Segment::fixed(bytes.to_vec());
     }
-    Segment { kind: SegmentKind::Printed, bytes: bytes.to_vec(), line, column: column + 1, action }
+    Segment { kind: SegmentKind::Printed, bytes: bytes.to_vec(), line, column: column + 1, action: action.to_string() }
 }
 
 fn set(out: &mut BackstageMessage, name: &str, text: String) {

@@ -142,9 +142,10 @@ pub fn check_url(service: &str, url: &str) -> Result<(), RequestError> {
 fn bad_escape(text: &str) -> Option<String> {
     let digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_hexdigit);
     let bytes = text.as_bytes();
-    let at = bytes.iter().enumerate().position(|(i, b)| {
-        *b == b'%' && !(digit(bytes.get(i + 1)) && digit(bytes.get(i + 2)))
-    })?;
+    let at = bytes
+        .iter()
+        .enumerate()
+        .position(|(i, b)| *b == b'%' && !(digit(bytes.get(i + 1)) && digit(bytes.get(i + 2))))?;
     Some(text.get(at..)?.chars().take(3).collect())
 }
 

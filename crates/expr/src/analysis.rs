@@ -63,7 +63,8 @@ impl Program {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let slots = usize::try_from(self.slots()).unwrap_or_default();
-        let mut walker = Walker { usage: Usage::default(), slots: vec![Origin::default(); slots], elements: Vec::new() };
+        let mut walker =
+            Walker { usage: Usage::default(), slots: vec![Origin::default(); slots], elements: Vec::new() };
         let origin = walker.visit(self.root());
         walker.consume(&origin);
         walker.usage

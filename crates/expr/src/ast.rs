@@ -65,8 +65,27 @@ pub enum UnaryOp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
-    Or, And, Equal, NotEqual, Less, Greater, LessEqual, GreaterEqual, In, Matches, Contains, StartsWith, EndsWith,
-    Range, Add, Subtract, Multiply, Divide, Modulo, Power, Coalesce,
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Less,
+    Greater,
+    LessEqual,
+    GreaterEqual,
+    In,
+    Matches,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Range,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Power,
+    Coalesce,
 }
 
 /// A call of a built-in function.

@@ -76,7 +76,21 @@ pub struct FuncType {
 /// Go's reflect.Kind, as far as the checker compares kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum GoKind { Invalid, Interface, Bool, Int, Int64, OtherInt, Float, String, Slice, Map, Struct, Pointer, Func }
+pub enum GoKind {
+    Invalid,
+    Interface,
+    Bool,
+    Int,
+    Int64,
+    OtherInt,
+    Float,
+    String,
+    Slice,
+    Map,
+    Struct,
+    Pointer,
+    Func,
+}
 
 impl Type {
     /// An array with elements of a type.
@@ -171,10 +185,9 @@ impl Type {
     #[must_use]
     pub fn assignable_to(&self, to: &Self) -> bool {
         match (self, to) {
-            (Self::Nil, _) => matches!(
-                to.kind(),
-                GoKind::Pointer | GoKind::Interface | GoKind::Func | GoKind::Map | GoKind::Slice
-            ),
+            (Self::Nil, _) => {
+                matches!(to.kind(), GoKind::Pointer | GoKind::Interface | GoKind::Func | GoKind::Map | GoKind::Slice)
+            }
             (Self::Unknown, _) | (_, Self::Unknown | Self::Nil) => false,
             (_, Self::Any) | (Self::Array(_), Self::Array(_)) => true,
             (Self::Func(a), Self::Func(b)) => a.text == b.text,

@@ -122,9 +122,7 @@ fn element(call: &Call<'_>, item: &Value, key: &Value) -> Result<Value, CallErro
         Value::AnyMap(pairs) => Ok(any_map_entry(pairs, key)),
         Value::TypedNil(GoType::Map(elem)) => map_key(key).map(|_| zero(elem)),
         Value::TypedNil(GoType::AnyMap) => Ok(Value::Nil),
-        Value::TypedNil(GoType::Slice(_) | GoType::Bytes) => {
-            position(key, 0).and_then(|_| Err(outside("slice")))
-        }
+        Value::TypedNil(GoType::Slice(_) | GoType::Bytes) => position(key, 0).and_then(|_| Err(outside("slice"))),
         Value::Nil | Value::NoValue | Value::TypedNil(_) => Err(CallError::new("index of nil pointer")),
         _ => Err(CallError::new(format!("can't index item of type {}", type_name(item)))),
     }
@@ -286,6 +284,5 @@ pub(crate) fn prepare(value: Value, wanted: &GoType) -> Result<Value, CallError>
         (GoType::Duration, Value::Uint(_, n)) => Some(Value::Duration(*n as i64)),
         _ => None,
     };
-    converted
-        .ok_or_else(|| CallError::new(format!("value has type {}; should be {}", type_name(&value), want.name())))
+    converted.ok_or_else(|| CallError::new(format!("value has type {}; should be {}", type_name(&value), want.name())))
 }

@@ -114,10 +114,11 @@ impl<'r> Run<'r> {
 impl<'r> Run<'r> {
     fn fields(&mut self, dot: &Bound, node: Id, fields: &[Str], given: Given<'_>) -> Done<Bound> {
         self.at(node);
-        if !given.has_arguments() && self.overlay.is_empty() {
-            if let Some(bound) = found(dot, fields) {
-                return Ok(bound);
-            }
+        if !given.has_arguments()
+            && self.overlay.is_empty()
+            && let Some(bound) = found(dot, fields)
+        {
+            return Ok(bound);
         }
         self.field_chain(dot, dot.clone(), node, fields, given)
     }
@@ -134,10 +135,11 @@ impl<'r> Run<'r> {
         let tree = self.tree;
         let Kind::Variable(variable) = &tree.node(node).kind else { return Ok(Bound::default()) };
         let receiver = self.variable(&variable.name, variable.slot)?;
-        if !given.has_arguments() && self.overlay.is_empty() {
-            if let Some(bound) = found(receiver, &variable.fields) {
-                return Ok(bound);
-            }
+        if !given.has_arguments()
+            && self.overlay.is_empty()
+            && let Some(bound) = found(receiver, &variable.fields)
+        {
+            return Ok(bound);
         }
         let receiver = receiver.clone();
         if variable.fields.is_empty() {
@@ -195,9 +197,7 @@ impl<'r> Run<'r> {
         match self.missing {
             MissingKey::Default => Ok(Bound::plain(Value::NoValue)),
             MissingKey::Zero => Ok(Bound { value: zero(elem), boxed: *elem == GoType::Any }),
-            MissingKey::Error => {
-                Err(self.error(format!("map has no entry for key {}", fmt::quote(name.as_bytes()))))
-            }
+            MissingKey::Error => Err(self.error(format!("map has no entry for key {}", fmt::quote(name.as_bytes())))),
         }
     }
     fn field_of_nil(&self, kind: &GoType, receiver: &Bound, name: &Str, given: &Given<'_>) -> Done<Bound> {

@@ -278,7 +278,7 @@ impl<'r> Run<'r> {
             Value::AnyMap(pairs) => {
                 let entry = |(key, item): &(Value, Value)| (key.clone(), Bound { value: item.clone(), boxed: true });
                 let mut entries: Vec<_> = pairs.iter().map(entry).collect();
-                entries.sort_by(|a, b| fmt::sprint_v(&a.0).cmp(&fmt::sprint_v(&b.0)));
+                entries.sort_by_cached_key(|(key, _)| fmt::sprint_v(key));
                 self.each(branch, entries.into_iter())
             }
             Value::Int(kind, n) => self.count(branch, *n, |i| Value::Int(*kind, i)),

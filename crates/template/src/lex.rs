@@ -240,9 +240,7 @@ impl<'t> Lexer<'t> {
             '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
             '`' => self.raw_string(),
             '$' => self.field_or_variable(Kind::Variable, Kind::Variable),
-            '.' if self.peek().is_some_and(|c| !c.is_ascii_digit()) => {
-                self.field_or_variable(Kind::Field, Kind::Dot)
-            }
+            '.' if self.peek().is_some_and(|c| !c.is_ascii_digit()) => self.field_or_variable(Kind::Field, Kind::Dot),
             '.' | '+' | '-' | '0'..='9' => self.number(),
             '(' => self.left_paren(),
             ')' => self.right_paren(),

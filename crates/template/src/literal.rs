@@ -113,7 +113,11 @@ fn float_constant(number: &mut Number) -> Result<(), String> {
         return Err(format!("integer overflow: {}", quoted()));
     }
     number.float = Some(f);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked: the value is whole and in range")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked: the value is whole and in range"
+    )]
     if f.fract() == 0.0 {
         if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f) {
             number.int = Some(f as i64);

@@ -28,18 +28,30 @@ pub(crate) enum Kind {
     If(Branch),
     With(Branch),
     Range(Branch),
-    Template { name: Arc<str>, pipe: Option<Id> },
+    Template {
+        name: Arc<str>,
+        pipe: Option<Id>,
+    },
     Pipe(Pipe),
     Command(Vec<Id>),
-    Identifier { spec: &'static FunctionSpec, form: Form },
+    Identifier {
+        spec: &'static FunctionSpec,
+        form: Form,
+    },
     Variable(Variable),
     Dot,
     Nil,
     Field(Box<[Str]>),
-    Chain { term: Id, fields: Box<[Str]> },
+    Chain {
+        term: Id,
+        fields: Box<[Str]>,
+    },
     Bool(bool),
     Number(Box<Number>),
-    String { quoted: Range<u32>, text: Str },
+    String {
+        quoted: Range<u32>,
+        text: Str,
+    },
 }
 
 /// Which functions the executor runs itself.

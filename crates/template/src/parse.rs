@@ -365,10 +365,8 @@ impl Parser<'_> {
     }
     /// What follows `{{else`: the rest of a chain, which shares one `{{end}}`, or a list of its own.
     fn otherwise(&mut self, control: Control) -> Parsed<Vec<Id>> {
-        let chained = match (control, self.peek()) {
-            (Control::If, T::If) | (Control::With, T::With) => true,
-            _ => false,
-        };
+        let next = self.peek();
+        let chained = matches!((control, next), (Control::If, T::If) | (Control::With, T::With));
         if chained {
             self.next();
             return self.nested(|parser| Ok(vec![parser.control(control)?]));
@@ -437,8 +435,18 @@ impl Parser<'_> {
             let token = self.next_word();
             match token.kind {
                 kind if kind == end => break,
-                T::Bool | T::CharConstant | T::Complex | T::Dot | T::Field | T::Identifier | T::Number | T::Nil
-                | T::RawString | T::String | T::Variable | T::LeftParen => {
+                T::Bool
+                | T::CharConstant
+                | T::Complex
+                | T::Dot
+                | T::Field
+                | T::Identifier
+                | T::Number
+                | T::Nil
+                | T::RawString
+                | T::String
+                | T::Variable
+                | T::LeftParen => {
                     self.backup();
                     commands.push(self.command()?);
                 }

@@ -22,8 +22,7 @@ pub struct Reads {
 }
 
 /// Members of the notification helpers that ask the clock or the network.
-const DYNAMIC: &[[&str; 2]] =
-    &[["time", "Now"], ["repo", "GetCommitMetadata"], ["repo", "GetAppDetails"]];
+const DYNAMIC: &[[&str; 2]] = &[["time", "Now"], ["repo", "GetCommitMetadata"], ["repo", "GetAppDetails"]];
 /// Longer paths are cut; reading a prefix covers them.
 const LONGEST: usize = 32;
 /// Distinct pairs of template and dot that are looked into.
@@ -137,12 +136,10 @@ impl<'t> Reader<'t> {
         self.read(&before);
     }
     fn command(&mut self, dot: &Origin, id: Id) -> Origin {
-        let Some((first, arguments)) = self.tree.words(id).split_first() else { return None };
-        if let Kind::Identifier { spec, .. } = &self.tree.node(*first).kind {
-            if spec.name == "index" {
-                self.term(dot, *first);
-                return self.index(dot, arguments);
-            }
+        let (first, arguments) = self.tree.words(id).split_first()?;
+        if matches!(&self.tree.node(*first).kind, Kind::Identifier { spec, .. } if spec.name == "index") {
+            self.term(dot, *first);
+            return self.index(dot, arguments);
         }
         let origin = self.term(dot, *first);
         for argument in arguments {
@@ -153,7 +150,7 @@ impl<'t> Reader<'t> {
     }
     /// `index x "a" "b"` reads `x.a.b`.
     fn index(&mut self, dot: &Origin, arguments: &'t [Id]) -> Origin {
-        let Some((item, keys)) = arguments.split_first() else { return None };
+        let (item, keys) = arguments.split_first()?;
         let mut origin = self.term(dot, *item);
         for key in keys {
             match (&self.tree.node(*key).kind, &mut origin) {

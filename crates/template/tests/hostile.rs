@@ -88,7 +88,12 @@ fn deep_template_in_deep_blocks() {
 #[test]
 fn recursive_template() {
     assert_eq!(limited("{{define \"r\"}}{{template \"r\" .}}{{end}}{{template \"r\" .}}"), "depth");
-    assert_eq!(limited("{{define \"a\"}}{{template \"b\" .}}{{end}}{{define \"b\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}"), "depth");
+    assert_eq!(
+        limited(
+            "{{define \"a\"}}{{template \"b\" .}}{{end}}{{define \"b\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}"
+        ),
+        "depth"
+    );
 }
 
 #[test]
@@ -144,7 +149,9 @@ mod with_sprig {
 
     #[test]
     fn huge_texts() {
-        for call in ["repeat 1000000000 \"x\"", "indent 1000000000 \"x\"", "nindent 1000000000 \"x\"", "randAlpha 1000000000"] {
+        for call in
+            ["repeat 1000000000 \"x\"", "indent 1000000000 \"x\"", "nindent 1000000000 \"x\"", "randAlpha 1000000000"]
+        {
             limited(format!("{{{{{call}}}}}"));
         }
     }
@@ -167,7 +174,9 @@ mod with_sprig {
 
     #[test]
     fn deep_values() {
-        for sink in ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d $d}}", "{{kindOf $d}}", "{{join \"\" $d}}"] {
+        for sink in
+            ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d $d}}", "{{kindOf $d}}", "{{join \"\" $d}}"]
+        {
             let text = format!("{{{{$d := list}}}}{{{{range 100000}}}}{{{{$d = list $d}}}}{{{{end}}}}{sink}");
             let _ = attempt(text);
         }

@@ -111,12 +111,7 @@ pub fn replace_all<E>(
 ///
 /// # Errors
 /// What `visit` reports; it sees each piece in turn.
-pub fn split<E>(
-    re: &Regex,
-    text: &[u8],
-    limit: i64,
-    mut visit: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn split<E>(re: &Regex, text: &[u8], limit: i64, mut visit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     if limit == 0 {
         return Ok(());
     }

@@ -137,8 +137,8 @@ impl Reader<'_> {
             Err(error) => {
                 let place = node.map(|node| node.place).unwrap_or_default();
                 let details = error.details();
-                // A block scalar begins on the line after its indicator, which is the place of its node.
-                let inner = if node.is_some_and(is_block) { details.line } else { details.line.saturating_sub(1) };
+                // A block scalar's node stands where its text begins.
+                let inner = details.line.saturating_sub(1);
                 let advice = details.hint.clone().unwrap_or_default();
                 Err(Fault::at(place.line + inner, 0, error.to_string()).advise(advice))
             }
@@ -201,10 +201,6 @@ impl Reader<'_> {
             },
         })
     }
-}
-
-fn is_block(node: &Node) -> bool {
-    matches!(&node.kind, Kind::Scalar { text, plain: false, .. } if text.contains('\n'))
 }
 
 #[cfg(test)]

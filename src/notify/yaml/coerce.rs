@@ -130,12 +130,12 @@ mod tests {
 
     #[test]
     fn scalars_become_text_where_text_is_wanted() {
-        let node = parse("When: yes\nOncePer: 16777217.0\ndescription: ~\nn: 1.50\n").unwrap();
+        let node = parse("When: yes\nOncePer: 16777217.0\ndescription: ~\nnumber: 1.50\n").unwrap();
         let fields = node.fields("", "Condition").unwrap();
         assert_eq!(fields.text("Condition", "when").unwrap(), "true");
         assert_eq!(fields.text("Condition", "oncePer").unwrap(), "1.6777216e+07");
         assert_eq!(fields.text("Condition", "description").unwrap(), "");
-        assert_eq!(fields.text("Condition", "n").unwrap(), "1.5");
+        assert_eq!(fields.text("Condition", "number").unwrap(), "1.5");
     }
 
     #[test]

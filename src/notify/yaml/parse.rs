@@ -184,6 +184,13 @@ mod tests {
     }
 
     #[test]
+    fn block_scalars_stand_where_their_text_begins() {
+        let node = parse("a:\n  b: |\n    text\n    more\n").unwrap();
+        let a = node.fields("", "").unwrap().get("a").unwrap().fields("", "").unwrap();
+        assert_eq!(a.get("b").unwrap().place.line, 3);
+    }
+
+    #[test]
     fn faults_have_a_place() {
         let fault = parse("a: b\nc: : x\n").unwrap_err();
         assert_eq!(fault.line, 2);

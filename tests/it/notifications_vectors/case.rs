@@ -16,7 +16,8 @@ pub struct Case {
 
 /// All vectors of `GATEPOST_VECTORS`, or of the repository.
 pub fn all() -> Vec<Case> {
-    let root = std::env::var("GATEPOST_VECTORS").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors").into());
+    let root =
+        std::env::var("GATEPOST_VECTORS").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors").into());
     let mut paths: Vec<_> = std::fs::read_dir(format!("{root}/notifications"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -90,7 +90,11 @@ fn referenced(case: &Case) -> Vec<&str> {
         services.filter(|(key, _)| key.starts_with("service.")).filter_map(|(_, text)| text.as_str()).collect();
     let secret = case.input["secret"].as_object().into_iter().flatten();
     secret
-        .filter(|(key, _)| texts.iter().any(|text| text.contains(&format!("value: ${key}")) || text.contains(&format!("Bearer ${key}"))))
+        .filter(|(key, _)| {
+            texts
+                .iter()
+                .any(|text| text.contains(&format!("value: ${key}")) || text.contains(&format!("Bearer ${key}")))
+        })
         .filter_map(|(_, value)| value.as_str())
         .collect()
 }

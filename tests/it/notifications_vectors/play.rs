@@ -3,7 +3,8 @@
 use super::case::{Case, Scene, config_input, merge};
 use gatepost::egress::{Request, Response};
 use gatepost::notify::{
-    self, Change, Configuration, Destination, KeyState, Notification, Occurrence, Phase, Reason, history,
+    self, Change, ConditionOutcome, Configuration, Destination, KeyState, Notification, Occurrence, Phase, Reason,
+    history,
 };
 use gatepost::service::{self, Verdict};
 use gatepost_value::json::{Numbers, from_serde};
@@ -130,10 +131,9 @@ fn trigger(case: &Case) -> Json {
         return json!({"error": outcome.message, "stage": "trigger"});
     }
     let results = outcome.conditions.into_iter().map(|condition| {
-        json!({
-            "key": condition.key, "oncePer": condition.once_per, "templates": condition.templates,
-            "triggered": condition.triggered,
-        })
+        let ConditionOutcome { key, once_per, templates, triggered, .. } = condition;
+        let templates = Some(templates).filter(|templates| !templates.is_empty());
+        json!({"key": key, "oncePer": once_per, "templates": templates, "triggered": triggered})
     });
     json!({"results": results.collect::<Vec<_>>()})
 }
@@ -168,9 +168,7 @@ fn send(case: &Case) -> Json {
     let to = destination(case);
     let mut answers = Answers::of(&case.input["responses"]).unwrap_or(Answers(Vec::new()));
     let mut requests = Vec::new();
-    let failed = |error: String, requests: Vec<Json>, status| {
-        json!({"error": error, "stage": "send", "requests": requests, "status": status})
-    };
+    let failed = |error: String, requests: Vec<Json>, status| json!({"error": error, "stage": "send", "requests": requests, "status": status});
     if scene.config.service(&to.service).is_none() {
         return failed(format!("notification service '{}' is not supported", to.service), requests, 0);
     }

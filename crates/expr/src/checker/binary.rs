@@ -106,9 +106,7 @@ impl Checker<'_> {
         let r = self.visit(right).deref();
         let result = match op {
             BinaryOp::Equal | BinaryOp::NotEqual => l.comparable_to(&r).then_some(Type::Bool),
-            BinaryOp::Or | BinaryOp::And => {
-                (both(&l, &r, is_bool) || maybe(&l, &r, &[is_bool])).then_some(Type::Bool)
-            }
+            BinaryOp::Or | BinaryOp::And => (both(&l, &r, is_bool) || maybe(&l, &r, &[is_bool])).then_some(Type::Bool),
             BinaryOp::Less | BinaryOp::Greater | BinaryOp::LessEqual | BinaryOp::GreaterEqual => {
                 is_ordered(&l, &r).then_some(Type::Bool)
             }

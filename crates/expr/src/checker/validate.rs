@@ -55,8 +55,7 @@ pub(super) fn validate(builtin: Builtin, args: &[Type]) -> Answer {
     let map: fn(GoKind) -> bool = |k| matches!(k, GoKind::Interface | GoKind::Map);
     let number: fn(GoKind) -> bool = |k| k == GoKind::Interface || is_number(k);
     let scalar: fn(GoKind) -> bool = |k| matches!(k, GoKind::Interface | GoKind::String) || is_number(k);
-    let sized: fn(GoKind) -> bool =
-        |k| matches!(k, GoKind::Interface | GoKind::Slice | GoKind::Map | GoKind::String);
+    let sized: fn(GoKind) -> bool = |k| matches!(k, GoKind::Interface | GoKind::Slice | GoKind::Map | GoKind::String);
     let name = builtin.name();
     let invalid = format!("invalid argument for {name} (type {{}})");
     let array = Type::any_array();

@@ -53,7 +53,7 @@ pub(crate) fn number_by_kind(value: &Value) -> Option<Number> {
 /// Go's conversion of a float to `int` on amd64: what does not fit is the smallest integer.
 pub(crate) fn truncate(f: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if f >= -LIMIT && f < LIMIT { f as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&f) { f as i64 } else { i64::MIN }
 }
 
 /// Go's `int` of a plain number.

@@ -128,7 +128,7 @@ pub fn pow(x: f64, y: f64) -> f64 {
     if rest != 0.0 && x < 0.0 {
         return f64::NAN;
     }
-    if whole >= 9.223_372_036_854_775_808e18 {
+    if whole >= 2_f64.powi(63) {
         return x.powf(y);
     }
     let (mut result, mut exponent) = (1.0_f64, 0_i64);

@@ -51,12 +51,24 @@ impl Run<'_> {
         match op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Coalesce => self.short(place, op, left, right, frame),
             BinaryOp::In if is_range(right) => self.in_range(place, left, right, frame),
+            BinaryOp::Equal | BinaryOp::NotEqual if right.as_literal().is_some() => {
+                self.equals_text(place, op, left, right, frame)
+            }
             _ => {
                 let a = self.operand(left, frame)?;
                 let b = self.operand(right, frame)?;
                 at(place, self.apply(op, &a, &b))
             }
         }
+    }
+    /// Comparison with a literal, the most common condition of all: nothing is copied.
+    fn equals_text(&self, place: Position, op: BinaryOp, left: &Node, right: &Node, frame: Frame<'_>) -> Outcome {
+        let a = self.operand(left, frame)?;
+        let same = match (&*a, right.as_literal()) {
+            (Value::Str(text), Some(literal)) => text == literal,
+            _ => at(place, compare::equal(self.ctx.budget, &a, &self.eval(right, frame)?))?,
+        };
+        Ok(Value::Bool(same == (op == BinaryOp::Equal)))
     }
     /// `and`, `or` and `??` evaluate the right side only if they must.
     fn short(&self, place: Position, op: BinaryOp, left: &Node, right: &Node, frame: Frame<'_>) -> Outcome {

@@ -87,8 +87,7 @@ pub(super) fn combine(node: &mut Node) {
         return;
     }
     let (Kind::Predicate(p), Kind::Predicate(q)) = (&mut p.kind, &mut q.kind) else { return };
-    let mut body =
-        synthetic(Kind::Binary { op: combined, left: Box::new(take(p)), right: Box::new(take(q)) });
+    let mut body = synthetic(Kind::Binary { op: combined, left: Box::new(take(p)), right: Box::new(take(q)) });
     combine(&mut body);
     let args = vec![take(list), synthetic(Kind::Predicate(Box::new(body)))];
     let call = BuiltinCall { builtin: first.builtin, args, throws: false, map: None, threshold: None };

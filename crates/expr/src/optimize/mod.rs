@@ -81,4 +81,3 @@ fn with_predicate(node: &mut Node, builtin: Builtin) -> Option<&mut BuiltinCall>
         _ => None,
     }
 }
-

@@ -41,4 +41,3 @@ pub(super) fn sum_array(node: &mut Node) {
         replace(node, sum.kind);
     }
 }
-

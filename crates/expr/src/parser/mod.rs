@@ -252,9 +252,9 @@ impl Parser {
         let mut root: Option<Box<Node>> = None;
         loop {
             let right = self.expression(precedence + 1)?;
-            let again = infix(self.current.text()).and_then(|next| next.op).filter(|next| {
-                self.current.kind == TokenKind::Operator && is_comparison(*next)
-            });
+            let again = infix(self.current.text())
+                .and_then(|next| next.op)
+                .filter(|next| self.current.kind == TokenKind::Operator && is_comparison(*next));
             let shared = if again.is_some() { Some(self.duplicate(&right)?) } else { None };
             let node = self.node(Kind::Binary { op, left, right }, token.offset)?;
             let joined = match root.take() {

@@ -47,8 +47,7 @@ impl Parser {
         let condition = self.expression(0)?;
         let then = self.braced()?;
         self.expect_operator("else")?;
-        let otherwise =
-            if self.current.is_operator("if") { self.deeper(Self::if_else)? } else { self.braced()? };
+        let otherwise = if self.current.is_operator("if") { self.deeper(Self::if_else)? } else { self.braced()? };
         self.uncounted(Kind::Conditional { condition, then, otherwise }, 0)
     }
     #[inline(never)]
@@ -64,11 +63,7 @@ impl Parser {
         let mut condition = first;
         while self.current.is_operator("?") {
             self.next()?;
-            let then = if self.current.is_operator(":") {
-                self.duplicate(&condition)?
-            } else {
-                self.expression(0)?
-            };
+            let then = if self.current.is_operator(":") { self.duplicate(&condition)? } else { self.expression(0)? };
             self.expect_operator(":")?;
             let otherwise = self.expression(0)?;
             let offset = self.current.offset;

@@ -46,7 +46,9 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     random("genSelfSignedCert", &[String, List, List, Int], |_| not_made("genSelfSignedCert")),
     random("genSelfSignedCertWithKey", &[String, List, List, Int, String], |_| not_made("genSelfSignedCertWithKey")),
     random("genSignedCert", &[String, List, List, Int, CERTIFICATE], |_| not_made("genSignedCert")),
-    random("genSignedCertWithKey", &[String, List, List, Int, CERTIFICATE, String], |_| not_made("genSignedCertWithKey")),
+    random("genSignedCertWithKey", &[String, List, List, Int, CERTIFICATE, String], |_| {
+        not_made("genSignedCertWithKey")
+    }),
 ];
 
 fn not_made(name: &str) -> Answer {
@@ -79,10 +81,26 @@ fn patterns(kind: &[u8]) -> &'static [&'static str] {
     match kind {
         b"maximum" => &["anoxxxxxxxxxxxxxxxxx", "axxxxxxxxxxxxxxxxxno"],
         b"long" => &[
-            "CvcvnoCvcvCvcv", "CvcvCvcvnoCvcv", "CvcvCvcvCvcvno", "CvccnoCvcvCvcv", "CvccCvcvnoCvcv",
-            "CvccCvcvCvcvno", "CvcvnoCvccCvcv", "CvcvCvccnoCvcv", "CvcvCvccCvcvno", "CvcvnoCvcvCvcc",
-            "CvcvCvcvnoCvcc", "CvcvCvcvCvccno", "CvccnoCvccCvcv", "CvccCvccnoCvcv", "CvccCvccCvcvno",
-            "CvcvnoCvccCvcc", "CvcvCvccnoCvcc", "CvcvCvccCvccno", "CvccnoCvcvCvcc", "CvccCvcvnoCvcc",
+            "CvcvnoCvcvCvcv",
+            "CvcvCvcvnoCvcv",
+            "CvcvCvcvCvcvno",
+            "CvccnoCvcvCvcv",
+            "CvccCvcvnoCvcv",
+            "CvccCvcvCvcvno",
+            "CvcvnoCvccCvcv",
+            "CvcvCvccnoCvcv",
+            "CvcvCvccCvcvno",
+            "CvcvnoCvcvCvcc",
+            "CvcvCvcvnoCvcc",
+            "CvcvCvcvCvccno",
+            "CvccnoCvccCvcv",
+            "CvccCvccnoCvcv",
+            "CvccCvccCvcvno",
+            "CvcvnoCvccCvcc",
+            "CvcvCvccnoCvcc",
+            "CvcvCvccCvccno",
+            "CvccnoCvcvCvcc",
+            "CvccCvcvnoCvcc",
             "CvccCvcvCvccno",
         ],
         b"medium" => &["CvcnoCvc", "CvcCvcno"],
@@ -161,8 +179,7 @@ fn decrypt(call: &mut Call<'_>) -> Answer {
     if call.bytes(1).is_empty() {
         return Ok(Value::str(""));
     }
-    let coded =
-        decode_base64(call.bytes(1)).or_else(|at| fail(format!("illegal base64 data at input byte {at}")))?;
+    let coded = decode_base64(call.bytes(1)).or_else(|at| fail(format!("illegal base64 data at input byte {at}")))?;
     let Some((start, body)) = coded.split_first_chunk::<BLOCK>() else {
         return fail(format!("runtime error: slice bounds out of range [:{BLOCK}] with capacity {}", coded.len()));
     };
@@ -194,7 +211,8 @@ mod tests {
     #[test]
     fn passwords_as_the_original_derives_them() {
         // One derivation only: without optimisation it takes seconds.
-        let derived = |kind: &str| shown("derivePassword", &[i(1), s(kind), s("password"), s("user"), s("example.com")]);
+        let derived =
+            |kind: &str| shown("derivePassword", &[i(1), s(kind), s("password"), s("user"), s("example.com")]);
         assert_eq!(derived("long"), "ZedaFaxcZaso9*");
         assert_eq!(derived("odd"), "cannot find password template odd");
     }

@@ -25,9 +25,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     clocked("dateInZone", &[String, Any, String], date_in_zone),
     clocked("date_in_zone", &[String, Any, String], date_in_zone),
     clocked("htmlDate", &[Any], |call| Ok(in_zone(call, HTML, call.arg(0), "Local"))),
-    clocked("htmlDateInZone", &[Any, String], |call| {
-        Ok(in_zone(call, HTML, call.arg(0), &call.text(1).to_lossy()))
-    }),
+    clocked("htmlDateInZone", &[Any, String], |call| Ok(in_zone(call, HTML, call.arg(0), &call.text(1).to_lossy()))),
     fixed("dateModify", &[String, ParamType::Time], date_modify),
     fixed("date_modify", &[String, ParamType::Time], date_modify),
     fixed("mustDateModify", &[String, ParamType::Time], must_date_modify),
@@ -59,7 +57,9 @@ fn time(call: &Call<'_>, index: usize) -> gatepost_value::Time {
 fn moment(call: &Call<'_>, value: &Value, kinds: &[IntKind]) -> gatepost_value::Time {
     match value {
         Value::Time(time) => time.clone(),
-        Value::Int(kind, secs) if kinds.contains(kind) => Time { loc: call.context.local.clone(), ..Time::unix(*secs, 0) },
+        Value::Int(kind, secs) if kinds.contains(kind) => {
+            Time { loc: call.context.local.clone(), ..Time::unix(*secs, 0) }
+        }
         _ => call.context.now.clone(),
     }
 }
@@ -123,7 +123,8 @@ fn duration_round(call: &mut Call<'_>) -> Answer {
         _ => 0,
     };
     let passed = nanoseconds.unsigned_abs();
-    let fitting = UNITS.iter().map(|(secs, name)| (secs * SECOND.unsigned_abs(), name)).find(|(unit, _)| passed > *unit);
+    let fitting =
+        UNITS.iter().map(|(secs, name)| (secs * SECOND.unsigned_abs(), name)).find(|(unit, _)| passed > *unit);
     Ok(Value::str(fitting.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", passed / unit))))
 }
 
@@ -167,10 +168,16 @@ mod tests {
 
     #[test]
     fn parsing() {
-        assert_eq!(shown("unixEpoch", &[call("toDate", &[s("2006-01-02"), s("2026-01-02")]).expect("date")]), "1767312000");
+        assert_eq!(
+            shown("unixEpoch", &[call("toDate", &[s("2006-01-02"), s("2026-01-02")]).expect("date")]),
+            "1767312000"
+        );
         assert!(shown("toDate", &[s("2006-01-02"), s("x")]).starts_with("0001-01-01 00:00:00"));
         assert!(refused("mustToDate", &[s("2006-01-02"), s("x")]).starts_with("parsing time"));
         assert!(refused("mustDateModify", &[s("x"), at("2026-01-02T03:04:05Z")]).contains("invalid duration"));
-        assert_eq!(shown("unixEpoch", &[call("dateModify", &[s("-1s"), at("1970-01-01T00:00:01Z")]).expect("date")]), "0");
+        assert_eq!(
+            shown("unixEpoch", &[call("dateModify", &[s("-1s"), at("1970-01-01T00:00:01Z")]).expect("date")]),
+            "0"
+        );
     }
 }

@@ -19,12 +19,8 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     FunctionSpec::new("coalesce", SignatureSpec::variadic(&[Any]), |call| {
         Ok(call.args.iter().find(|v| !empty(v)).cloned().unwrap_or_default())
     }),
-    FunctionSpec::new("all", SignatureSpec::variadic(&[Any]), |call| {
-        Ok(Value::Bool(!call.args.iter().any(empty)))
-    }),
-    FunctionSpec::new("any", SignatureSpec::variadic(&[Any]), |call| {
-        Ok(Value::Bool(!call.args.iter().all(empty)))
-    }),
+    FunctionSpec::new("all", SignatureSpec::variadic(&[Any]), |call| Ok(Value::Bool(!call.args.iter().any(empty)))),
+    FunctionSpec::new("any", SignatureSpec::variadic(&[Any]), |call| Ok(Value::Bool(!call.args.iter().all(empty)))),
     any1("compact", compact),
     any1("mustCompact", compact),
     FunctionSpec::new("ternary", SignatureSpec::fixed(&[Any, Any, Bool]), |call| {

@@ -51,9 +51,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
 pub(super) fn items(value: &Value) -> Option<Cow<'_, [Value]>> {
     match value {
         Value::List(list) => Some(Cow::Borrowed(&list.items)),
-        Value::Bytes(bytes) => {
-            Some(bytes.iter().map(|&b| Value::Uint(UintKind::Uint8, u64::from(b))).collect())
-        }
+        Value::Bytes(bytes) => Some(bytes.iter().map(|&b| Value::Uint(UintKind::Uint8, u64::from(b))).collect()),
         Value::TypedNil(GoType::Slice(_) | GoType::Bytes) => Some(Cow::Borrowed(&[])),
         _ => None,
     }

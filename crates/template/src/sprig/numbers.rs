@@ -26,9 +26,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
         let count = call.int(0);
         sequence(call, 0, count, if count < 0 { -1 } else { 1 }).map(int_list)
     }),
-    fixed("untilStep", &[Int, Int, Int], |call| {
-        sequence(call, call.int(0), call.int(1), call.int(2)).map(int_list)
-    }),
+    fixed("untilStep", &[Int, Int, Int], |call| sequence(call, call.int(0), call.int(1), call.int(2)).map(int_list)),
     fixed("int64", &[Any], |call| Ok(Value::int64(Cast::int(call.arg(0))))).offered(Notifications),
     fixed("int64", &[Any], |call| Ok(Value::int64(Plain::int(call.arg(0))))).offered(Gates),
     fixed("int", &[Any], |call| Ok(Value::int(Cast::int(call.arg(0))))).offered(Notifications),
@@ -63,18 +61,15 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     fixed("floor", &[Any], |call| Ok(Value::float(Plain::float(call.arg(0)).floor()))).offered(Gates),
     variadic("round", &[Any, Int, Float64], round::<Cast>).offered(Notifications),
     variadic("round", &[Any, Int, Float64], round::<Plain>).offered(Gates),
-    fixed("add1f", &[Any], |call| decimal(call, Cast::float(call.arg(0)), &[Value::int(1)], plus)).offered(Notifications),
+    fixed("add1f", &[Any], |call| decimal(call, Cast::float(call.arg(0)), &[Value::int(1)], plus))
+        .offered(Notifications),
     variadic("addf", &[Any], |call| decimal(call, 0.0, call.rest(0), plus)).offered(Notifications),
-    variadic("subf", &[Any, Any], |call| {
-        decimal(call, Cast::float(call.arg(0)), call.rest(1), |a, b| Ok(a.sub(b)))
-    })
-    .offered(Notifications),
+    variadic("subf", &[Any, Any], |call| decimal(call, Cast::float(call.arg(0)), call.rest(1), |a, b| Ok(a.sub(b))))
+        .offered(Notifications),
     variadic("divf", &[Any, Any], |call| decimal(call, Cast::float(call.arg(0)), call.rest(1), Decimal::div))
         .offered(Notifications),
-    variadic("mulf", &[Any, Any], |call| {
-        decimal(call, Cast::float(call.arg(0)), call.rest(1), |a, b| Ok(a.mul(b)))
-    })
-    .offered(Notifications),
+    variadic("mulf", &[Any, Any], |call| decimal(call, Cast::float(call.arg(0)), call.rest(1), |a, b| Ok(a.mul(b))))
+        .offered(Notifications),
 ];
 
 /// How a library turns any value into a number.

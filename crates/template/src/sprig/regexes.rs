@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(shown("regexMatch", &[s("("), s("abc")]), "false");
         assert_eq!(shown("regexFind", &[s("[0-9]+"), s("a12b3")]), "12");
         assert_eq!(shown("regexFindAll", &[s("[0-9]"), s("a12b3"), i(2)]), "[1 2]");
-        assert_eq!(refused("mustRegexFind", &[s("a**"), s("a")]), "error parsing regexp: invalid nested repetition operator: `**`");
+        assert_eq!(
+            refused("mustRegexFind", &[s("a**"), s("a")]),
+            "error parsing regexp: invalid nested repetition operator: `**`"
+        );
     }
 
     #[test]

@@ -135,9 +135,25 @@ fn order_pre(a: &str, b: &str) -> Ordering {
 }
 
 const METHODS: [&str; 19] = [
-    "Compare", "Equal", "GreaterThan", "GreaterThanEqual", "IncMajor", "IncMinor", "IncPatch", "LessThan",
-    "LessThanEqual", "Major", "Metadata", "Minor", "Original", "Patch", "Prerelease", "SetMetadata", "SetPrerelease",
-    "String", "Value",
+    "Compare",
+    "Equal",
+    "GreaterThan",
+    "GreaterThanEqual",
+    "IncMajor",
+    "IncMinor",
+    "IncPatch",
+    "LessThan",
+    "LessThanEqual",
+    "Major",
+    "Metadata",
+    "Minor",
+    "Original",
+    "Patch",
+    "Prerelease",
+    "SetMetadata",
+    "SetPrerelease",
+    "String",
+    "Value",
 ];
 
 impl StructView for Version {
@@ -254,7 +270,15 @@ mod tests {
 
     #[test]
     fn precedence() {
-        let rising = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0"];
+        let rising = [
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0",
+        ];
         for pair in rising.windows(2) {
             assert_eq!(version(pair[0]).order(&version(pair[1])), Ordering::Less, "{pair:?}");
         }

@@ -45,9 +45,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     spec("indent", &[Int, String], |call| indent(call, b"")),
     spec("nindent", &[Int, String], |call| indent(call, b"\n")),
     spec("replace", &[String, String, String], replace),
-    spec("plural", &[String, String, Int], |call| {
-        Ok(call.arg(usize::from(call.int(2) != 1)).clone())
-    }),
+    spec("plural", &[String, String, Int], |call| Ok(call.arg(usize::from(call.int(2) != 1)).clone())),
     spec("toString", &[Any], |call| text(call, cast::to_str(call.arg(0)))),
     spec("split", &[String, String], |call| numbered(call, call.bytes(1), -1)),
     spec("splitn", &[String, Int, String], |call| numbered(call, call.bytes(2), call.int(1))),

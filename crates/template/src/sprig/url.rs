@@ -125,11 +125,10 @@ impl Url {
     /// `url.Parse`; the error is Go's, `parse "…": …` included.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let (before, fragment) = cut(text, b'#');
-        let mut url =
-            Self::parse_plain(before).map_err(|reason| format!("parse {}: {reason}", quote(before)))?;
+        let mut url = Self::parse_plain(before).map_err(|reason| format!("parse {}: {reason}", quote(before)))?;
         if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
-            url.fragment = unescape(fragment, Place::Fragment)
-                .map_err(|reason| format!("parse {}: {reason}", quote(text)))?;
+            url.fragment =
+                unescape(fragment, Place::Fragment).map_err(|reason| format!("parse {}: {reason}", quote(text)))?;
         }
         Ok(url)
     }
@@ -299,7 +298,10 @@ mod tests {
     #[test]
     fn parts_and_back() {
         let url = Url::parse(b"HTTPS://u%40:p@h.org:8443/a%20b?x=1#f%20g").unwrap();
-        assert_eq!((url.scheme.as_slice(), url.hostname(), url.path.as_slice()), (&b"https"[..], &b"h.org"[..], &b"/a b"[..]));
+        assert_eq!(
+            (url.scheme.as_slice(), url.hostname(), url.path.as_slice()),
+            (&b"https"[..], &b"h.org"[..], &b"/a b"[..])
+        );
         assert_eq!(url.join(), b"https://u%40:p@h.org:8443/a%20b?x=1#f%20g");
         assert_eq!(Url::parse(b"mailto:a@b").unwrap().opaque, b"a@b");
         assert_eq!(Url::parse(b"http://[fe80::1%25e0]:80/").unwrap().hostname(), b"fe80::1%e0");

@@ -37,9 +37,7 @@ fn part(call: &Call<'_>, key: &str) -> Result<Vec<u8>, CallError> {
     match call.map(0).and_then(|map| map.get(key.as_bytes())) {
         None => Ok(Vec::new()),
         Some(Value::Str(text)) => Ok(text.as_bytes().to_vec()),
-        Some(Value::Nil | Value::NoValue) => {
-            fail("runtime error: invalid memory address or nil pointer dereference")
-        }
+        Some(Value::Nil | Value::NoValue) => fail("runtime error: invalid memory address or nil pointer dereference"),
         Some(other) => {
             let kind = fmt::kind_name(&other);
             fail(format!("unable to parse {key} key, must be of type string, but {kind} found"))

@@ -109,13 +109,7 @@ fn swap_case(text: &[u8]) -> std::string::String {
 }
 
 /// Breaks at spaces so that lines have at most `width` bytes; longer words are broken only if `cut_words`.
-fn wrap(
-    out: &mut Output<'_>,
-    text: &[u8],
-    width: i64,
-    line_end: &[u8],
-    cut_words: bool,
-) -> Result<(), LimitError> {
+fn wrap(out: &mut Output<'_>, text: &[u8], width: i64, line_end: &[u8], cut_words: bool) -> Result<(), LimitError> {
     let width = usize::try_from(width.max(1)).unwrap_or(usize::MAX);
     let mut rest = text;
     while rest.len() > width {

@@ -5,7 +5,6 @@ use gatepost_value::namespace::{self, Record};
 use gatepost_value::{Budget, CallContext, GoType, Limits, Location, Map, Str, Time, UintKind, Value, fmt, time};
 use serde_json::Value as Json;
 
-
 /// 2026-03-04T05:06:07Z
 pub const NOW: i64 = 1_772_600_767;
 
@@ -109,4 +108,3 @@ fn repo(commit: Json) -> Value {
     members.push((Str::from_static("GetCommitMetadata"), metadata));
     Value::map(members)
 }
-

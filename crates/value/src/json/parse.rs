@@ -233,14 +233,15 @@ impl<'t> Parser<'t> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            let rest = &self.text[self.at..];
+            self.at += rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
             match self.peek()? {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
                     self.escape()?;
                 }
-                0..0x20 => return Err(self.unexpected("in string literal")),
-                _ => self.at += 1,
+                _ => return Err(self.unexpected("in string literal")),
             }
         }
         let raw = &self.text[start..self.at];
