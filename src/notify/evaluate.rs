@@ -114,6 +114,7 @@ pub struct RenderFailure {
 
 /// One thing to be made durable.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few at a time, short-lived, and most are the large one")]
 pub enum Change {
     /// The condition rose (or is tried again): `occurrence.arming` becomes the key's arming, armed, pending.
     /// `rendered: Err` is a dead letter at once, parked under `digest`.

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod arrows;
+mod backstage;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
+mod relay;
+mod running;

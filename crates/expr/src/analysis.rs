@@ -217,10 +217,8 @@ impl Walker {
             call.builtin,
             Builtin::Filter | Builtin::Find | Builtin::FindLast | Builtin::SortBy | Builtin::First | Builtin::Last
         );
-        if call.builtin == Builtin::Get {
-            if let [object, key] = call.args.as_slice() {
-                return self.member(object, key, true);
-            }
+        if let (Builtin::Get, [object, key]) = (call.builtin, call.args.as_slice()) {
+            return self.member(object, key, true);
         }
         let list = self.visit(first);
         if call.builtin.predicate_slots().is_none() && !passes_on {

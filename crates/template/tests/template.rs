@@ -47,7 +47,7 @@ fn segments_keep_text_and_printed_apart() {
         (text, ">}", ""),
     ];
     assert_eq!(shown, expected);
-    assert_eq!((segments[1].line, segments[1].column), (1, 47));
+    assert_eq!((segments[1].line, segments[1].column), (1, 37));
 }
 
 #[test]

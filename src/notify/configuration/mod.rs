@@ -22,6 +22,9 @@ use std::sync::Arc;
 pub use template::Template;
 pub use trigger::{Condition, Trigger};
 
+/// Key of the Secret that held services in old installations.
+const LEGACY_SECRET_KEY: &str = "notifiers.yaml";
+
 /// The two objects as they are.
 #[derive(Clone, Default)]
 pub struct ConfigInput {
@@ -130,6 +133,11 @@ impl Configuration {
                 }
                 Err(fault) => out.fall_back(key, fault, input, previous),
             }
+        }
+        if input.secret.contains_key(LEGACY_SECRET_KEY) {
+            let fault = Fault::new(format!("the legacy Secret key '{LEGACY_SECRET_KEY}' is not read"));
+            let fault = fault.advise("move what it holds to service.* keys of the ConfigMap");
+            out.problems.push(fault.into_problem(LEGACY_SECRET_KEY, InForce::Nothing));
         }
         out
     }

@@ -126,7 +126,6 @@ pub fn float32_text(f: f64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::parse;
-    use super::*;
 
     #[test]
     fn scalars_become_text_where_text_is_wanted() {

@@ -7,7 +7,7 @@
 
 pub mod backstage;
 pub mod cluster;
-mod http;
+pub mod http;
 mod part;
 pub mod postgres;
 pub mod receiver;
@@ -16,8 +16,9 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use backstage::backstage;
-pub use cluster::cluster;
+pub use cluster::{Namespace, cluster};
 pub use postgres::postgres;
+pub use http::{client, json, text};
 pub use receiver::{Answer, Receiver};
 
 /// How long a test waits for something that should happen at once on an idle machine.

@@ -116,7 +116,10 @@ fn reference(request: &Json) -> Option<&'static str> {
 
 fn said_where_there_is_something_to_say(case: &Case) -> Result<(), String> {
     let config = Configuration::load(&case.config_input(), None, &case.options());
-    ensure(config.problems().iter().any(|problem| problem.key == "config.yaml"), || "not said".into())
+    let said = |key: &str, holder: &str| {
+        case.input[holder][key].is_null() || config.problems().iter().any(|problem| problem.key == key)
+    };
+    ensure(said("config.yaml", "configmap") && said("notifiers.yaml", "secret"), || "not said".into())
 }
 
 fn own_namespace_is_notified(case: &Case) -> Result<(), String> {

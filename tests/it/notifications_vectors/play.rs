@@ -191,7 +191,7 @@ fn send(case: &Case) -> Json {
     }
 }
 
-/// Prepares, sends with the quick tries, and judges; error and last status where it fails.
+/// Sends a case to a receiver that always answers with one code; the requests, or why there is none.
 pub fn deliver_all(case: &Case, code: u16) -> Result<Vec<Json>, String> {
     let mut altered = clone(case);
     altered.input["responses"] = json!([code]);
@@ -207,6 +207,7 @@ fn clone(case: &Case) -> Case {
     Case { name: name.clone(), op: op.clone(), input: input.clone(), expected: expected.clone() }
 }
 
+/// Prepares, sends with the quick tries, and judges; error and last status where it fails.
 fn deliver(
     config: &Configuration,
     notification: &Notification,

@@ -100,6 +100,28 @@ fn hint(op: BinaryOp, left: &Type, right: &Type) -> Option<&'static str> {
     }
 }
 
+/// `in`: the result's type, nothing where the operands do not fit, or the message of a more telling error.
+fn membership(left: &Type, right: &Type) -> Result<Option<Type>, String> {
+    if right.is_struct() && (is_string(left) || left.is_unknown()) {
+        return Ok(Some(Type::Bool));
+    }
+    if right.is_map() {
+        if !left.is_unknown() && !left.assignable_to(&right.key()) {
+            return Err(format!("cannot use {left} as type {} in map key", right.key()));
+        }
+        return Ok(Some(Type::Bool));
+    }
+    if right.is_array() {
+        let elem = right.elem();
+        if !left.comparable_to(&elem) {
+            return Err(format!("cannot use {left} as type {elem} in array"));
+        }
+        return Ok(Some(Type::Bool));
+    }
+    let maybe = right.is_unknown() || (left.is_unknown() && right.kind() == GoKind::String);
+    Ok(maybe.then_some(Type::Bool))
+}
+
 impl Checker<'_> {
     pub(super) fn binary(&mut self, op: BinaryOp, left: &mut Node, right: &mut Node, position: Position) -> Type {
         let l = self.visit(left).deref();
@@ -110,7 +132,7 @@ impl Checker<'_> {
             BinaryOp::Less | BinaryOp::Greater | BinaryOp::LessEqual | BinaryOp::GreaterEqual => {
                 is_ordered(&l, &r).then_some(Type::Bool)
             }
-            BinaryOp::In => match self.membership(&l, &r, position) {
+            BinaryOp::In => match membership(&l, &r) {
                 Ok(result) => result,
                 Err(message) => return self.fail(position, message),
             },
@@ -139,27 +161,6 @@ impl Checker<'_> {
             error = error.with_hint(hint);
         }
         self.fail_with(error)
-    }
-    /// `in`: the result's type, nothing where the operands do not fit, or the message of a more telling error.
-    fn membership(&self, left: &Type, right: &Type, _position: Position) -> Result<Option<Type>, String> {
-        if right.is_struct() && (is_string(left) || left.is_unknown()) {
-            return Ok(Some(Type::Bool));
-        }
-        if right.is_map() {
-            if !left.is_unknown() && !left.assignable_to(&right.key()) {
-                return Err(format!("cannot use {left} as type {} in map key", right.key()));
-            }
-            return Ok(Some(Type::Bool));
-        }
-        if right.is_array() {
-            let elem = right.elem();
-            if !left.comparable_to(&elem) {
-                return Err(format!("cannot use {left} as type {elem} in array"));
-            }
-            return Ok(Some(Type::Bool));
-        }
-        let maybe = right.is_unknown() || (left.is_unknown() && right.kind() == GoKind::String);
-        Ok(maybe.then_some(Type::Bool))
     }
     fn pattern(&self, right: &Node, position: Position) -> Result<(), Error> {
         let Kind::Str(text) = &right.kind else { return Ok(()) };

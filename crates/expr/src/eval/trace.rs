@@ -46,3 +46,34 @@ pub(super) fn record(trace: &RefCell<Vec<Trace>>, node: &Node, outcome: &Outcome
     };
     steps.push(Trace { position: node.position, text: text(node), outcome });
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use crate::{CompileOptions, Program};
+    use gatepost_value::{Budget, CallContext, Limits, Location, Str, Time, Value};
+
+    #[test]
+    fn every_step_is_listed() {
+        let program = Program::compile("app.phase == 'Failed' or app.health.status == 'x'", &CompileOptions::default());
+        let app = Value::map(vec![(Str::from_static("phase"), Value::str("Running"))]);
+        let env = Value::map(vec![(Str::from_static("app"), app)]);
+        let budget = Budget::new(Limits::default());
+        let (now, random) = (Time::unix(0, 0), |_: &mut [u8]| {});
+        let ctx = CallContext { budget: &budget, now, local: Location::Utc, random: &random, costly: false };
+        let (result, steps) = program.unwrap().run_traced(&env, &ctx);
+        assert!(result.is_err());
+        let lines: Vec<String> = steps
+            .iter()
+            .map(|step| match &step.outcome {
+                Ok(value) => format!("{} = {value:?}", step.text),
+                Err(error) => format!("{}: {error}", step.text),
+            })
+            .collect();
+        assert!(
+            lines.contains(&"app.phase = \"Running\"".to_owned()) || lines.contains(&"app.phase = Running".to_owned())
+        );
+        assert!(lines.contains(&"app.health.status: cannot fetch status from <nil>".to_owned()), "{lines:?}");
+    }
+}

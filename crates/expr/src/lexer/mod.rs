@@ -58,9 +58,9 @@ impl Token {
     }
 }
 
-/// Go's `%#v` of a string, as far as error texts need it.
+/// Go's `%#v` of a string.
 pub(crate) fn quote(text: &str) -> String {
-    format!("{text:?}").replace("\\'", "'")
+    gatepost_value::fmt::quote(text.as_bytes())
 }
 
 /// The lexer's state.

@@ -46,18 +46,12 @@ impl Parser {
         let key = self.key()?;
         self.expect_operator(":")?;
         let value = self.expression(0)?;
-        self.push_pair(pairs, key, value, offset)
+        self.push_pair(pairs, Pair { key: *key, value: *value, position: self.lexer.position(offset) })
     }
     #[inline(never)]
-    fn push_pair(
-        &mut self,
-        pairs: &mut Vec<Pair>,
-        key: Box<Node>,
-        value: Box<Node>,
-        offset: usize,
-    ) -> Result<(), super::Stop> {
+    fn push_pair(&mut self, pairs: &mut Vec<Pair>, pair: Pair) -> Result<(), super::Stop> {
         self.count(1)?;
-        pairs.push(Pair { key: *key, value: *value, position: self.lexer.position(offset) });
+        pairs.push(pair);
         Ok(())
     }
     /// The node of a finished map.

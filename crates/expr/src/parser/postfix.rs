@@ -68,10 +68,14 @@ impl Parser {
     }
 }
 
+/// What a chain holds, and whether there was one.
+#[allow(clippy::boxed_local)] // the box goes back unopened in most cases
 fn unchain(node: Box<Node>) -> (Box<Node>, bool) {
-    let Node { kind, position, ty, height } = *node;
-    match kind {
+    if !matches!(node.kind, Kind::Chain(_)) {
+        return (node, false);
+    }
+    match node.kind {
         Kind::Chain(inner) => (inner, true),
-        kind => (Box::new(Node { kind, position, ty, height }), false),
+        kind => (Box::new(Node::new(kind, node.position)), false),
     }
 }

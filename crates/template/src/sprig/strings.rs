@@ -51,7 +51,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     spec("splitn", &[String, Int, String], |call| numbered(call, call.bytes(2), call.int(1))),
     spec("splitList", &[String, String], |call| {
         let parts = split(call, call.bytes(1), -1)?;
-        strings(call, parts.into_iter().map(|part| Value::str(part)).collect())
+        strings(call, parts.into_iter().map(Value::str).collect())
     }),
     spec("toStrings", &[Any], |call| {
         let items = string_items(call, call.arg(0))?;

@@ -369,7 +369,7 @@ pub(super) fn escape(text: &str) -> Result<(u32, &str), Fault> {
             let code = u32::from_str_radix(&text[1..=digits], 8).unwrap_or_default();
             Ok((code, &text[1 + digits..]))
         }
-        'x' => hex(rest).or_else(|rest| invalid(rest)),
+        'x' => hex(rest).or_else(invalid),
         'a' => Ok((7, rest)),
         'f' => Ok((12, rest)),
         'n' => Ok((10, rest)),

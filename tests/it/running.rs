@@ -1,0 +1,96 @@
+//! A Gatepost process under test: the real binary against the real API server.
+
+use crate::env::{PATIENCE, wait_until};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running `gatepost serve`. Killed when dropped.
+pub struct Gatepost {
+    child: Child,
+    metrics: u16,
+    /// `http://127.0.0.1:PORT` of the API.
+    pub api: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// What one process is started with.
+pub struct Start<'a> {
+    /// kubeconfig of the cluster.
+    pub kubeconfig: &'a Path,
+    /// Namespace.
+    pub namespace: &'a str,
+    /// SQLite file; `None` for a new one.
+    pub store: Option<&'a Path>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Gatepost {
+    /// Starts it and waits until it is ready.
+    pub async fn start(start: Start<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (metrics, api) = (free_port(), free_port());
+        let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let settings = format!(
+            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n",
+            store.display()
+        );
+        let config = folder.path().join("gatepost.toml");
+        std::fs::write(&config, settings).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+            .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"])
+            .arg("--kubeconfig")
+            .arg(start.kubeconfig)
+            .args(["--namespace", start.namespace])
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
+        wait_until("gatepost is ready", PATIENCE, || async { running.status("readyz").await == 200 }).await;
+        running
+    }
+
+    async fn status(&self, path: &str) -> u16 {
+        let url = format!("http://127.0.0.1:{}/{path}", self.metrics);
+        crate::env::client().get(url).send().await.map_or(0, |answer| answer.status().as_u16())
+    }
+
+    /// The metrics as text.
+    pub async fn metrics(&self) -> String {
+        crate::env::text(crate::env::client().get(format!("http://127.0.0.1:{}/metrics", self.metrics))).await
+    }
+
+    /// JSON of the API.
+    pub async fn get(&self, path: &str) -> serde_json::Value {
+        crate::env::json(crate::env::client().get(format!("{}/api/v1/{path}", self.api))).await
+    }
+
+    /// Open file descriptors of the process.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; answers with the exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
+    }
+}
+
+impl Drop for Gatepost {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
