@@ -100,7 +100,9 @@ pub enum Error {
     #[error("failed to read the settings: {0}; config/gatepost.toml documents every key")]
     Read(#[from] config::ConfigError),
     /// The API has no authentication yet.
-    #[error("server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward")]
+    #[error(
+        "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
+    )]
     Exposed(SocketAddr),
 }
 
@@ -110,12 +112,17 @@ impl Settings {
     /// # Errors
     /// Unknown keys, values of the wrong form, an exposed API.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
-        let mut builder = config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
         if let Some(file) = file {
             builder = builder.add_source(config::File::from(file));
         }
         let environment = config::Environment::with_prefix("GATEPOST").prefix_separator("_").separator("__");
-        let environment = environment.try_parsing(true).list_separator(",").with_list_parse_key("egress.allow").with_list_parse_key("egress.deny");
+        let environment = environment
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("egress.allow")
+            .with_list_parse_key("egress.deny");
         let settings: Self = builder.add_source(environment).build()?.try_deserialize()?;
         match settings.server.api.ip().is_loopback() {
             true => Ok(settings),

@@ -3,7 +3,8 @@
 //! The first two metrics carry the Argo CD controller's names and labels, so that dashboards keep working.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Every metric of the relay.
@@ -63,16 +64,26 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let buckets = vec![0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
-        let options = HistogramOpts::new("gatepost_change_to_delivered_seconds", "Time from a decision to its delivery.");
+        let buckets =
+            vec![0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
+        let options =
+            HistogramOpts::new("gatepost_change_to_delivered_seconds", "Time from a decision to its delivery.");
         let change_to_delivered = Histogram::with_opts(options.buckets(buckets))?;
         registry.register(Box::new(change_to_delivered.clone()))?;
         let config_loads = IntCounter::new("gatepost_config_loads_total", "Times the configuration was loaded.")?;
         registry.register(Box::new(config_loads.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
-            deliveries: counters("argocd_notifications_deliveries_total", "Number of delivered notifications.", &["trigger", "service", "succeeded"])?,
-            trigger_evaluations: counters("argocd_notifications_trigger_eval_total", "Number of trigger evaluations.", &["name", "triggered"])?,
+            deliveries: counters(
+                "argocd_notifications_deliveries_total",
+                "Number of delivered notifications.",
+                &["trigger", "service", "succeeded"],
+            )?,
+            trigger_evaluations: counters(
+                "argocd_notifications_trigger_eval_total",
+                "Number of trigger evaluations.",
+                &["name", "triggered"],
+            )?,
             decisions: counters("gatepost_decisions_total", "Decisions by reason.", &["reason"])?,
             attempts: counters("gatepost_attempts_total", "Delivery attempts by outcome.", &["service", "outcome"])?,
             queue: gauges("gatepost_queue_depth", "Deliveries by state.", &["state"])?,
@@ -81,8 +92,16 @@ impl Metrics {
             config_broken: gauge("gatepost_config_broken_keys", "Keys of the configuration that are broken now.")?,
             store: gauges("gatepost_store", "State of the store: healthy, durable (1 yes, 0 no).", &["what"])?,
             reached_nobody: counters("gatepost_reached_nobody_total", "Deliveries that reached nobody.", &["service"])?,
-            json_repairs: counters("gatepost_json_repairs_total", "Values escaped so that a JSON body stays valid.", &["service"])?,
-            annotation_patches: counters("gatepost_annotation_patches_total", "Patches of the notified annotation.", &["outcome"])?,
+            json_repairs: counters(
+                "gatepost_json_repairs_total",
+                "Values escaped so that a JSON body stays valid.",
+                &["service"],
+            )?,
+            annotation_patches: counters(
+                "gatepost_annotation_patches_total",
+                "Patches of the notified annotation.",
+                &["outcome"],
+            )?,
             watch_events: counters("gatepost_watch_events_total", "Events seen at the source.", &["kind"])?,
             change_to_delivered,
             config_loads,
@@ -112,7 +131,8 @@ pub enum LogFormat {
 
 /// Starts logging to standard error at a level such as `info` or `gatepost=debug,kube=warn`.
 pub fn start_logging(level: &str, format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

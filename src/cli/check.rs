@@ -8,7 +8,9 @@ use gatepost_value::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 0: every key is in order; 1: something is broken.\n\nExample:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml")]
+#[command(
+    after_help = "Exit code 0: every key is in order; 1: something is broken.\n\nExample:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml"
+)]
 pub(super) struct Arguments {
     /// Manifest files; `-` for standard input.
     #[arg(required = true)]
@@ -45,5 +47,8 @@ fn print(config: &Configuration) {
         println!("{problem}");
     }
     let (services, triggers, templates) = (config.services().len(), config.triggers().len(), config.templates().len());
-    println!("{services} services, {triggers} triggers, {templates} templates in order; {} keys broken", config.problems().len());
+    println!(
+        "{services} services, {triggers} triggers, {templates} templates in order; {} keys broken",
+        config.problems().len()
+    );
 }

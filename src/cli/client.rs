@@ -35,8 +35,11 @@ impl Server {
             body,
             transport: Transport { owner: "cli".into(), answer_limit: ANSWER_LIMIT, ..Transport::default() },
         };
-        let answer = egress.send(&request).await.with_context(|| format!("no running Gatepost at {}; start `gatepost serve` or name it with --server", self.server))?;
-        let value: Value = serde_json::from_slice(&answer.body).with_context(|| format!("{} does not answer like Gatepost (status {})", self.server, answer.status))?;
+        let answer = egress.send(&request).await.with_context(|| {
+            format!("no running Gatepost at {}; start `gatepost serve` or name it with --server", self.server)
+        })?;
+        let value: Value = serde_json::from_slice(&answer.body)
+            .with_context(|| format!("{} does not answer like Gatepost (status {})", self.server, answer.status))?;
         if answer.status >= 300 {
             bail!("{}: {}", value["title"].as_str().unwrap_or("failed"), value["detail"].as_str().unwrap_or_default());
         }

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries replay --service backstage --dry-run\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000")]
+#[command(
+    after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries replay --service backstage --dry-run\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000"
+)]
 pub(super) enum Command {
     /// List deliveries, newest first.
     List(Selection),
@@ -66,7 +68,13 @@ pub(super) struct Selection {
 
 impl Selection {
     fn named(&self) -> Vec<(&'static str, String)> {
-        let texts = [("app", &self.app), ("trigger", &self.trigger), ("service", &self.service), ("state", &self.state), ("after", &self.after)];
+        let texts = [
+            ("app", &self.app),
+            ("trigger", &self.trigger),
+            ("service", &self.service),
+            ("state", &self.state),
+            ("after", &self.after),
+        ];
         let mut named: Vec<_> = texts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
         named.extend(self.since.map(|n| ("since", n.to_string())));
         named.extend(self.until.map(|n| ("until", n.to_string())));
@@ -109,7 +117,12 @@ async fn moved(selection: &Selection, verb: &str) -> anyhow::Result<ExitCode> {
     if !output::machine(selection.output, &answer)? {
         let of = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
         let (moved, skipped) = (of("moved"), of("skipped"));
-        println!("{}{verb}: {} deliveries, {} left", if selection.dry_run { "dry run, " } else { "" }, moved.len(), skipped.len());
+        println!(
+            "{}{verb}: {} deliveries, {} left",
+            if selection.dry_run { "dry run, " } else { "" },
+            moved.len(),
+            skipped.len()
+        );
         for row in skipped {
             println!("  {}: {}", row["id"].as_str().unwrap_or_default(), row["reason"].as_str().unwrap_or_default());
         }

@@ -6,7 +6,9 @@ use serde_json::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  gatepost explain argocd/order-service\n  gatepost explain argocd/order-service -o json")]
+#[command(
+    after_help = "Example:\n  gatepost explain argocd/order-service\n  gatepost explain argocd/order-service -o json"
+)]
 pub(super) struct Arguments {
     /// `<namespace>/<name>` of the Application; without a namespace `argocd` is taken.
     application: String,
@@ -41,7 +43,13 @@ fn print(view: &Value) {
     }
     println!("Subscriptions");
     for s in each(view, "subscriptions") {
-        println!("  {} -> {}:{}  ({})", text(s, "trigger"), text(s, "service"), text(s, "recipient"), text(s, "origin"));
+        println!(
+            "  {} -> {}:{}  ({})",
+            text(s, "trigger"),
+            text(s, "service"),
+            text(s, "recipient"),
+            text(s, "origin")
+        );
     }
     println!("Triggers");
     for trigger in each(view, "triggers") {
@@ -50,7 +58,14 @@ fn print(view: &Value) {
     }
     println!("Deliveries");
     for d in each(view, "deliveries") {
-        println!("  {} {} {} after {} attempts: {}", text(d, "id"), text(&d["occurrence"], "trigger"), text(d, "state"), d["attempts"], text(d, "reason"));
+        println!(
+            "  {} {} {} after {} attempts: {}",
+            text(d, "id"),
+            text(&d["occurrence"], "trigger"),
+            text(d, "state"),
+            d["attempts"],
+            text(d, "reason")
+        );
     }
 }
 
@@ -64,6 +79,12 @@ fn print_condition(condition: &Value) {
         println!("      {} = {}", text(part, "expression"), text(part, "value"));
     }
     for d in each(condition, "destinations") {
-        println!("      -> {}:{} {} {}", text(d, "service"), text(d, "recipient"), text(d, "reason"), text(d, "message"));
+        println!(
+            "      -> {}:{} {} {}",
+            text(d, "service"),
+            text(d, "recipient"),
+            text(d, "reason"),
+            text(d, "message")
+        );
     }
 }

@@ -33,8 +33,9 @@ impl Files {
     /// Loads the configuration.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
         let documents = read(&self.config_map)?;
-        let config = named(&documents, "ConfigMap", &self.config_map_name)
-            .with_context(|| format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name))?;
+        let config = named(&documents, "ConfigMap", &self.config_map_name).with_context(|| {
+            format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name)
+        })?;
         let secret = if self.secret == ":empty" {
             BTreeMap::new()
         } else {
@@ -61,7 +62,9 @@ pub(super) fn read(file: &str) -> anyhow::Result<Vec<Value>> {
 /// The object of a kind and name.
 pub(super) fn named<'a>(documents: &'a [Value], kind: &str, name: &str) -> Option<&'a Value> {
     let text = |v: &Value, path: &[&str]| v.at(path).and_then(|t| t.as_str().map(str::to_owned));
-    documents.iter().find(|v| text(v, &["kind"]).as_deref() == Some(kind) && text(v, &["metadata", "name"]).as_deref() == Some(name))
+    documents.iter().find(|v| {
+        text(v, &["kind"]).as_deref() == Some(kind) && text(v, &["metadata", "name"]).as_deref() == Some(name)
+    })
 }
 
 /// The Application of a file.

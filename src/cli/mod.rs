@@ -4,8 +4,8 @@
 
 mod check;
 mod client;
-mod demo;
 mod deliveries;
+mod demo;
 mod explain;
 mod manifests;
 mod output;
@@ -19,7 +19,12 @@ use std::process::ExitCode;
 
 /// Relays Argo CD's outcomes to where people look.
 #[derive(Debug, Parser)]
-#[command(name = "gatepost", version, propagate_version = true, after_help = "Examples:\n  gatepost demo\n  gatepost serve --namespace argocd\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost explain argocd/order-service\n  gatepost deliveries list --state dead")]
+#[command(
+    name = "gatepost",
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  gatepost demo\n  gatepost serve --namespace argocd\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost explain argocd/order-service\n  gatepost deliveries list --state dead"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -86,7 +91,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// The name that the stock Deployment calls becomes `serve`.
 fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let name = arguments.first().map(std::path::Path::new).and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+    let name = arguments
+        .first()
+        .map(std::path::Path::new)
+        .and_then(|p| p.file_name())
+        .map(|n| n.to_string_lossy().into_owned());
     if matches!(name.as_deref(), Some("argocd-notifications" | "argocd-notifications-controller")) {
         arguments.insert(1, "serve".into());
     }
@@ -104,7 +113,15 @@ mod tests {
     }
     #[test]
     fn called_as_the_argo_controller_it_serves() {
-        let line = ["/usr/local/bin/argocd-notifications", "--loglevel", "debug", "--logformat", "json", "--argocd-repo-server", "x:1"];
+        let line = [
+            "/usr/local/bin/argocd-notifications",
+            "--loglevel",
+            "debug",
+            "--logformat",
+            "json",
+            "--argocd-repo-server",
+            "x:1",
+        ];
         let parsed = Arguments::try_parse_from(as_serve(line.iter().map(OsString::from).collect())).unwrap();
         assert!(matches!(parsed.command, Command::Serve(_)));
     }

@@ -1,6 +1,8 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
-use crate::controller::{KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter};
+use crate::controller::{
+    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
@@ -29,7 +31,9 @@ const RELIST_PAUSE: Duration = Duration::from_millis(200);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  gatepost serve --namespace argocd\n  gatepost serve --files ./manifests --config gatepost.toml")]
+#[command(
+    after_help = "Examples:\n  gatepost serve --namespace argocd\n  gatepost serve --files ./manifests --config gatepost.toml"
+)]
 pub(super) struct Arguments {
     /// Settings file (TOML or YAML); config/gatepost.toml documents every key.
     #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG")]
@@ -121,7 +125,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn warn_of_what_is_missing(arguments: &Arguments) {
     if arguments.self_service_notification_enabled == "true" {
-        tracing::warn!("self-service namespaces are not served by this version: only the configuration of the controller's namespace is used");
+        tracing::warn!(
+            "self-service namespaces are not served by this version: only the configuration of the controller's namespace is used"
+        );
     }
 }
 
@@ -135,7 +141,8 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
             let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
-            let namespaces = Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
+            let namespaces =
+                Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
             let watched = source::kubernetes::Settings {
                 namespaces,
                 config_map: arguments.config_map_name.clone(),
@@ -145,17 +152,28 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
             (Origin::Cluster(Box::new(client), watched), namespace)
         }
     };
-    Ok(Plan { settings, namespace, config_map: arguments.config_map_name, secret: arguments.secret_name, origin, metrics, api })
+    Ok(Plan {
+        settings,
+        namespace,
+        config_map: arguments.config_map_name,
+        secret: arguments.secret_name,
+        origin,
+        metrics,
+        api,
+    })
 }
 
 async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
     let options = kube::config::KubeConfigOptions { context, ..Default::default() };
     match file {
         Some(path) => {
-            let read = kube::config::Kubeconfig::read_from(path).with_context(|| format!("failed to read the kubeconfig {}", path.display()))?;
+            let read = kube::config::Kubeconfig::read_from(path)
+                .with_context(|| format!("failed to read the kubeconfig {}", path.display()))?;
             kube::Config::from_custom_kubeconfig(read, &options).await.context("failed to use the kubeconfig")
         }
-        None => kube::Config::infer().await.context("no cluster found: name a --kubeconfig, run in a pod, or use --files FOLDER"),
+        None => kube::Config::infer()
+            .await
+            .context("no cluster found: name a --kubeconfig, run in a pod, or use --files FOLDER"),
     }
 }
 
@@ -214,8 +232,16 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     match plan.origin {
         Origin::Files(folder) => {
             state.folder = Some(folder.clone());
-            let settings = source::files::Settings { folder, namespace: plan.namespace, config_map: plan.config_map, secret: plan.secret };
-            tokio::spawn(project(Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)), stop.clone()));
+            let settings = source::files::Settings {
+                folder,
+                namespace: plan.namespace,
+                config_map: plan.config_map,
+                secret: plan.secret,
+            };
+            tokio::spawn(project(
+                Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)),
+                stop.clone(),
+            ));
             let relisting = Arc::clone(&relay);
             tokio::spawn(watch_files(settings, send, relisting, stop.clone()));
         }
@@ -223,7 +249,10 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             let cluster = Kubernetes::new(client.as_ref().clone(), settings, send);
             state.cluster = Some(cluster.clone());
             reader = Some(Arc::new(cluster.clone()));
-            tokio::spawn(project(Projector::for_cluster(Arc::clone(&store), *client, metrics, Arc::clone(&relay.owed)), stop.clone()));
+            tokio::spawn(project(
+                Projector::for_cluster(Arc::clone(&store), *client, metrics, Arc::clone(&relay.owed)),
+                stop.clone(),
+            ));
             tokio::spawn(relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, stop.clone()));
         }
@@ -251,6 +280,9 @@ fn dispatch(
     tokio::spawn(async move {
         loop {
             relay.committed.notified().await;
+            for (namespace, service) in relay.take_resumable() {
+                waking.resume(&namespace, &service);
+            }
             waking.wake();
         }
     });
@@ -258,7 +290,12 @@ fn dispatch(
     tokio::spawn(async move { dispatcher.run(stop).await })
 }
 
-fn serve_http(metrics: Option<TcpListener>, api: TcpListener, state: server::State, stop: &CancellationToken) -> anyhow::Result<()> {
+fn serve_http(
+    metrics: Option<TcpListener>,
+    api: TcpListener,
+    state: server::State,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut servers = vec![server::api(api, state.clone()).context("failed to start the API")?];
     if let Some(listener) = metrics {
         servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
@@ -322,7 +359,12 @@ async fn watch_cluster(cluster: Kubernetes, stop: CancellationToken) {
 }
 
 /// A folder that cannot be read at all ends the process: nothing could ever be sent.
-async fn watch_files(settings: source::files::Settings, send: mpsc::Sender<Event>, relay: Arc<Relay>, stop: CancellationToken) {
+async fn watch_files(
+    settings: source::files::Settings,
+    send: mpsc::Sender<Event>,
+    relay: Arc<Relay>,
+    stop: CancellationToken,
+) {
     let files = Files::new(settings, send, Arc::clone(&relay.relist));
     tokio::select! {
         () = stop.cancelled() => {}
@@ -360,7 +402,9 @@ async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
             () = tokio::time::sleep(PRUNE_EVERY) => {}
         }
         match store.prune(Default::default(), crate::clock::now().millis()).await {
-            Ok(pruned) if pruned.dead > 0 => tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped"),
+            Ok(pruned) if pruned.dead > 0 => {
+                tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(error = %error, "failed to prune what is over"),
         }

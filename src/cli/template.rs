@@ -23,7 +23,9 @@ pub(super) enum Command {
         files: Files,
     },
     /// Render a template for an Application and print what each recipient would get.
-    #[command(after_help = "Example:\n  gatepost template notify app-sync-failed app.yaml --config-map cm.yaml --recipient backstage:")]
+    #[command(
+        after_help = "Example:\n  gatepost template notify app-sync-failed app.yaml --config-map cm.yaml --recipient backstage:"
+    )]
     Notify {
         /// Template.
         name: String,
@@ -53,9 +55,17 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
 }
 
 fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
-    let chosen: BTreeMap<&String, Value> = config.templates().iter().filter(|(n, _)| name.is_none_or(|name| name == *n)).map(|(n, t)| (n, t.to_json())).collect();
+    let chosen: BTreeMap<&String, Value> = config
+        .templates()
+        .iter()
+        .filter(|(n, _)| name.is_none_or(|name| name == *n))
+        .map(|(n, t)| (n, t.to_json()))
+        .collect();
     if let Some(name) = name.filter(|_| chosen.is_empty()) {
-        bail!("template with name '{name}' does not exist (found {})", config.templates().keys().cloned().collect::<Vec<_>>().join(", "));
+        bail!(
+            "template with name '{name}' does not exist (found {})",
+            config.templates().keys().cloned().collect::<Vec<_>>().join(", ")
+        );
     }
     if output::machine(format, &chosen)? {
         return Ok(ExitCode::SUCCESS);
@@ -64,8 +74,11 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
         chosen.keys().for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let preview = |value: &Value| value["message"].as_str().filter(|m| !m.is_empty()).map_or_else(|| value.to_string(), str::to_owned);
-    let rows: Vec<Vec<String>> = chosen.iter().map(|(n, v)| vec![(*n).clone(), shortened(&preview(v), PREVIEW)]).collect();
+    let preview = |value: &Value| {
+        value["message"].as_str().filter(|m| !m.is_empty()).map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let rows: Vec<Vec<String>> =
+        chosen.iter().map(|(n, v)| vec![(*n).clone(), shortened(&preview(v), PREVIEW)]).collect();
     output::table(&["NAME", "PREVIEW"], &rows);
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +90,12 @@ fn render(config: &Configuration, object: &Object, name: &str, to: &Destination)
 }
 
 /// Builds the world of one look at an Application from a file: no project, no history.
-pub(super) fn with_world<T>(config: &Configuration, object: &Object, trace: bool, look: impl FnOnce(&World<'_>) -> T) -> T {
+pub(super) fn with_world<T>(
+    config: &Configuration,
+    object: &Object,
+    trace: bool,
+    look: impl FnOnce(&World<'_>) -> T,
+) -> T {
     let now = crate::clock::now();
     let (states, id): (_, ObjectId) = (BTreeMap::new(), object.id());
     look(&World {
@@ -96,9 +114,11 @@ pub(super) fn with_world<T>(config: &Configuration, object: &Object, trace: bool
 }
 
 fn print_notification(notification: &Notification) {
-    let webhooks: BTreeMap<&String, Value> = notification.webhook.iter().map(|(name, w)| {
-        (name, json!({"method": w.method, "path": w.path, "body": w.body.lossy()}))
-    }).collect();
+    let webhooks: BTreeMap<&String, Value> = notification
+        .webhook
+        .iter()
+        .map(|(name, w)| (name, json!({"method": w.method, "path": w.path, "body": w.body.lossy()})))
+        .collect();
     let mut view = json!({"message": notification.message.lossy(), "webhook": webhooks});
     if let Some(fields) = view.as_object_mut() {
         fields.extend(notification.sections.clone());

@@ -53,10 +53,16 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
     if let Some(name) = name.filter(|_| chosen.is_empty()) {
         bail!("trigger with name '{name}' does not exist (found {})", names(config));
     }
-    let view: BTreeMap<&String, Vec<Value>> = chosen.iter().map(|(n, t)| {
-        let conditions = t.conditions.iter().map(|c| json!({"when": c.when, "oncePer": c.once_per, "description": c.description, "send": c.send}));
-        (*n, conditions.collect())
-    }).collect();
+    let view: BTreeMap<&String, Vec<Value>> = chosen
+        .iter()
+        .map(|(n, t)| {
+            let conditions = t
+                .conditions
+                .iter()
+                .map(|c| json!({"when": c.when, "oncePer": c.once_per, "description": c.description, "send": c.send}));
+            (*n, conditions.collect())
+        })
+        .collect();
     if output::machine(format, &view)? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,11 +70,14 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
         chosen.iter().for_each(|(name, _)| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Vec<String>> = chosen.iter().flat_map(|(name, trigger)| {
-        trigger.conditions.iter().enumerate().map(|(index, c)| {
-            vec![if index == 0 { (*name).clone() } else { String::new() }, c.send.join(", "), c.when.clone()]
+    let rows: Vec<Vec<String>> = chosen
+        .iter()
+        .flat_map(|(name, trigger)| {
+            trigger.conditions.iter().enumerate().map(|(index, c)| {
+                vec![if index == 0 { (*name).clone() } else { String::new() }, c.send.join(", "), c.when.clone()]
+            })
         })
-    }).collect();
+        .collect();
     output::table(&["NAME", "TEMPLATE", "CONDITION"], &rows);
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +88,8 @@ fn print_outcome(outcome: &TriggerOutcome, format: Format) -> anyhow::Result<Exi
         "trace": c.trace.iter().map(|(e, v)| json!({"expression": e, "value": v})).collect::<Vec<_>>(),
     })).collect();
     if !output::machine(format, &view)? {
-        let rows: Vec<Vec<String>> = outcome.conditions.iter().map(|c| vec![c.when.clone(), c.triggered.to_string()]).collect();
+        let rows: Vec<Vec<String>> =
+            outcome.conditions.iter().map(|c| vec![c.when.clone(), c.triggered.to_string()]).collect();
         output::table(&["CONDITION", "RESULT"], &rows);
         for error in outcome.conditions.iter().filter_map(|c| c.error.as_ref()) {
             eprintln!("{error}");

@@ -48,7 +48,11 @@ pub enum Error {
 #[async_trait]
 pub trait Annotator: Send + Sync + 'static {
     /// Brings one object's annotation in line; the result says what is now in it.
-    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error>;
+    async fn annotate(
+        &self,
+        object: &ObjectId,
+        states: &BTreeMap<String, KeyState>,
+    ) -> Result<Option<Annotated>, Error>;
 }
 
 /// What the annotation holds after a patch.
@@ -83,7 +87,13 @@ impl KubernetesAnnotator {
         Self { client }
     }
 
-    async fn once(&self, api: &Api<Object>, object: &ObjectId, states: &BTreeMap<String, KeyState>, max: usize) -> Result<Option<Annotated>, kube::Error> {
+    async fn once(
+        &self,
+        api: &Api<Object>,
+        object: &ObjectId,
+        states: &BTreeMap<String, KeyState>,
+        max: usize,
+    ) -> Result<Option<Annotated>, kube::Error> {
         let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
             return Ok(Some(Annotated { resource_version: String::new(), truncated: Vec::new() }));
         };
@@ -96,8 +106,22 @@ impl KubernetesAnnotator {
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
         let patched = match &old {
-            Some(old) => api.patch(&object.name, &parameters, &Patch::<Object>::Json(replacement(object, old, projection.text.as_deref()))).await?,
-            None => api.patch(&object.name, &parameters, &Patch::Merge(addition(object, &current, projection.text.as_deref()))).await?,
+            Some(old) => {
+                api.patch(
+                    &object.name,
+                    &parameters,
+                    &Patch::<Object>::Json(replacement(object, old, projection.text.as_deref())),
+                )
+                .await?
+            }
+            None => {
+                api.patch(
+                    &object.name,
+                    &parameters,
+                    &Patch::Merge(addition(object, &current, projection.text.as_deref())),
+                )
+                .await?
+            }
         };
         Ok(Some(Annotated { resource_version: patched.resource_version().to_owned(), truncated: projection.truncated }))
     }
@@ -127,7 +151,11 @@ fn addition(object: &ObjectId, current: &Object, text: Option<&str>) -> serde_js
 
 #[async_trait]
 impl Annotator for KubernetesAnnotator {
-    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
+    async fn annotate(
+        &self,
+        object: &ObjectId,
+        states: &BTreeMap<String, KeyState>,
+    ) -> Result<Option<Annotated>, Error> {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &object.namespace, &kubernetes::application());
         let shown = format!("{}/{}", object.namespace, object.name);
         let mut max = history::MAX_KEYS;
@@ -135,7 +163,9 @@ impl Annotator for KubernetesAnnotator {
             match self.once(&api, object, states, max).await {
                 Ok(done) => return Ok(done),
                 // 422 also answers a failed `test`; fewer keys help where the annotations are too large.
-                Err(kube::Error::Api(status)) if status.code == 422 => max = if status.message.contains("Too long") { max / 2 } else { max },
+                Err(kube::Error::Api(status)) if status.code == 422 => {
+                    max = if status.message.contains("Too long") { max / 2 } else { max }
+                }
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
                 Err(source) => return Err(Error::Patch { object: shown, source: Box::new(source) }),
             }
@@ -155,7 +185,12 @@ pub struct Projector {
 impl Projector {
     /// A projector that looks when `woken` is notified, and on its own beat.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, annotator: Arc<dyn Annotator>, metrics: Arc<Metrics>, woken: Arc<Notify>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        annotator: Arc<dyn Annotator>,
+        metrics: Arc<Metrics>,
+        woken: Arc<Notify>,
+    ) -> Self {
         Self { store, annotator, metrics, woken }
     }
 
@@ -210,8 +245,13 @@ impl Projector {
     async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
         let states = self.store.states(&owed.object.uid).await?;
         let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
-        let state_keys = owed.set.iter().map(|(key, _)| key.clone()).filter(|key| !done.truncated.contains(key)).collect();
-        let mut changes = vec![Change::Annotated { state_keys, removed: owed.remove.clone(), resource_version: done.resource_version }];
+        let state_keys =
+            owed.set.iter().map(|(key, _)| key.clone()).filter(|key| !done.truncated.contains(key)).collect();
+        let mut changes = vec![Change::Annotated {
+            state_keys,
+            removed: owed.remove.clone(),
+            resource_version: done.resource_version,
+        }];
         if !done.truncated.is_empty() {
             changes.push(Change::Truncated { state_keys: done.truncated });
         }

@@ -3,13 +3,13 @@
 //! The rules themselves are in `notify`, `service` and `outbox`; here they are only connected.
 
 mod annotation;
-mod view;
 mod relay;
 mod report;
 mod sender;
+mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
-pub use view::{config_view, evaluation_view};
 pub use relay::{Decision, Relay, RelayOptions};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
+pub use view::{config_view, evaluation_view};

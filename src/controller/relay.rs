@@ -87,6 +87,7 @@ pub struct Relay {
     projects: RwLock<HashMap<String, Value>>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
+    resumable: Mutex<Vec<(String, String)>>,
     /// Woken when deliveries were committed.
     pub committed: Notify,
     /// Woken when annotations may be owed.
@@ -98,7 +99,12 @@ pub struct Relay {
 impl Relay {
     /// A relay that has seen nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, options: RelayOptions, metrics: Arc<Metrics>, reporter: Arc<dyn Reporter>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        options: RelayOptions,
+        metrics: Arc<Metrics>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
         Self {
             store,
             options,
@@ -108,6 +114,7 @@ impl Relay {
             projects: RwLock::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
+            resumable: Mutex::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
@@ -133,6 +140,11 @@ impl Relay {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
+    }
+    /// Services (configuration namespace, name) whose configuration changed since the last call: their lanes resume at once.
+    #[must_use]
+    pub fn take_resumable(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.resumable.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// The store.
     #[must_use]
@@ -164,14 +176,20 @@ impl Relay {
         let workers: Vec<mpsc::Sender<Event>> = (0..WORKERS).map(|_| self.worker()).collect();
         while let Some(event) = events.recv().await {
             match event {
-                Event::ConfigMap { data, uid } => self.reconfigure(|current| {
-                    current.input.configmap = data;
-                    current.config_map_uid = uid;
-                }).await,
-                Event::Secret(data) => self.reconfigure(|current| {
-                    current.scrubber = Arc::new(Scrubber::new(data.values().map(Vec::as_slice)));
-                    current.input.secret = data;
-                }).await,
+                Event::ConfigMap { data, uid } => {
+                    self.reconfigure(|current| {
+                        current.input.configmap = data;
+                        current.config_map_uid = uid;
+                    })
+                    .await
+                }
+                Event::Secret(data) => {
+                    self.reconfigure(|current| {
+                        current.scrubber = Arc::new(Scrubber::new(data.values().map(Vec::as_slice)));
+                        current.input.secret = data;
+                    })
+                    .await
+                }
                 Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
                 Event::ProjectDeleted(object) => self.project(object.name(), None),
                 Event::Synced => self.synced(&workers).await,
@@ -239,14 +257,30 @@ impl Relay {
 
     fn report_problems(&self, before: &Configuration, now: &Configuration, uid: &str) {
         self.metrics.config_broken.set(i64::try_from(now.problems().len()).unwrap_or(i64::MAX));
-        let object = || ObjectId { namespace: self.options.namespace.clone(), name: self.options.config_map.clone(), uid: uid.to_owned() };
+        let object = || ObjectId {
+            namespace: self.options.namespace.clone(),
+            name: self.options.config_map.clone(),
+            uid: uid.to_owned(),
+        };
         for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
             let message = self.scrubber().scrub(&problem.to_string());
-            self.reporter.report(Report { kind: "ConfigMap", object: object(), reason: "BrokenKey".into(), message, warning: true });
+            self.reporter.report(Report {
+                kind: "ConfigMap",
+                object: object(),
+                reason: "BrokenKey".into(),
+                message,
+                warning: true,
+            });
         }
         for problem in before.problems().iter().filter(|p| now.problems().iter().all(|q| q.key != p.key)) {
             let message = format!("{} is in order again", problem.key);
-            self.reporter.report(Report { kind: "ConfigMap", object: object(), reason: "KeyHealed".into(), message, warning: false });
+            self.reporter.report(Report {
+                kind: "ConfigMap",
+                object: object(),
+                reason: "KeyHealed".into(),
+                message,
+                warning: false,
+            });
         }
     }
 
@@ -266,10 +300,20 @@ impl Relay {
                 spacing_ms: RELEASE_SPACING_MS,
                 limit: RELEASED_AT_ONCE,
             };
+            self.resumable
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((config.namespace.clone(), name.clone()));
             match self.store.release_parked(release, now_ms).await {
                 Ok(0) => {}
-                Ok(count) => tracing::info!(service = name, count, "the service's configuration changed; what it refused is tried again"),
-                Err(error) => tracing::warn!(service = name, error = %error, "failed to release what the service refused"),
+                Ok(count) => tracing::info!(
+                    service = name,
+                    count,
+                    "the service's configuration changed; what it refused is tried again"
+                ),
+                Err(error) => {
+                    tracing::warn!(service = name, error = %error, "failed to release what the service refused")
+                }
             }
         }
         self.committed.notify_one();
@@ -290,7 +334,13 @@ impl Relay {
         Ok(self.evaluate(object, &states, false, true))
     }
 
-    fn evaluate(&self, object: &Object, states: &BTreeMap<String, notify::KeyState>, first_list: bool, trace: bool) -> Evaluation {
+    fn evaluate(
+        &self,
+        object: &Object,
+        states: &BTreeMap<String, notify::KeyState>,
+        first_list: bool,
+        trace: bool,
+    ) -> Evaluation {
         let config = self.configuration();
         let project = self.project_of(object.value());
         let now = clock::now();
@@ -348,17 +398,27 @@ impl Relay {
 
     fn unstorable(&self, object: &Object, error: &outbox::Error) {
         let message = format!("failed to store what was decided: {error}");
-        self.reporter.report(Report { kind: "Application", object: object.id(), reason: "Unstorable".into(), message, warning: true });
+        self.reporter.report(Report {
+            kind: "Application",
+            object: object.id(),
+            reason: "Unstorable".into(),
+            message,
+            warning: true,
+        });
     }
 
     fn changes(&self, evaluation: &Evaluation) -> Vec<Change> {
-        evaluation.changes.iter().map(|change| match change {
-            notify::Change::Disarm { state_key, .. } => Change::Disarm { state_key: state_key.clone() },
-            notify::Change::Adopt { state_key, at } => Change::Adopt { state_key: state_key.clone(), at: *at },
-            notify::Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
-                Change::Deliver(Box::new(self.delivery(occurrence, state_key, rendered, digest)))
-            }
-        }).collect()
+        evaluation
+            .changes
+            .iter()
+            .map(|change| match change {
+                notify::Change::Disarm { state_key, .. } => Change::Disarm { state_key: state_key.clone() },
+                notify::Change::Adopt { state_key, at } => Change::Adopt { state_key: state_key.clone(), at: *at },
+                notify::Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
+                    Change::Deliver(Box::new(self.delivery(occurrence, state_key, rendered, digest)))
+                }
+            })
+            .collect()
     }
 
     fn delivery(
@@ -371,7 +431,11 @@ impl Relay {
         let config = self.configuration();
         let name = &occurrence.destination.service;
         let service = config.service(name);
-        let lane = Lane { config_namespace: occurrence.config_namespace.clone(), service: name.clone(), host: service.map(host_of).unwrap_or_default() };
+        let lane = Lane {
+            config_namespace: occurrence.config_namespace.clone(),
+            service: name.clone(),
+            host: service.map(host_of).unwrap_or_default(),
+        };
         let blank = NewDelivery {
             occurrence: occurrence.clone(),
             state_key: state_key.to_owned(),
@@ -391,7 +455,13 @@ impl Relay {
         match service::prepare(service, notification, occurrence, &self.options.service) {
             Ok(prepared) => {
                 self.repaired(occurrence, &prepared.repairs);
-                NewDelivery { payload: prepared.payload, ordering: prepared.ordering, supersedes: prepared.supersedes, idempotent: prepared.idempotent, ..blank }
+                NewDelivery {
+                    payload: prepared.payload,
+                    ordering: prepared.ordering,
+                    supersedes: prepared.supersedes,
+                    idempotent: prepared.idempotent,
+                    ..blank
+                }
             }
             Err(error) => self.dead(blank, DeadReason::InvalidNotification, &error.to_string()),
         }
@@ -404,7 +474,13 @@ impl Relay {
             occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
         );
         let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
-        self.reporter.report(Report { kind: "Application", object, reason: "DeadLetter".into(), message, warning: true });
+        self.reporter.report(Report {
+            kind: "Application",
+            object,
+            reason: "DeadLetter".into(),
+            message,
+            warning: true,
+        });
         NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
     }
 
@@ -433,19 +509,43 @@ impl Relay {
             for condition in &trigger.conditions {
                 for outcome in &condition.destinations {
                     let destination = format!("{}:{}", outcome.destination.service, outcome.destination.recipient);
-                    self.remember(&application, &trigger.name, &condition.key, &destination, outcome.reason, &outcome.message);
+                    self.remember(
+                        &application,
+                        &trigger.name,
+                        &condition.key,
+                        &destination,
+                        outcome.reason,
+                        &outcome.message,
+                    );
                 }
             }
         }
     }
 
-    fn remember(&self, application: &str, trigger: &str, condition: &str, destination: &str, reason: Reason, message: &str) {
+    fn remember(
+        &self,
+        application: &str,
+        trigger: &str,
+        condition: &str,
+        destination: &str,
+        reason: Reason,
+        message: &str,
+    ) {
         self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
-        if matches!(reason, Reason::ConditionFalse | Reason::AlreadySent | Reason::AlreadyPending | Reason::DeadLetter) {
+        if matches!(reason, Reason::ConditionFalse | Reason::AlreadySent | Reason::AlreadyPending | Reason::DeadLetter)
+        {
             return;
         }
         let message = self.scrubber().scrub(message);
-        tracing::info!(resource = application, trigger, condition, destination, reason = reason.as_str(), message, "decided");
+        tracing::info!(
+            resource = application,
+            trigger,
+            condition,
+            destination,
+            reason = reason.as_str(),
+            message,
+            "decided"
+        );
         let decision = Decision {
             at_ms: clock::now().millis(),
             application: application.to_owned(),
@@ -470,7 +570,13 @@ impl outbox::Observer for Relay {
             outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
                 self.attempted(delivery, verdict, *state);
                 if let Some(dead) = dead {
-                    let message = format!("notification about {} to {} is a dead letter ({}): {}", delivery.occurrence.trigger, delivery.lane.service, dead.as_str(), cause(verdict));
+                    let message = format!(
+                        "notification about {} to {} is a dead letter ({}): {}",
+                        delivery.occurrence.trigger,
+                        delivery.lane.service,
+                        dead.as_str(),
+                        cause(verdict)
+                    );
                     self.tell(delivery, "DeadLetter", message);
                 }
             }
@@ -483,8 +589,12 @@ impl outbox::Observer for Relay {
                 self.metrics.breaker.with_label_values(&[lane.service.as_str(), lane.host.as_str()]).set(state);
                 tracing::warn!(service = lane.service, host = lane.host, breaker = ?breaker, "the breaker of a destination changed");
             }
-            outbox::Event::StoreFailed { what, error } => tracing::warn!(what, error = %error, "the store failed; tried again by itself"),
-            outbox::Event::ClockStepped { delta_ms } => tracing::warn!(delta_ms, "the wall clock was stepped; due times were moved along"),
+            outbox::Event::StoreFailed { what, error } => {
+                tracing::warn!(what, error = %error, "the store failed; tried again by itself")
+            }
+            outbox::Event::ClockStepped { delta_ms } => {
+                tracing::warn!(delta_ms, "the wall clock was stepped; due times were moved along")
+            }
         }
     }
 }
@@ -500,7 +610,11 @@ impl Relay {
             let resource = format!("{}/{}", delivery.occurrence.object.namespace, delivery.occurrence.object.name);
             tracing::warn!(resource, delivery = %delivery.id, service, state = state.as_str(), cause = cause(verdict), "Failed to notify recipient");
             if matches!(verdict, outbox::Verdict::Credentials { .. }) {
-                self.tell(delivery, "CredentialsRefused", format!("service {service} pauses: {}; correct its Secret or configuration", cause(verdict)));
+                self.tell(
+                    delivery,
+                    "CredentialsRefused",
+                    format!("service {service} pauses: {}; correct its Secret or configuration", cause(verdict)),
+                );
             }
             return;
         }
@@ -509,7 +623,11 @@ impl Relay {
         self.metrics.change_to_delivered.observe(Duration::from_millis(elapsed.unsigned_abs()).as_secs_f64());
         if let outbox::Verdict::Delivered { reached: Some(0), note } = verdict {
             self.metrics.reached_nobody.with_label_values(&[service]).inc();
-            self.tell(delivery, "ReachedNobody", format!("service {service} accepted the notification but it reached nobody: {note}"));
+            self.tell(
+                delivery,
+                "ReachedNobody",
+                format!("service {service} accepted the notification but it reached nobody: {note}"),
+            );
         }
     }
 
@@ -522,7 +640,13 @@ impl Relay {
 fn cause(verdict: &outbox::Verdict) -> &str {
     use outbox::Verdict as V;
     match verdict {
-        V::Retry { cause, .. } | V::SlowRetry { cause } | V::Credentials { cause } | V::Permanent { cause } | V::Unknown { cause } | V::Gone { cause } | V::NotReady { cause } => cause,
+        V::Retry { cause, .. }
+        | V::SlowRetry { cause }
+        | V::Credentials { cause }
+        | V::Permanent { cause }
+        | V::Unknown { cause }
+        | V::Gone { cause }
+        | V::NotReady { cause } => cause,
         V::Delivered { note, .. } => note,
         V::TakenOver { .. } => "sent by the Go controller meanwhile",
     }

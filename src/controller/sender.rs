@@ -91,7 +91,9 @@ fn not_tried(verdict: Verdict) -> SendOutcome {
 /// A request that cannot be made waits like refused credentials: nothing but a changed configuration mends it.
 fn unusable(error: &service::RequestError) -> Verdict {
     match error {
-        service::RequestError::Payload { .. } | service::RequestError::Kind { .. } => Verdict::Permanent { cause: error.to_string() },
+        service::RequestError::Payload { .. } | service::RequestError::Kind { .. } => {
+            Verdict::Permanent { cause: error.to_string() }
+        }
         _ => Verdict::Credentials { cause: error.to_string() },
     }
 }
@@ -108,9 +110,10 @@ fn failed(error: &egress::Error) -> Verdict {
 
 fn judged(verdict: service::Verdict) -> Verdict {
     match verdict {
-        service::Verdict::Delivered { reached, note } => {
-            Verdict::Delivered { reached: reached.map(|n| u32::try_from(n).unwrap_or(u32::MAX)), note: note.unwrap_or_default() }
-        }
+        service::Verdict::Delivered { reached, note } => Verdict::Delivered {
+            reached: reached.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            note: note.unwrap_or_default(),
+        },
         service::Verdict::Retry { after, cause } => Verdict::Retry { after, cause },
         service::Verdict::SlowRetry { cause } => Verdict::SlowRetry { cause },
         service::Verdict::Credentials { cause } => Verdict::Credentials { cause },

@@ -9,21 +9,34 @@ pub fn evaluation_view(evaluation: &Evaluation) -> Value {
     let subscriptions: Vec<Value> = evaluation.subscriptions.iter().map(|s| json!({
         "trigger": s.trigger, "service": s.destination.service, "recipient": s.destination.recipient, "origin": s.origin,
     })).collect();
-    let triggers: Vec<Value> = evaluation.triggers.iter().map(|t| json!({
-        "name": t.name,
-        "reason": t.reason.as_str(),
-        "message": t.message,
-        "conditions": t.conditions.iter().map(condition_view).collect::<Vec<_>>(),
-    })).collect();
+    let triggers: Vec<Value> = evaluation
+        .triggers
+        .iter()
+        .map(|t| {
+            json!({
+                "name": t.name,
+                "reason": t.reason.as_str(),
+                "message": t.message,
+                "conditions": t.conditions.iter().map(condition_view).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
     json!({"skipped": evaluation.skipped.map(crate::notify::Reason::as_str), "subscriptions": subscriptions, "triggers": triggers})
 }
 
 fn condition_view(condition: &crate::notify::ConditionOutcome) -> Value {
-    let destinations: Vec<Value> = condition.destinations.iter().map(|d| json!({
-        "service": d.destination.service, "recipient": d.destination.recipient, "stateKey": d.state_key,
-        "reason": d.reason.as_str(), "message": d.message,
-    })).collect();
-    let trace: Vec<Value> = condition.trace.iter().map(|(text, value)| json!({"expression": text, "value": value})).collect();
+    let destinations: Vec<Value> = condition
+        .destinations
+        .iter()
+        .map(|d| {
+            json!({
+                "service": d.destination.service, "recipient": d.destination.recipient, "stateKey": d.state_key,
+                "reason": d.reason.as_str(), "message": d.message,
+            })
+        })
+        .collect();
+    let trace: Vec<Value> =
+        condition.trace.iter().map(|(text, value)| json!({"expression": text, "value": value})).collect();
     json!({
         "key": condition.key, "when": condition.when, "triggered": condition.triggered, "error": condition.error,
         "oncePer": condition.once_per, "templates": condition.templates, "trace": trace, "destinations": destinations,
@@ -33,10 +46,16 @@ fn condition_view(condition: &crate::notify::ConditionOutcome) -> Value {
 /// What is configured and what is broken. Service options are not shown: they hold credentials.
 #[must_use]
 pub fn config_view(config: &Configuration) -> Value {
-    let problems: Vec<Value> = config.problems().iter().map(|p| json!({
-        "key": p.key, "line": p.line, "column": p.column, "cause": p.cause, "advice": p.advice,
-        "inForce": if p.in_force == InForce::Nothing { "nothing" } else { "lastGood" },
-    })).collect();
+    let problems: Vec<Value> = config
+        .problems()
+        .iter()
+        .map(|p| {
+            json!({
+                "key": p.key, "line": p.line, "column": p.column, "cause": p.cause, "advice": p.advice,
+                "inForce": if p.in_force == InForce::Nothing { "nothing" } else { "lastGood" },
+            })
+        })
+        .collect();
     let services: Vec<Value> = config.services().values().map(|s| json!({"name": s.name, "type": s.kind})).collect();
     json!({
         "services": services,

@@ -76,7 +76,9 @@ impl Egress {
         let target = redact::target(&request.url);
         match tokio::time::timeout(total, self.follow(request, started)).await {
             Ok(result) => result,
-            Err(_) => Err(Error::NoAnswer { target, cause: format!("no complete answer within {} s", total.as_secs()) }),
+            Err(_) => {
+                Err(Error::NoAnswer { target, cause: format!("no complete answer within {} s", total.as_secs()) })
+            }
         }
     }
 
@@ -91,10 +93,21 @@ impl Egress {
             (method, body) = redirected(answer.status, method, body);
             url = next;
         }
-        Err(Error::Redirect { target: redact::target(&request.url), location: redact::target(url.as_str()), why: format!("more than {MAX_REDIRECTS} redirects") })
+        Err(Error::Redirect {
+            target: redact::target(&request.url),
+            location: redact::target(url.as_str()),
+            why: format!("more than {MAX_REDIRECTS} redirects"),
+        })
     }
 
-    async fn once(&self, request: &Request, url: &Url, method: Method, body: Bytes, started: Instant) -> Result<Response, Error> {
+    async fn once(
+        &self,
+        request: &Request,
+        url: &Url,
+        method: Method,
+        body: Bytes,
+        started: Instant,
+    ) -> Result<Response, Error> {
         let client = self.client(&request.transport, url)?;
         let mut built = client.request(method, url.clone());
         let mut headers = reqwest::header::HeaderMap::new();
@@ -133,7 +146,8 @@ impl Egress {
     #[allow(clippy::disallowed_methods)] // the one place where HTTP clients are made
     fn build(&self, key: &PoolKey, scheme: &str, policy: Arc<Policy>) -> Result<Client, Error> {
         let transport = &key.transport;
-        let proxy = self.proxy.as_ref().and_then(|p| if scheme == "https" { p.https.as_ref() } else { p.http.as_ref() });
+        let proxy =
+            self.proxy.as_ref().and_then(|p| if scheme == "https" { p.https.as_ref() } else { p.http.as_ref() });
         let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
@@ -147,7 +161,8 @@ impl Egress {
             .http2_max_header_list_size(64 << 10)
             .no_proxy();
         if let Some(address) = proxy {
-            let proxy = reqwest::Proxy::all(address).map_err(|_| Error::Invalid("the proxy of the environment is not a URL".into()))?;
+            let proxy = reqwest::Proxy::all(address)
+                .map_err(|_| Error::Invalid("the proxy of the environment is not a URL".into()))?;
             builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
         }
         let builder = super::tls::apply(builder, &transport.tls)?;
@@ -158,7 +173,9 @@ impl Egress {
 impl State {
     fn make_room(&mut self) {
         while self.pools.len() >= MAX_POOLS {
-            let Some(oldest) = self.pools.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else { return };
+            let Some(oldest) = self.pools.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else {
+                return;
+            };
             self.pools.remove(&oldest);
         }
     }
@@ -191,7 +208,11 @@ fn redirect_target(from: &Url, answer: &Response) -> Result<Option<Url>, Error> 
         return Ok(None);
     }
     let Some(location) = answer.header("location") else { return Ok(None) };
-    let refuse = |location: String, why: &str| Error::Redirect { target: redact::target(from.as_str()), location, why: why.into() };
+    let refuse = |location: String, why: &str| Error::Redirect {
+        target: redact::target(from.as_str()),
+        location,
+        why: why.into(),
+    };
     let next = from.join(location).map_err(|_| refuse("an unreadable Location".into(), "it is not a URL"))?;
     let same_port = next.port_or_known_default() == from.port_or_known_default();
     let upgrade = from.scheme() == "http" && next.scheme() == "https";
@@ -231,7 +252,11 @@ fn failure(error: &reqwest::Error, target: String) -> Error {
     if error.is_builder() {
         return Error::Invalid(causes(error));
     }
-    if error.is_connect() { Error::Connect { target, cause: causes(error) } } else { Error::NoAnswer { target, cause: causes(error) } }
+    if error.is_connect() {
+        Error::Connect { target, cause: causes(error) }
+    } else {
+        Error::NoAnswer { target, cause: causes(error) }
+    }
 }
 
 fn refusal_in(error: &reqwest::Error) -> Option<&Refusal> {

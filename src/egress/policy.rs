@@ -64,7 +64,9 @@ impl Rule {
             && match &self.what {
                 What::Range(range) => ip.is_some_and(|ip| range.contains(ip)),
                 What::Host(name) => name.eq_ignore_ascii_case(host),
-                What::Below(suffix) => host.len() > suffix.len() && host.to_ascii_lowercase().ends_with(suffix.as_str()),
+                What::Below(suffix) => {
+                    host.len() > suffix.len() && host.to_ascii_lowercase().ends_with(suffix.as_str())
+                }
             }
     }
 }
@@ -80,7 +82,8 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
 }
 
 fn host_rule(host: &str) -> Option<What> {
-    let legal = |h: &str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    let legal =
+        |h: &str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     match host.strip_prefix("*.") {
         Some(rest) => legal(rest).then(|| What::Below(format!(".{}", rest.to_ascii_lowercase()))),
         None => legal(host).then(|| What::Host(host.trim_end_matches('.').to_owned())),
@@ -95,14 +98,20 @@ impl Policy {
     pub fn judge(&self, host: &str, ip: IpAddr, port: u16) -> Result<(), Refusal> {
         let host = host.trim_end_matches('.');
         if self.deny.iter().any(|rule| rule.covers(host, Some(ip), port)) {
-            return Err(Refusal { rule: format!("{host}:{port} is on egress.deny"), setting: "nothing: remove it from egress.deny".into() });
+            return Err(Refusal {
+                rule: format!("{host}:{port} is on egress.deny"),
+                setting: "nothing: remove it from egress.deny".into(),
+            });
         }
         if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port)) {
             return Ok(());
         }
         let setting = format!("\"{}\" to egress.allow", std::net::SocketAddr::new(ip, port));
         if self.own.contains(&(ip, port)) {
-            return Err(Refusal { rule: format!("{ip}:{port} is the API server, the store or Gatepost itself"), setting });
+            return Err(Refusal {
+                rule: format!("{ip}:{port} is the API server, the store or Gatepost itself"),
+                setting,
+            });
         }
         match classify(ip) {
             Class::Forbidden(range) if !(self.loopback_allowed && ip.is_loopback()) => {
@@ -144,7 +153,9 @@ mod tests {
         assert!(!judge(&p, "a", "10.0.0.5", 1) && judge(&p, "a", "10.0.0.6", 1));
         assert!(!judge(&p, "EVIL.example.", "93.184.216.34", 443) && judge(&p, "evil.example", "93.184.216.34", 80));
         let refusal = policy(&[], &[]).judge("m", "169.254.169.254".parse().unwrap(), 80).unwrap_err();
-        assert!(refusal.setting.contains("\"169.254.169.254:80\" to egress.allow") && refusal.rule.contains("metadata"));
+        assert!(
+            refusal.setting.contains("\"169.254.169.254:80\" to egress.allow") && refusal.rule.contains("metadata")
+        );
     }
     #[test]
     fn nonsense_entries_are_named() {

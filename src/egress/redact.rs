@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn urls_are_shown_without_path_and_credentials() {
-        assert_eq!(target("https://u:p@hooks.example.com:8443/services/T0/SECRET?x=y"), "https://hooks.example.com:8443");
+        assert_eq!(
+            target("https://u:p@hooks.example.com:8443/services/T0/SECRET?x=y"),
+            "https://hooks.example.com:8443"
+        );
         assert_eq!(target("::"), "an unparsable URL");
     }
 

@@ -59,8 +59,16 @@ mod tests {
     #[test]
     fn every_literal_form_is_seen_as_the_address_it_connects_to() {
         for form in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/",
-            "http://0x7f.1/", "http://127。0。0。1/", "http://user:pw@127.0.0.1/", "http://127.0.0.1./", "http://%31%32%37.0.0.1/",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://127。0。0。1/",
+            "http://user:pw@127.0.0.1/",
+            "http://127.0.0.1./",
+            "http://%31%32%37.0.0.1/",
         ] {
             let url = reqwest::Url::parse(form).unwrap();
             assert_eq!(literal(&url), Some("127.0.0.1".parse().unwrap()), "{form}");

@@ -29,17 +29,26 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 /// A page of another site that resolves to loopback (DNS rebinding) carries its own name in `Host`: refused.
 /// A change needs a JSON content type, which no plain form of another site can send.
-pub(super) async fn only_local_hosts(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub(super) async fn only_local_hosts(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let host = request.connection_info().host().to_owned();
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &host });
-    let local = name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let json_body = request.headers().get("content-type").is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    let name = host
+        .rsplit_once(':')
+        .map_or(host.as_str(), |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &host });
+    let local = name.eq_ignore_ascii_case("localhost")
+        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let json_body =
+        request.headers().get("content-type").is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
     if !local {
-        let refusal = problem::answer(StatusCode::FORBIDDEN, "Host not allowed", "ask for localhost or a loopback address");
+        let refusal =
+            problem::answer(StatusCode::FORBIDDEN, "Host not allowed", "ask for localhost or a loopback address");
         return Ok(request.into_response(refusal).map_into_right_body());
     }
     if !request.method().is_safe() && !json_body {
-        let refusal = problem::answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON only", "send Content-Type: application/json");
+        let refusal =
+            problem::answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON only", "send Content-Type: application/json");
         return Ok(request.into_response(refusal).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
@@ -74,7 +83,13 @@ async fn application(state: web::Data<State>, path: web::Path<(String, String)>)
     let (namespace, name) = path.into_inner();
     let object = match find(&state, &namespace, &name).await {
         Ok(Some(object)) => object,
-        Ok(None) => return problem::answer(StatusCode::NOT_FOUND, "No such Application", &format!("there is no Application {namespace}/{name}")),
+        Ok(None) => {
+            return problem::answer(
+                StatusCode::NOT_FOUND,
+                "No such Application",
+                &format!("there is no Application {namespace}/{name}"),
+            );
+        }
         Err(cause) => return problem::answer(StatusCode::BAD_GATEWAY, "The Application cannot be read", &cause),
     };
     let evaluation = match state.relay.explain(&object).await {
@@ -124,7 +139,11 @@ struct Query {
 
 impl Query {
     fn filter(&self) -> Result<Filter, String> {
-        let object = self.app.as_deref().map(|app| app.split_once('/').map(|(ns, name)| (ns.to_owned(), name.to_owned())).ok_or_else(|| format!("app `{app}` is not <namespace>/<name>")));
+        let object = self.app.as_deref().map(|app| {
+            app.split_once('/')
+                .map(|(ns, name)| (ns.to_owned(), name.to_owned()))
+                .ok_or_else(|| format!("app `{app}` is not <namespace>/<name>"))
+        });
         let states = self.state.as_deref().unwrap_or_default().split(',').filter(|s| !s.is_empty());
         let parse = |text: &String| text.parse::<DeliveryId>().map_err(|e| e.to_string());
         Ok(Filter {
@@ -132,7 +151,9 @@ impl Query {
             config_namespace: None,
             trigger: self.trigger.clone(),
             service: self.service.clone(),
-            states: states.map(|s| DeliveryState::parse(s).ok_or_else(|| format!("there is no state `{s}`"))).collect::<Result<_, _>>()?,
+            states: states
+                .map(|s| DeliveryState::parse(s).ok_or_else(|| format!("there is no state `{s}`")))
+                .collect::<Result<_, _>>()?,
             since_ms: self.since,
             until_ms: self.until,
             after: self.after.as_ref().map(parse).transpose()?,

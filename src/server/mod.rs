@@ -93,5 +93,9 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
         "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
         "durable": relay.store().is_durable(),
     });
-    if relay.is_synced() && store.is_ok() { HttpResponse::Ok().json(detail) } else { HttpResponse::ServiceUnavailable().json(detail) }
+    if relay.is_synced() && store.is_ok() {
+        HttpResponse::Ok().json(detail)
+    } else {
+        HttpResponse::ServiceUnavailable().json(detail)
+    }
 }

@@ -59,7 +59,10 @@ impl Files {
     pub async fn run(mut self) -> Result<(), Error> {
         let (wake, mut woken) = mpsc::channel(1);
         let folder = self.settings.folder.clone();
-        let explain = |cause: notify_debouncer_mini::notify::Error| Error::Watch { path: folder.display().to_string(), cause: cause.to_string() };
+        let explain = |cause: notify_debouncer_mini::notify::Error| Error::Watch {
+            path: folder.display().to_string(),
+            cause: cause.to_string(),
+        };
         let mut debouncer = new_debouncer(SETTLE, move |_| drop(wake.try_send(()))).map_err(explain)?;
         debouncer.watcher().watch(&folder, RecursiveMode::Recursive).map_err(explain)?;
         let mut last = Snapshot::default();
@@ -98,7 +101,8 @@ impl Files {
             self.send(if gone { Event::ProjectDeleted(object) } else { Event::Project(object) }).await?;
         }
         for (object, gone) in changes(&before.applications, &now.applications) {
-            let event = if gone { Event::ApplicationDeleted(object) } else { Event::Application { object, first_list: first } };
+            let event =
+                if gone { Event::ApplicationDeleted(object) } else { Event::Application { object, first_list: first } };
             self.send(event).await?;
         }
         Ok(())
@@ -115,7 +119,9 @@ impl Files {
         for path in paths {
             match documents(&path) {
                 Ok(values) => drop(self.seen.insert(path, values)),
-                Err(error) => tracing::warn!(error = %error, "this manifest is broken; its last good content stays in force"),
+                Err(error) => {
+                    tracing::warn!(error = %error, "this manifest is broken; its last good content stays in force")
+                }
             }
         }
         let mut snapshot = Snapshot::default();
@@ -166,7 +172,8 @@ pub(crate) fn strings(value: &Value, field: &str) -> BTreeMap<String, String> {
 /// `data` decoded, `stringData` over it, as the API server merges them.
 pub(crate) fn secret(value: &Value) -> SecretData {
     use base64::Engine as _;
-    let decode = |text: String| base64::engine::general_purpose::STANDARD.decode(text.trim().replace(['\n', ' '], "")).ok();
+    let decode =
+        |text: String| base64::engine::general_purpose::STANDARD.decode(text.trim().replace(['\n', ' '], "")).ok();
     let encoded = strings(value, "data");
     let mut data: SecretData = encoded.into_iter().filter_map(|(k, v)| Some((k, decode(v)?))).collect();
     data.extend(strings(value, "stringData").into_iter().map(|(k, v)| (k, v.into_bytes())));
@@ -213,8 +220,11 @@ pub fn documents(path: &Path) -> Result<Vec<Value>, Error> {
 pub fn parse_documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
     let mut values = Vec::new();
     for (index, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
-        let value = Value::deserialize(document)
-            .map_err(|e| Error::Parse { path: path.to_owned(), document: index + 1, cause: e.to_string() })?;
+        let value = Value::deserialize(document).map_err(|e| Error::Parse {
+            path: path.to_owned(),
+            document: index + 1,
+            cause: e.to_string(),
+        })?;
         if !value.is_nil() {
             values.push(value);
         }
@@ -250,7 +260,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.yaml"), APP).unwrap();
         std::fs::write(folder.path().join("c.yaml"), "kind: ConfigMap\nmetadata: {name: cm}\ndata: {k: v}\n---\nkind: Secret\nmetadata: {name: s}\nstringData: {t: x}\n").unwrap();
-        let settings = Settings { folder: folder.path().into(), namespace: "argocd".into(), config_map: "cm".into(), secret: "s".into() };
+        let settings = Settings {
+            folder: folder.path().into(),
+            namespace: "argocd".into(),
+            config_map: "cm".into(),
+            secret: "s".into(),
+        };
         let (send, mut events) = mpsc::channel(16);
         let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
         assert!(matches!(next(&mut events).await, Event::ConfigMap { data, .. } if data["k"] == "v"));

@@ -100,7 +100,13 @@ impl Kubernetes {
     }
 
     /// Watches one named object; its absence is told as well.
-    async fn watch_one<K>(&self, api: Api<K>, name: &str, ready: &Gate, event: impl Fn(Option<K>) -> Event) -> Result<(), Error>
+    async fn watch_one<K>(
+        &self,
+        api: Api<K>,
+        name: &str,
+        ready: &Gate,
+        event: impl Fn(Option<K>) -> Event,
+    ) -> Result<(), Error>
     where
         K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
         K::DynamicType: Default,
@@ -132,7 +138,9 @@ impl Kubernetes {
             match next {
                 Ok(watcher::Event::Init) => {}
                 Ok(watcher::Event::InitDone) => ready.open(),
-                Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => self.send(Event::Project(object)).await?,
+                Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                    self.send(Event::Project(object)).await?
+                }
                 Ok(watcher::Event::Delete(object)) => self.send(Event::ProjectDeleted(object)).await?,
                 Err(error) => {
                     // Without the CRD or the right to read projects, Applications are still served.

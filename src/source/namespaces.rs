@@ -21,7 +21,9 @@ impl NamespacePattern {
         let explain = |cause: String| format!("application namespace `{text}` cannot be used: {cause}");
         match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             Some(pattern) => Regex::new(pattern).map(Self::Regex).map_err(|e| explain(e.to_string())),
-            None => globset::Glob::new(text).map(|g| Self::Glob(g.compile_matcher())).map_err(|e| explain(e.to_string())),
+            None => {
+                globset::Glob::new(text).map(|g| Self::Glob(g.compile_matcher())).map_err(|e| explain(e.to_string()))
+            }
         }
     }
     fn matches(&self, namespace: &str) -> bool {
@@ -70,7 +72,8 @@ mod tests {
     fn globs_regexes_and_the_own_namespace() {
         let all = Namespaces::parse("argocd", "team-*, /^x[0-9]+$/").unwrap();
         assert!(all.cluster_wide());
-        for (namespace, expected) in [("argocd", true), ("team-a", true), ("x12", true), ("x", false), ("other", false)] {
+        for (namespace, expected) in [("argocd", true), ("team-a", true), ("x12", true), ("x", false), ("other", false)]
+        {
             assert_eq!(all.contains(namespace), expected, "{namespace}");
         }
         let own = Namespaces::parse("argocd", " ").unwrap();

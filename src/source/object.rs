@@ -109,7 +109,9 @@ impl<'de> Visitor<'de> for Fields {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
                 "managedFields" if self.inside_metadata => drop(map.next_value::<IgnoredAny>()?),
-                "metadata" if !self.inside_metadata => entries.push((Str::from(&*key), map.next_value::<Metadata>()?.0)),
+                "metadata" if !self.inside_metadata => {
+                    entries.push((Str::from(&*key), map.next_value::<Metadata>()?.0))
+                }
                 _ => entries.push((Str::from(&*key), map.next_value::<Value>()?)),
             }
         }

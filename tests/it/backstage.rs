@@ -40,14 +40,33 @@ async fn configure(namespace: &Namespace, token: &str) {
     let cases = [
         ("sync-succeeded", "app.status.operationState.phase in ['Succeeded']", "Sync Succeeded", "synced", "low"),
         ("sync-failed", "app.status.operationState.phase in ['Error', 'Failed']", "Sync Failed", message, "high"),
-        ("health-degraded", "app.status.health.status == 'Degraded'", "Health Degraded", "{{.app.status.health.status}}", "high"),
-        ("deployed", "app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'", "Deployed", "deployed", "low"),
+        (
+            "health-degraded",
+            "app.status.health.status == 'Degraded'",
+            "Health Degraded",
+            "{{.app.status.health.status}}",
+            "high",
+        ),
+        (
+            "deployed",
+            "app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'",
+            "Deployed",
+            "deployed",
+            "low",
+        ),
     ];
     for (name, when, title, description, severity) in cases {
-        data.insert(format!("trigger.on-{name}-backstage"), json!(format!("- when: {when}\n  send: [app-{name}-backstage]\n")));
-        data.insert(format!("template.app-{name}-backstage"), json!(template(title, description, severity, "argocd.test")));
+        data.insert(
+            format!("trigger.on-{name}-backstage"),
+            json!(format!("- when: {when}\n  send: [app-{name}-backstage]\n")),
+        );
+        data.insert(
+            format!("template.app-{name}-backstage"),
+            json!(template(title, description, severity, "argocd.test")),
+        );
     }
-    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-notifications-cm"}, "data": data});
+    let config =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-notifications-cm"}, "data": data});
     namespace.apply(&serde_yaml_ng::to_string(&config).unwrap()).await;
     set_token(namespace, token).await;
 }
@@ -87,7 +106,10 @@ async fn set(namespace: &Namespace, name: &str, status: &Value) {
 
 async fn arrives(title: &str, count: usize) -> Vec<Value> {
     let inbox = backstage().await;
-    wait_until(&format!("{title} arrives {count} times"), PATIENCE, || async { inbox.titled("user:default/alice", title).await.len() == count }).await;
+    wait_until(&format!("{title} arrives {count} times"), PATIENCE, || async {
+        inbox.titled("user:default/alice", title).await.len() == count
+    })
+    .await;
     inbox.titled("user:default/alice", title).await
 }
 
@@ -95,7 +117,8 @@ async fn told(namespace: &Namespace, reason: &str, part: &str) {
     let events: Api<Event> = namespace.api();
     wait_until(&format!("an Event {reason} that says {part}"), PATIENCE, || async {
         let all = events.list(&Default::default()).await.unwrap().items;
-        all.iter().any(|e| e.reason.as_deref() == Some(reason) && e.message.as_deref().unwrap_or_default().contains(part))
+        all.iter()
+            .any(|e| e.reason.as_deref() == Some(reason) && e.message.as_deref().unwrap_or_default().contains(part))
     })
     .await;
 }
@@ -147,6 +170,7 @@ async fn missing_entity_and_unowned_entity_are_named() {
     let _gatepost = started(&namespace).await;
     application(&namespace, "nameless", None, &status("Failed", "Healthy", "x")).await;
     told(&namespace, "DeadLetter", "backstage.io/entity-ref").await;
-    application(&namespace, "unowned", Some("component:default/no-such-service"), &status("Failed", "Healthy", "x")).await;
+    application(&namespace, "unowned", Some("component:default/no-such-service"), &status("Failed", "Healthy", "x"))
+        .await;
     told(&namespace, "ReachedNobody", "nobody").await;
 }

@@ -92,7 +92,9 @@ async fn a_change_is_posted_once_annotated_and_disarmed() {
     set_status(&api, "a", &status("Failed", "r2", "again")).await;
     receiver.wait_for(2, PATIENCE).await;
     stays("nothing is sent twice", Duration::from_secs(1), || async { receiver.requests().len() == 2 }).await;
-    assert!(gatepost.metrics().await.contains("argocd_notifications_deliveries_total{service=\"hook\",succeeded=\"true\",trigger=\"on-failed\"} 2"));
+    assert!(gatepost.metrics().await.contains(
+        "argocd_notifications_deliveries_total{service=\"hook\",succeeded=\"true\",trigger=\"on-failed\"} 2"
+    ));
     assert_eq!(gatepost.terminate().await, Some(0));
 }
 
@@ -106,7 +108,10 @@ async fn a_failed_notification_with_once_per_is_delivered_when_the_receiver_is_b
     let api = applications(&namespace).await;
     assert_eq!(annotation(&api, "a").await, None, "a key is written only when delivered");
     receiver.script([Answer::status(200)]);
-    wait_until("the annotation is written", PATIENCE, || async { annotation(&api, "a").await.is_some_and(|a| a.contains("r1:on-failed:")) }).await;
+    wait_until("the annotation is written", PATIENCE, || async {
+        annotation(&api, "a").await.is_some_and(|a| a.contains("r1:on-failed:"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,18 +146,33 @@ async fn pending_deliveries_survive_kill_9_and_none_gets_a_second_id() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("outbox.db");
     namespace.apply(&config(&receiver.url(), FAILED, "")).await;
-    let start = || async { Gatepost::start(Start { kubeconfig: cluster().await.kubeconfig(), namespace: &namespace.name, store: Some(&store) }).await };
+    let start = || async {
+        Gatepost::start(Start {
+            kubeconfig: cluster().await.kubeconfig(),
+            namespace: &namespace.name,
+            store: Some(&store),
+        })
+        .await
+    };
     let gatepost = start().await;
     for index in 0..5 {
         namespace.apply(&application(&format!("a{index}"), "Failed")).await;
     }
     receiver.wait_for(5, PATIENCE).await;
-    let ids = |list: Value| -> Vec<String> { list["items"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap().to_owned()).collect() };
-    let before = wait_for("five deliveries", PATIENCE, || async { Some(ids(gatepost.get("deliveries").await)).filter(|ids| ids.len() == 5) }).await;
+    let ids = |list: Value| -> Vec<String> {
+        list["items"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = wait_for("five deliveries", PATIENCE, || async {
+        Some(ids(gatepost.get("deliveries").await)).filter(|ids| ids.len() == 5)
+    })
+    .await;
     gatepost.kill();
     receiver.script([Answer::status(200)]);
     let gatepost = start().await;
-    wait_until("all are delivered", PATIENCE, || async { gatepost.get("deliveries?state=delivered").await["items"].as_array().unwrap().len() == 5 }).await;
+    wait_until("all are delivered", PATIENCE, || async {
+        gatepost.get("deliveries?state=delivered").await["items"].as_array().unwrap().len() == 5
+    })
+    .await;
     let (mut before, mut after) = (before, ids(gatepost.get("deliveries").await));
     before.sort();
     after.sort();
@@ -207,10 +227,14 @@ async fn a_broken_key_is_told_stops_nothing_else_and_heals() {
     let events: Api<k8s_openapi::api::core::v1::Event> = namespace.api();
     wait_until("an Event on the ConfigMap", PATIENCE, || async {
         let all = events.list(&Default::default()).await.unwrap().items;
-        all.iter().any(|e| e.reason.as_deref() == Some("BrokenKey") && e.involved_object.kind.as_deref() == Some("ConfigMap"))
+        all.iter()
+            .any(|e| e.reason.as_deref() == Some("BrokenKey") && e.involved_object.kind.as_deref() == Some("ConfigMap"))
     })
     .await;
     assert!(gatepost.metrics().await.contains("gatepost_config_broken_keys 1"));
     namespace.apply(&format!("{good}  trigger.broken: |\n    - when: 'true'\n      send: [failed]\n")).await;
-    wait_until("it heals", PATIENCE, || async { gatepost.get("config").await["problems"].as_array().unwrap().is_empty() }).await;
+    wait_until("it heals", PATIENCE, || async {
+        gatepost.get("config").await["problems"].as_array().unwrap().is_empty()
+    })
+    .await;
 }

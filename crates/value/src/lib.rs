@@ -25,7 +25,8 @@ pub use map::{FrozenMap, LiveMap, Map};
 pub use text::Str;
 pub use time::{Location, Time};
 pub use value::{
-    CallContext, CallError, FloatKind, Func, Function, GoType, IntKind, List, Named, Signature, StructView, UintKind, Value,
+    CallContext, CallError, FloatKind, Func, Function, GoType, IntKind, List, Named, Signature, StructView, UintKind,
+    Value,
 };
 
 /// The example of the README is compiled and run with the tests.

@@ -32,9 +32,19 @@ impl Inbox {
     pub(super) fn start(token: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { token: token.into(), down: AtomicBool::new(false), refused: AtomicUsize::new(0), received: Mutex::default() });
+        let shared = Arc::new(Shared {
+            token: token.into(),
+            down: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            received: Mutex::default(),
+        });
         let data = web::Data::from(Arc::clone(&shared));
-        let app = move || App::new().app_data(data.clone()).route("/api/notifications/notifications", web::post().to(take)).route("/inbox", web::get().to(show));
+        let app = move || {
+            App::new()
+                .app_data(data.clone())
+                .route("/api/notifications/notifications", web::post().to(take))
+                .route("/inbox", web::get().to(show))
+        };
         tokio::spawn(HttpServer::new(app).workers(1).disable_signals().listen(listener)?.run());
         Ok(Self { address, shared })
     }
@@ -54,7 +64,8 @@ impl Inbox {
 
 fn refusal(status: u16, name: &str, message: &str) -> HttpResponse {
     let code = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
-    HttpResponse::build(code).json(json!({"error": {"name": name, "message": message}, "response": {"statusCode": status}}))
+    HttpResponse::build(code)
+        .json(json!({"error": {"name": name, "message": message}, "response": {"statusCode": status}}))
 }
 
 async fn take(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
@@ -75,13 +86,22 @@ async fn take(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>)
     if text(&payload["title"]).is_empty() {
         return refusal(400, "InputError", "Invalid notification request received: missing title");
     }
-    let received = Received { title: text(&payload["title"]), description: text(&payload["description"]), severity: text(&payload["severity"]), entity: text(&recipients["entityRef"]) };
+    let received = Received {
+        title: text(&payload["title"]),
+        description: text(&payload["description"]),
+        severity: text(&payload["severity"]),
+        entity: text(&recipients["entityRef"]),
+    };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
-    HttpResponse::Ok().json(json!([{"payload": payload, "origin": "argocd-notifications", "user": "user:default/demo"}]))
+    HttpResponse::Ok()
+        .json(json!([{"payload": payload, "origin": "argocd-notifications", "user": "user:default/demo"}]))
 }
 
 async fn show(shared: web::Data<Shared>) -> HttpResponse {
     let received = shared.received.lock().unwrap_or_else(PoisonError::into_inner);
-    let items: Vec<Value> = received.iter().map(|r| json!({"title": r.title, "description": r.description, "severity": r.severity, "entityRef": r.entity})).collect();
+    let items: Vec<Value> = received
+        .iter()
+        .map(|r| json!({"title": r.title, "description": r.description, "severity": r.severity, "entityRef": r.entity}))
+        .collect();
     HttpResponse::Ok().json(items)
 }

@@ -21,7 +21,9 @@ const TOKEN: &str = "demo-token-of-no-value";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  gatepost demo\n  gatepost demo --once   (plays the story once; exit code 0 only if all of it happened)")]
+#[command(
+    after_help = "Examples:\n  gatepost demo\n  gatepost demo --once   (plays the story once; exit code 0 only if all of it happened)"
+)]
 pub(super) struct Arguments {
     /// Play the story once and end.
     #[arg(long)]
@@ -45,7 +47,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn tempdir() -> anyhow::Result<std::path::PathBuf> {
     let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("manifests")).with_context(|| format!("failed to make {}", folder.display()))?;
+    std::fs::create_dir_all(folder.join("manifests"))
+        .with_context(|| format!("failed to make {}", folder.display()))?;
     Ok(folder)
 }
 
@@ -53,7 +56,10 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
     let inbox = Inbox::start(TOKEN)?;
     let manifests = folder.join("manifests");
     let config = include_str!("../../../templates/demo/notifications.yaml");
-    std::fs::write(manifests.join("notifications.yaml"), config.replace("@@INBOX@@", &inbox.url()).replace("@@TOKEN@@", TOKEN))?;
+    std::fs::write(
+        manifests.join("notifications.yaml"),
+        config.replace("@@INBOX@@", &inbox.url()).replace("@@TOKEN@@", TOKEN),
+    )?;
     write_application(&manifests, &json!({"health": {"status": "Progressing"}, "sync": {"status": "OutOfSync"}}))?;
     let stop = CancellationToken::new();
     let running = start(folder, &manifests, stop.clone()).await?;
@@ -67,7 +73,10 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
     receiver_down(&manifests, &inbox).await?;
     let complete = conclude(&inbox.received(), began.elapsed());
     if !once {
-        println!("\nThe relay goes on: edit {} and watch the overview page. Ctrl-C ends it.", manifests.join("order-service.yaml").display());
+        println!(
+            "\nThe relay goes on: edit {} and watch the overview page. Ctrl-C ends it.",
+            manifests.join("order-service.yaml").display()
+        );
         drop(tokio::signal::ctrl_c().await);
     }
     stop.cancel();
@@ -78,7 +87,9 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
 async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyhow::Result<Running> {
     let mut settings = Settings::load(None)?;
     settings.store.path = folder.join("outbox.db").display().to_string();
-    let api = TcpListener::bind(settings.server.api).or_else(|_| TcpListener::bind("127.0.0.1:0")).context("failed to listen on loopback")?;
+    let api = TcpListener::bind(settings.server.api)
+        .or_else(|_| TcpListener::bind("127.0.0.1:0"))
+        .context("failed to listen on loopback")?;
     let plan = Plan {
         settings,
         namespace: "argocd".into(),
@@ -92,23 +103,41 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
 }
 
 fn scenes() -> [Scene; 3] {
-    let operation = |phase: &str, revision: &str, message: &str| json!({
-        "phase": phase, "message": message, "startedAt": "2026-01-01T10:00:00Z", "finishedAt": "2026-01-01T10:01:00Z", "syncResult": {"revision": revision},
-    });
-    let status = |operation: Value, health: &str| json!({
-        "operationState": operation, "health": {"status": health}, "sync": {"status": "Synced"}, "reconciledAt": "2026-01-01T10:02:00Z",
-    });
+    let operation = |phase: &str, revision: &str, message: &str| {
+        json!({
+            "phase": phase, "message": message, "startedAt": "2026-01-01T10:00:00Z", "finishedAt": "2026-01-01T10:01:00Z", "syncResult": {"revision": revision},
+        })
+    };
+    let status = |operation: Value, health: &str| {
+        json!({
+            "operationState": operation, "health": {"status": health}, "sync": {"status": "Synced"}, "reconciledAt": "2026-01-01T10:02:00Z",
+        })
+    };
     [
-        Scene { says: "order-service is deployed", status: status(operation("Succeeded", "9f3c2ab", "successfully synced"), "Healthy"), expected: "order-service is deployed" },
-        Scene { says: "its next sync fails, with quotes, a backslash and line breaks in the message", status: status(operation("Failed", "77aa10c", NASTY), "Healthy"), expected: "order-service failed to sync" },
-        Scene { says: "its health degrades", status: status(operation("Running", "77aa10c", "retrying"), "Degraded"), expected: "order-service is degraded" },
+        Scene {
+            says: "order-service is deployed",
+            status: status(operation("Succeeded", "9f3c2ab", "successfully synced"), "Healthy"),
+            expected: "order-service is deployed",
+        },
+        Scene {
+            says: "its next sync fails, with quotes, a backslash and line breaks in the message",
+            status: status(operation("Failed", "77aa10c", NASTY), "Healthy"),
+            expected: "order-service failed to sync",
+        },
+        Scene {
+            says: "its health degrades",
+            status: status(operation("Running", "77aa10c", "retrying"), "Degraded"),
+            expected: "order-service is degraded",
+        },
     ]
 }
 
 async fn play_scene(manifests: &Path, scene: &Scene, inbox: &Inbox) -> anyhow::Result<()> {
     let began = Instant::now();
     write_application(manifests, &scene.status)?;
-    let received = wait_for(inbox, |r| r.title == scene.expected).await.with_context(|| format!("\"{}\" did not arrive", scene.expected))?;
+    let received = wait_for(inbox, |r| r.title == scene.expected)
+        .await
+        .with_context(|| format!("\"{}\" did not arrive", scene.expected))?;
     println!("    arrived after {} ms: {} → {}", began.elapsed().as_millis(), received.title, received.entity);
     Ok(())
 }
@@ -131,7 +160,9 @@ async fn receiver_down(manifests: &Path, inbox: &Inbox) -> anyhow::Result<()> {
     println!("    refused {} times with 503; the delivery waits in the outbox", inbox.refused());
     inbox.set_down(false);
     println!("• the receiver is back");
-    let received = wait_for(inbox, |r| r.description.contains("c0ffee1")).await.context("the waiting notification did not arrive")?;
+    let received = wait_for(inbox, |r| r.description.contains("c0ffee1"))
+        .await
+        .context("the waiting notification did not arrive")?;
     println!("    arrived: {} ({})", received.title, received.description);
     Ok(())
 }
@@ -150,10 +181,19 @@ async fn wait_for(inbox: &Inbox, wanted: impl Fn(&Received) -> bool) -> anyhow::
 /// What was delivered, and whether it is exactly what the story promised.
 fn conclude(received: &[Received], took: Duration) -> bool {
     println!("\nDelivered in {:.1} s:", took.as_secs_f64());
-    let rows: Vec<Vec<String>> = received.iter().map(|r| vec![r.severity.clone(), r.title.clone(), r.entity.clone(), r.description.escape_debug().to_string()]).collect();
+    let rows: Vec<Vec<String>> = received
+        .iter()
+        .map(|r| vec![r.severity.clone(), r.title.clone(), r.entity.clone(), r.description.escape_debug().to_string()])
+        .collect();
     super::output::table(&["SEVERITY", "TITLE", "ENTITY", "DESCRIPTION"], &rows);
     let titles: Vec<&str> = received.iter().map(|r| r.title.as_str()).collect();
-    let once_each = titles == ["order-service is deployed", "order-service failed to sync", "order-service is degraded", "order-service is deployed"];
+    let once_each = titles
+        == [
+            "order-service is deployed",
+            "order-service failed to sync",
+            "order-service is degraded",
+            "order-service is deployed",
+        ];
     let nasty_intact = received.iter().any(|r| r.description == NASTY);
     println!("\nevery notification arrived exactly once: {}", yes(once_each));
     println!("the nasty message arrived unharmed:       {}", yes(nasty_intact));
@@ -178,6 +218,7 @@ fn write_application(manifests: &Path, status: &Value) -> anyhow::Result<()> {
         "status": status,
     });
     let (part, whole) = (manifests.join("order-service.part"), manifests.join("order-service.yaml"));
-    std::fs::write(&part, serde_yaml_ng::to_string(&application)?).with_context(|| format!("failed to write {}", part.display()))?;
+    std::fs::write(&part, serde_yaml_ng::to_string(&application)?)
+        .with_context(|| format!("failed to write {}", part.display()))?;
     std::fs::rename(&part, &whole).with_context(|| format!("failed to write {}", whole.display()))
 }

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 pub use backstage::backstage;
 pub use cluster::{Namespace, cluster};
-pub use postgres::postgres;
 pub use http::{client, json, text};
+pub use postgres::postgres;
 pub use receiver::{Answer, Receiver};
 
 /// How long a test waits for something that should happen at once on an idle machine.
