@@ -63,7 +63,11 @@ impl Files {
             path: folder.display().to_string(),
             cause: cause.to_string(),
         };
-        let mut debouncer = new_debouncer(SETTLE, move |_| drop(wake.try_send(()))).map_err(explain)?;
+        let mut debouncer = new_debouncer(SETTLE, move |_| {
+            // A full channel means that a wake-up is waiting already.
+            let _ = wake.try_send(());
+        })
+        .map_err(explain)?;
         debouncer.watcher().watch(&folder, RecursiveMode::Recursive).map_err(explain)?;
         let mut last = Snapshot::default();
         let now = self.read()?;

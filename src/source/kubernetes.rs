@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource};
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, mpsc};
@@ -245,15 +244,13 @@ impl Gate {
         self.open.store(true, Ordering::Release);
         self.waiting.notify_waiters();
     }
-    fn wait(&self) -> impl Future<Output = ()> + '_ {
-        async {
-            loop {
-                let notified = self.waiting.notified();
-                if self.open.load(Ordering::Acquire) {
-                    return;
-                }
-                notified.await;
+    async fn wait(&self) {
+        loop {
+            let notified = self.waiting.notified();
+            if self.open.load(Ordering::Acquire) {
+                return;
             }
+            notified.await;
         }
     }
 }
