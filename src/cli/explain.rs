@@ -56,6 +56,9 @@ fn print(view: &Value) {
         println!("  {}: {} {}", text(trigger, "name"), text(trigger, "reason"), text(trigger, "message"));
         each(trigger, "conditions").for_each(print_condition);
     }
+    for remark in view["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        println!("  ! {remark}");
+    }
     println!("Deliveries");
     for d in each(view, "deliveries") {
         println!(

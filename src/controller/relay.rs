@@ -325,26 +325,78 @@ impl Relay {
         self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
     }
 
-    /// Evaluates without doing anything: for `explain`.
+    /// Evaluates without doing anything: for `explain`. The remarks say what would be wrong with the notifications of the
+    /// conditions that hold now, whether they were sent before or not.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn explain(&self, object: &Object) -> Result<Evaluation, outbox::Error> {
+    pub async fn explain(&self, object: &Object) -> Result<(Evaluation, Vec<String>), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        Ok(self.evaluate(object, &states, false, true))
+        self.with_world(object, &states, false, true, |world| {
+            let evaluation = notify::evaluate(world);
+            let remarks = self.remarks(world, &evaluation);
+            Ok((evaluation, remarks))
+        })
     }
 
-    fn evaluate(
+    fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for trigger in &evaluation.triggers {
+            for condition in trigger.conditions.iter().filter(|condition| condition.triggered) {
+                for outcome in &condition.destinations {
+                    let found = self.remarks_on(world, &trigger.name, &condition.templates, &outcome.destination);
+                    remarks.extend(
+                        found
+                            .into_iter()
+                            .map(|remark| format!("{} to {}: {remark}", trigger.name, outcome.destination.service)),
+                    );
+                }
+            }
+        }
+        remarks
+    }
+
+    fn remarks_on(
+        &self,
+        world: &World<'_>,
+        trigger: &str,
+        templates: &[String],
+        to: &notify::Destination,
+    ) -> Vec<String> {
+        let notification = match notify::evaluate::render_for(world, templates, to) {
+            Ok(notification) => notification,
+            Err(failure) => return vec![failure.message],
+        };
+        let Some(service) = world.config.service(&to.service) else {
+            return vec![format!("notification service '{}' is not supported", to.service)];
+        };
+        let occurrence = Occurrence {
+            object: world.id.clone(),
+            config_namespace: world.config.namespace().to_owned(),
+            trigger: trigger.to_owned(),
+            condition_key: String::new(),
+            once_per: String::new(),
+            destination: to.clone(),
+            arming: 0,
+        };
+        match service::prepare(service, &notification, &occurrence, &self.options.service) {
+            Ok(_) => service::missing_values(&notification, &to.service),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    fn with_world<T>(
         &self,
         object: &Object,
         states: &BTreeMap<String, notify::KeyState>,
         first_list: bool,
         trace: bool,
-    ) -> Evaluation {
+        look: impl FnOnce(&World<'_>) -> T,
+    ) -> T {
         let config = self.configuration();
         let project = self.project_of(object.value());
         let now = clock::now();
-        notify::evaluate(&World {
+        look(&World {
             config: &config,
             object: object.value(),
             id: &object.id(),
@@ -382,7 +434,7 @@ impl Relay {
 
     async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        let evaluation = self.evaluate(object, &states, first_list, false);
+        let evaluation = self.with_world(object, &states, first_list, false, notify::evaluate);
         let changes = self.changes(&evaluation);
         if !changes.is_empty() {
             let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));
@@ -455,6 +507,7 @@ impl Relay {
         match service::prepare(service, notification, occurrence, &self.options.service) {
             Ok(prepared) => {
                 self.repaired(occurrence, &prepared.repairs);
+                self.tell_missing(occurrence, notification);
                 NewDelivery {
                     payload: prepared.payload,
                     ordering: prepared.ordering,
@@ -482,6 +535,20 @@ impl Relay {
             warning: true,
         });
         NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
+    }
+
+    fn tell_missing(&self, occurrence: &Occurrence, notification: &notify::Notification) {
+        for sentence in service::missing_values(notification, &occurrence.destination.service) {
+            let message = format!("the notification about {}: {sentence}", occurrence.trigger);
+            let object = occurrence.object.clone();
+            self.reporter.report(Report {
+                kind: "Application",
+                object,
+                reason: "MissingValue".into(),
+                message,
+                warning: true,
+            });
+        }
     }
 
     fn repaired(&self, occurrence: &Occurrence, repairs: &[notify::json::Repair]) {

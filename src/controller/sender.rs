@@ -6,6 +6,7 @@ use crate::notify::{ObjectId, history};
 use crate::outbox::{Claimed, Lane, Policy, SendOutcome, Sender, Verdict};
 use crate::{outbox, service};
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes of an answer that an attempt keeps.
@@ -23,13 +24,19 @@ pub struct Outgoing {
     relay: Arc<Relay>,
     egress: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
+    tls_folder: PathBuf,
 }
+
+/// Where the stock Deployment mounts `argocd-tls-certs-cm`; `ARGOCD_TLS_DATA_PATH` overrides it.
+const TLS_FOLDER: &str = "/app/config/tls";
 
 impl Outgoing {
     /// A sender; without a reader (files mode) nobody else can have sent a delivery meanwhile.
     #[must_use]
     pub fn new(relay: Arc<Relay>, egress: Arc<Egress>, reader: Option<Arc<dyn ObjectReader>>) -> Self {
-        Self { relay, egress, reader }
+        let tls_folder =
+            std::env::var_os("ARGOCD_TLS_DATA_PATH").map_or_else(|| PathBuf::from(TLS_FOLDER), PathBuf::from);
+        Self { relay, egress, reader, tls_folder }
     }
 
     /// Whether the Go controller sent it while this process was not there.
@@ -38,6 +45,15 @@ impl Outgoing {
         let text = reader.notified(&claimed.delivery.occurrence.object).await?;
         let at = text.and_then(|text| history::parse(&text).get(&claimed.delivery.state_key).copied());
         Ok(at.filter(|at| *at >= claimed.delivery.created_ms / 1000))
+    }
+
+    /// The certificates that Argo CD's `argocd-tls-certs-cm` holds for a host; read at each attempt, so that a rotation needs no restart.
+    async fn certificates(&self, host: &str) -> Vec<u8> {
+        let plain_name = !host.is_empty() && !host.contains(['/', '\\']) && !host.starts_with('.');
+        if !plain_name {
+            return Vec::new();
+        }
+        tokio::fs::read(self.tls_folder.join(host)).await.unwrap_or_default()
     }
 
     async fn attempt(&self, claimed: &Claimed) -> SendOutcome {
@@ -51,11 +67,12 @@ impl Outgoing {
             Ok(Some(at)) => return not_tried(Verdict::TakenOver { at }),
             Err(cause) => return not_tried(Verdict::NotReady { cause }),
         }
-        let request = match service::request(service, &claimed.payload, &claimed.delivery.id.to_string()) {
+        let mut request = match service::request(service, &claimed.payload, &claimed.delivery.id.to_string()) {
             Ok(request) => request,
             Err(error) => return not_tried(unusable(&error)),
         };
         let target = redact::target(&request.url);
+        request.transport.tls.roots_pem = self.certificates(&claimed.delivery.lane.host).await;
         match self.egress.send(&request).await {
             Err(error) => SendOutcome { status: None, target, excerpt: String::new(), verdict: failed(&error) },
             Ok(answer) => {

@@ -92,14 +92,15 @@ async fn application(state: web::Data<State>, path: web::Path<(String, String)>)
         }
         Err(cause) => return problem::answer(StatusCode::BAD_GATEWAY, "The Application cannot be read", &cause),
     };
-    let evaluation = match state.relay.explain(&object).await {
-        Ok(evaluation) => evaluation,
+    let (evaluation, remarks) = match state.relay.explain(&object).await {
+        Ok(explained) => explained,
         Err(error) => return problem::store(&error),
     };
     let filter = Filter { object: Some((namespace.clone(), name.clone())), limit: 20, ..Filter::default() };
     let deliveries = state.relay.store().list(&filter).await.unwrap_or_default();
     let mut view = evaluation_view(&evaluation);
     view["application"] = json!(format!("{namespace}/{name}"));
+    view["remarks"] = json!(remarks);
     view["deliveries"] = json!(deliveries);
     HttpResponse::Ok().json(masked(&state, view))
 }

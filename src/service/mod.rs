@@ -6,9 +6,12 @@
 mod backstage;
 pub mod entity;
 mod http;
+mod missing;
 mod payload;
 mod text;
 mod webhook;
+
+pub use missing::missing_values;
 
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};

@@ -174,3 +174,21 @@ async fn missing_entity_and_unowned_entity_are_named() {
         .await;
     told(&namespace, "ReachedNobody", "nobody").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_argocd_url_is_named_in_event_and_explain() {
+    let namespace = cluster().await.namespace().await;
+    configure(&namespace, backstage().await.token()).await;
+    let config = namespace.api::<k8s_openapi::api::core::v1::ConfigMap>();
+    let without = json!({"data": {"context": null}});
+    config.patch("argocd-notifications-cm", &PatchParams::default(), &Patch::Merge(without)).await.unwrap();
+    let gatepost = started(&namespace).await;
+    let app = format!("linkless-{}", namespace.name);
+    application(&namespace, &app, Some("component:default/order-service"), &status("Failed", "Healthy", "x")).await;
+    told(&namespace, "MissingValue", "add argocdUrl to `context`").await;
+    let view = gatepost.get(&format!("applications/{}/{app}", namespace.name)).await;
+    assert!(view["remarks"].to_string().contains("argocdUrl"), "{view}");
+    application(&namespace, "nameless", None, &status("Failed", "Healthy", "x")).await;
+    let view = gatepost.get(&format!("applications/{}/nameless", namespace.name)).await;
+    assert!(view["remarks"].to_string().contains("backstage.io/entity-ref"), "{view}");
+}

@@ -6,5 +6,6 @@ mod backstage;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
+mod promises;
 mod relay;
 mod running;

@@ -1,7 +1,7 @@
 //! `eq`, `ne`, `lt`, `le`, `gt`, `ge`: basic kinds by value, int against uint by number, all else by Go's rules for `==`.
 
-use gatepost_value::fmt::{kind_name, sprint_v, type_name};
-use gatepost_value::{CallError, Str, Time, Value};
+use gatepost_value::fmt::{kind_name, sprint_s, sprint_v, type_name};
+use gatepost_value::{CallError, Time, Value};
 use std::cmp::Ordering;
 
 /// A value as its basic kind.
@@ -65,7 +65,7 @@ fn equal_other(a: &Value, b: &Value) -> Result<bool, CallError> {
     let absent = |value: &Value| matches!(value, Value::Nil | Value::NoValue);
     if !absent(a) && !absent(b) && kind_name(a) != kind_name(b) {
         let (at, bt) = (type_name(a), type_name(b));
-        return Err(CallError::new(format!("non-comparable types {}: {at}, {bt}: {}", shown(a), shown(b))));
+        return Err(CallError::new(format!("non-comparable types {}: {at}, {bt}: {}", sprint_s(a), sprint_v(b))));
     }
     if a.is_nil() || b.is_nil() {
         return Ok(a.is_nil() == b.is_nil());
@@ -78,15 +78,7 @@ fn equal_other(a: &Value, b: &Value) -> Result<bool, CallError> {
             let same = x.type_name() == y.type_name() && x.fields().len() == y.fields().len();
             Ok(same && x.fields().iter().zip(y.fields()).all(|((_, a), (_, b))| equal(a, &b).unwrap_or(false)))
         }
-        _ => Err(CallError::new(format!("non-comparable type {}: {}", shown(b), type_name(b)))),
-    }
-}
-
-/// A value in an error text: bytes as text.
-fn shown(value: &Value) -> Str {
-    match value {
-        Value::Bytes(bytes) => Str::from(bytes.clone()),
-        other => sprint_v(other),
+        _ => Err(CallError::new(format!("non-comparable type {}: {}", sprint_s(b), type_name(b)))),
     }
 }
 

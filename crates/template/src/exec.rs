@@ -189,7 +189,10 @@ impl<'r> Run<'r> {
                 let text = self.limited(fmt::sprint(self.context.budget, std::slice::from_ref(&value)))?;
                 self.out.write(SegmentKind::Printed, id, text.as_bytes())
             }
-            _ => self.out.print(id, |out| fmt::append_v(out, &value)),
+            _ => {
+                let budget = self.context.budget;
+                self.out.print(id, |out| fmt::append_metered(budget, out, &value))
+            }
         };
         self.limited(written)
     }

@@ -39,9 +39,13 @@ impl<'o> Output<'o> {
         self.mark(kind, node);
         Ok(())
     }
-    /// Lets `print` append; for values whose text is short.
-    pub(crate) fn print(&mut self, node: Id, print: impl FnOnce(&mut Vec<u8>)) -> Result<(), LimitError> {
-        print(self.bytes);
+    /// Lets `print` append a value's text.
+    pub(crate) fn print(
+        &mut self,
+        node: Id,
+        print: impl FnOnce(&mut Vec<u8>) -> Result<(), LimitError>,
+    ) -> Result<(), LimitError> {
+        print(self.bytes)?;
         self.check(0)?;
         self.mark(SegmentKind::Printed, node);
         Ok(())

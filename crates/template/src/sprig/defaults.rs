@@ -89,6 +89,9 @@ fn to_raw_json(call: &mut Call<'_>) -> Answer {
 }
 
 fn copy(call: &mut Call<'_>) -> Answer {
+    if matches!(call.arg(0), Value::Nil | Value::NoValue) {
+        return super::fail("reflect: call of reflect.Value.Type on zero Value");
+    }
     deep_copy(call, call.arg(0))
 }
 

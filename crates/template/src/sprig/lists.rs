@@ -187,14 +187,23 @@ fn concat(call: &mut Call<'_>) -> Answer {
 fn chunk(call: &mut Call<'_>) -> Answer {
     let items = list_items(call.arg(1), "Cannot chunk type")?;
     let elem = GoType::Slice(Box::new(GoType::Any));
-    if items.is_empty() {
-        return Ok(Value::list_of(elem, Vec::new()));
-    }
     let Some(size) = usize::try_from(call.int(0)).ok().filter(|&size| size > 0) else {
-        return fail("runtime error: makeslice: len out of range");
+        return chunk_backwards(call.int(0), &items, elem);
     };
     allocate_items(call, items.len())?;
     Ok(Value::list_of(elem, items.chunks(size).map(|part| Value::list(part.to_vec())).collect()))
+}
+
+/// What Go's arithmetic makes of a size that is no size: `floor((length - 1) / size) + 1` chunks.
+fn chunk_backwards(size: i64, items: &[Value], elem: GoType) -> Answer {
+    let Some(steps) = (items.len() as u64).checked_sub(1) else {
+        return fail("runtime error: makeslice: len out of range");
+    };
+    match (steps, size) {
+        (0, ..=-2) => Ok(Value::list_of(elem, vec![Value::list(items.to_vec())])),
+        (1.., ..=-1) if steps <= size.unsigned_abs() => Ok(Value::list_of(elem, Vec::new())),
+        _ => fail("runtime error: makeslice: len out of range"),
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Regular expressions with Go's syntax and rules (see [`gatepost_value::regex`]).
 //!
-//! A pattern that does not compile is an error, but for `regexMatch`, which answers no.
+//! A pattern that does not compile is an error, but for `regexMatch`, which answers no. Functions without `must` name the
+//! pattern in it.
 
-use super::{Answer, Output, strings, text};
+use super::{Answer, Output, fail, strings, text};
 use crate::function::{Call, FunctionSpec, ParamType, ParamType::*, SignatureSpec};
 use gatepost_value::regex::{compile, each_match, expand, quote_meta, replace_all, split};
-use gatepost_value::{CallError, Value};
+use gatepost_value::{CallError, GoType, Value, fmt};
 use regex::bytes::Regex;
 
 const fn spec(name: &'static str, params: &'static [ParamType], run: fn(&mut Call<'_>) -> Answer) -> FunctionSpec {
@@ -18,18 +19,21 @@ pub(super) const TABLE: &[FunctionSpec] = &[
         answer => answer,
     }),
     spec("mustRegexMatch", &[String, String], must_match),
-    spec("regexFind", &[String, String], find),
-    spec("mustRegexFind", &[String, String], find),
-    spec("regexFindAll", &[String, String, Int], find_all),
-    spec("mustRegexFindAll", &[String, String, Int], find_all),
-    spec("regexReplaceAll", &[String, String, String], |call| replace(call, true)),
-    spec("mustRegexReplaceAll", &[String, String, String], |call| replace(call, true)),
-    spec("regexReplaceAllLiteral", &[String, String, String], |call| replace(call, false)),
-    spec("mustRegexReplaceAllLiteral", &[String, String, String], |call| replace(call, false)),
-    spec("regexSplit", &[String, String, Int], split_all),
-    spec("mustRegexSplit", &[String, String, Int], split_all),
+    spec("regexFind", &[String, String], |call| find(call, pattern_or_panic)),
+    spec("mustRegexFind", &[String, String], |call| find(call, pattern)),
+    spec("regexFindAll", &[String, String, Int], |call| find_all(call, pattern_or_panic)),
+    spec("mustRegexFindAll", &[String, String, Int], |call| find_all(call, pattern)),
+    spec("regexReplaceAll", &[String, String, String], |call| replace(call, pattern_or_panic, true)),
+    spec("mustRegexReplaceAll", &[String, String, String], |call| replace(call, pattern, true)),
+    spec("regexReplaceAllLiteral", &[String, String, String], |call| replace(call, pattern_or_panic, false)),
+    spec("mustRegexReplaceAllLiteral", &[String, String, String], |call| replace(call, pattern, false)),
+    spec("regexSplit", &[String, String, Int], |call| split_all(call, pattern_or_panic)),
+    spec("mustRegexSplit", &[String, String, Int], |call| split_all(call, pattern)),
     spec("regexQuoteMeta", &[String], |call| text(call, quote_meta(call.bytes(0)))),
 ];
+
+/// How a function reads its pattern.
+type Compiler = fn(&Call<'_>) -> Result<Regex, CallError>;
 
 /// The first argument as a pattern. Compiling is what a hostile template would repeat, so it is paid for.
 fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
@@ -38,27 +42,46 @@ fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
     compile(&call.text(0).to_lossy()).map_err(CallError::new)
 }
 
+/// As [`pattern`], with the words of Go's `regexp.MustCompile`.
+fn pattern_or_panic(call: &Call<'_>) -> Result<Regex, CallError> {
+    match pattern(call) {
+        Err(CallError::Message(reason)) => {
+            let quoted = fmt::sprintf(call.budget(), b"%#q", &call.args[..call.args.len().min(1)])?;
+            fail(format!("regexp: Compile({}): {reason}", quoted.to_lossy()))
+        }
+        compiled => compiled,
+    }
+}
+
 fn must_match(call: &mut Call<'_>) -> Answer {
     Ok(Value::Bool(pattern(call)?.is_match(call.bytes(1))))
 }
 
-fn find(call: &mut Call<'_>) -> Answer {
-    let found = pattern(call)?.find(call.bytes(1)).map(|found| found.range()).unwrap_or_default();
+fn find(call: &mut Call<'_>, compiled: Compiler) -> Answer {
+    let found = compiled(call)?.find(call.bytes(1)).map(|found| found.range()).unwrap_or_default();
     Ok(Value::Str(call.text(1).slice(found.start, found.end)))
 }
 
-fn find_all(call: &mut Call<'_>) -> Answer {
-    let (pattern, source, mut found) = (pattern(call)?, call.text(1), Vec::new());
+/// Go answers a nil slice, which prints as `[]` and is `null` in JSON.
+fn no_strings() -> Value {
+    Value::TypedNil(GoType::Slice(Box::new(GoType::String)))
+}
+
+fn find_all(call: &mut Call<'_>, compiled: Compiler) -> Answer {
+    let (pattern, source, mut found) = (compiled(call)?, call.text(1), Vec::new());
     each_match(&pattern, source.as_bytes(), call.int(2), |start, end| {
         call.budget().step(1)?;
         found.push(Value::Str(source.slice(start, end)));
         Ok::<(), CallError>(())
     })?;
+    if found.is_empty() {
+        return Ok(no_strings());
+    }
     strings(call, found)
 }
 
-fn replace(call: &mut Call<'_>, expanding: bool) -> Answer {
-    let (pattern, template) = (pattern(call)?, call.bytes(2));
+fn replace(call: &mut Call<'_>, compiled: Compiler, expanding: bool) -> Answer {
+    let (pattern, template) = (compiled(call)?, call.bytes(2));
     // What the replacements add is metered piece by piece; the text around them is no larger than the source.
     let mut added = Output::new(call.budget());
     let out = replace_all(&pattern, call.bytes(1), |captures, out| {
@@ -75,8 +98,11 @@ fn replace(call: &mut Call<'_>, expanding: bool) -> Answer {
     text(call, out)
 }
 
-fn split_all(call: &mut Call<'_>) -> Answer {
-    let (pattern, mut pieces) = (pattern(call)?, Vec::new());
+fn split_all(call: &mut Call<'_>, compiled: Compiler) -> Answer {
+    if call.int(2) == 0 {
+        return compiled(call).map(|_| no_strings());
+    }
+    let (pattern, mut pieces) = (compiled(call)?, Vec::new());
     split(&pattern, call.bytes(1), call.int(2), |piece| {
         call.budget().step(1)?;
         pieces.push(Value::str(piece));
@@ -99,6 +125,10 @@ mod tests {
         assert_eq!(
             refused("mustRegexFind", &[s("a**"), s("a")]),
             "error parsing regexp: invalid nested repetition operator: `**`"
+        );
+        assert_eq!(
+            refused("regexFind", &[s("("), s("a")]),
+            "regexp: Compile(`(`): error parsing regexp: missing closing ): `(`"
         );
     }
 

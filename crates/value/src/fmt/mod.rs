@@ -86,6 +86,14 @@ pub fn sprint_v(value: &Value) -> Str {
     out.into()
 }
 
+/// `%s` without a budget, cut off at 4 MiB; never panics.
+#[must_use]
+pub fn sprint_s(value: &Value) -> Str {
+    let mut printer = Printer::new(Vec::new(), None);
+    printer.print_arg(value, 's');
+    printer.finish(0).0.into()
+}
+
 /// Appends `%v` of one value to a buffer, cut off at 4 MiB: for values that no template or expression made.
 pub fn append_v(out: &mut Vec<u8>, value: &Value) {
     if !append_scalar(out, value) {
