@@ -30,11 +30,11 @@ pub struct Metrics {
     pub config_broken: IntGauge,
     /// `gatepost_config_loads_total`
     pub config_loads: IntCounter,
-    /// `gatepost_store_healthy`, `gatepost_store_durable` by name
+    /// `gatepost_store{what}`: healthy, durable
     pub store: IntGaugeVec,
     /// `gatepost_reached_nobody_total{service}`
     pub reached_nobody: IntCounterVec,
-    /// `gatepost_json_repairs_total{template}`
+    /// `gatepost_json_repairs_total{service}`
     pub json_repairs: IntCounterVec,
     /// `gatepost_annotation_patches_total{outcome}`
     pub annotation_patches: IntCounterVec,

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Where the running Gatepost is.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Server {
-    /// Address of a running Gatepost's API (`kubectl port-forward deploy/gatepost 8080` reaches one in a cluster).
+    /// Address of a running Gatepost's API (`kubectl port-forward` to its pod reaches one in a cluster).
     #[arg(long, env = "GATEPOST_SERVER_URL", default_value = "http://127.0.0.1:8080", global = true)]
     server: String,
 }

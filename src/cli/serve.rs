@@ -17,6 +17,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ const STORE_RESERVE: u64 = 64 << 20;
 const EVENTS: usize = 64;
 /// Pause between the change that asks for a list of all Applications and the list: a burst of changes is one list.
 const RELIST_PAUSE: Duration = Duration::from_millis(200);
+/// The Go controller's resync.
+const BEAT: Duration = Duration::from_secs(60);
 /// How often what is over is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -118,9 +121,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let plan = plan(arguments, settings).await?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    start(plan, stop).await?.wait().await;
+    let in_order = start(plan, stop).await?.wait().await;
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(if in_order { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn warn_of_what_is_missing(arguments: &Arguments) {
@@ -201,16 +204,20 @@ pub(super) struct Running {
     pub api: SocketAddr,
     dispatching: tokio::task::JoinHandle<()>,
     stop: CancellationToken,
+    broken: Arc<AtomicBool>,
 }
 
 impl Running {
     /// Waits for the stop, then for what is in flight, then closes the store.
-    pub(super) async fn wait(self) {
+    /// The answer: whether it was told to stop, and did not have to.
+    pub(super) async fn wait(self) -> bool {
         self.stop.cancelled().await;
-        if self.dispatching.await.is_err() {
+        let finished = self.dispatching.await.is_ok();
+        if !finished {
             tracing::error!("the dispatcher ended badly");
         }
         self.relay.store().close().await;
+        finished && !self.broken.load(Ordering::Acquire)
     }
 }
 
@@ -229,6 +236,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
+    let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
             state.folder = Some(folder.clone());
@@ -243,7 +251,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 stop.clone(),
             ));
             let relisting = Arc::clone(&relay);
-            tokio::spawn(watch_files(settings, send, relisting, stop.clone()));
+            tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
             let cluster = Kubernetes::new(client.as_ref().clone(), settings, send);
@@ -260,8 +268,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(prune(Arc::clone(&store), stop.clone()));
+    tokio::spawn(beat(Arc::clone(&relay), stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
-    Ok(Running { relay, api, dispatching, stop })
+    Ok(Running { relay, api, dispatching, stop, broken })
 }
 
 fn dispatch(
@@ -364,12 +373,14 @@ async fn watch_files(
     send: mpsc::Sender<Event>,
     relay: Arc<Relay>,
     stop: CancellationToken,
+    broken: Arc<AtomicBool>,
 ) {
     let files = Files::new(settings, send, Arc::clone(&relay.relist));
     tokio::select! {
         () = stop.cancelled() => {}
         end = files.run() => {
             if let Err(error) = end { tracing::error!(error = %error, "the source ended") }
+            broken.store(true, Ordering::Release);
             stop.cancel();
         }
     }
@@ -391,6 +402,19 @@ async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken)
                 relay.relist.notify_one();
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+}
+
+/// Conditions that read the clock are evaluated again on the Go controller's beat.
+async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+        if relay.is_synced() && relay.reads_clock() {
+            relay.relist.notify_one();
         }
     }
 }

@@ -55,13 +55,13 @@ pub trait Annotator: Send + Sync + 'static {
     ) -> Result<Option<Annotated>, Error>;
 }
 
-/// What the annotation holds after a patch.
+/// What became of one projection.
 #[derive(Debug, Clone)]
-pub struct Annotated {
-    /// resourceVersion of the object with it.
-    pub resource_version: String,
-    /// Keys that did not fit.
-    pub truncated: Vec<String>,
+pub enum Annotated {
+    /// The annotation is in line; resourceVersion of the object with it.
+    At(String),
+    /// Nothing was written: these keys do not fit and have to be cut in the store first.
+    Cut(Vec<String>),
 }
 
 /// Files mode: manifests are never written.
@@ -95,14 +95,17 @@ impl KubernetesAnnotator {
         max: usize,
     ) -> Result<Option<Annotated>, kube::Error> {
         let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
-            return Ok(Some(Annotated { resource_version: String::new(), truncated: Vec::new() }));
+            return Ok(Some(Annotated::At(String::new())));
         };
         let old = current.annotation(history::ANNOTATION);
         let found = old.as_deref().map(history::parse).unwrap_or_default();
         let projection = history::project_bounded(states, &found, max);
+        // Cut in the store first: the patch is seen by the watch at once, and a key that is only annotated and missing asks for a resend.
+        if !projection.truncated.is_empty() {
+            return Ok(Some(Annotated::Cut(projection.truncated)));
+        }
         if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
-            let resource_version = current.resource_version().to_owned();
-            return Ok(Some(Annotated { resource_version, truncated: projection.truncated }));
+            return Ok(Some(Annotated::At(current.resource_version().to_owned())));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
         let patched = match &old {
@@ -123,7 +126,7 @@ impl KubernetesAnnotator {
                 .await?
             }
         };
-        Ok(Some(Annotated { resource_version: patched.resource_version().to_owned(), truncated: projection.truncated }))
+        Ok(Some(Annotated::At(patched.resource_version().to_owned())))
     }
 }
 
@@ -231,7 +234,9 @@ impl Projector {
     async fn settle(&self, owed: OwedAnnotation) -> bool {
         match self.project(&owed).await {
             Ok(written) => {
-                self.metrics.annotation_patches.with_label_values(&["written"]).inc();
+                if written {
+                    self.metrics.annotation_patches.with_label_values(&["written"]).inc();
+                }
                 written
             }
             Err(error) => {
@@ -245,17 +250,15 @@ impl Projector {
     async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
         let states = self.store.states(&owed.object.uid).await?;
         let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
-        let state_keys =
-            owed.set.iter().map(|(key, _)| key.clone()).filter(|key| !done.truncated.contains(key)).collect();
-        let mut changes = vec![Change::Annotated {
-            state_keys,
-            removed: owed.remove.clone(),
-            resource_version: done.resource_version,
-        }];
-        if !done.truncated.is_empty() {
-            changes.push(Change::Truncated { state_keys: done.truncated });
-        }
-        self.store.commit(&owed.object, changes, crate::clock::now().millis()).await?;
+        let change = match done {
+            Annotated::Cut(state_keys) => Change::Truncated { state_keys },
+            Annotated::At(resource_version) => Change::Annotated {
+                state_keys: owed.set.iter().map(|(key, _)| key.clone()).collect(),
+                removed: owed.remove.clone(),
+                resource_version,
+            },
+        };
+        self.store.commit(&owed.object, vec![change], crate::clock::now().millis()).await?;
         Ok(true)
     }
 }

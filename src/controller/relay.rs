@@ -19,7 +19,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Applications looked at side by side.
 const WORKERS: usize = 32;
@@ -68,6 +68,13 @@ pub struct Decision {
     pub message: String,
 }
 
+/// What a worker is given.
+enum Work {
+    Look { object: Object, first_list: bool },
+    Forget(Object),
+    Marker(oneshot::Sender<()>),
+}
+
 /// What is read together and replaced together.
 #[derive(Default)]
 struct Current {
@@ -75,6 +82,15 @@ struct Current {
     config: Arc<Configuration>,
     scrubber: Arc<Scrubber>,
     config_map_uid: String,
+    config_map_seen: bool,
+    secret_seen: bool,
+}
+
+impl Current {
+    /// Until both parts are known there is nothing to load: a half configuration would report keys that are in order.
+    const fn is_complete(&self) -> bool {
+        self.config_map_seen && self.secret_seen
+    }
 }
 
 /// The relay's state. Shared by workers, sender and server.
@@ -173,11 +189,12 @@ impl Relay {
 
     /// Takes events until the source is gone.
     pub async fn run(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
-        let workers: Vec<mpsc::Sender<Event>> = (0..WORKERS).map(|_| self.worker()).collect();
+        let workers: Vec<mpsc::Sender<Work>> = (0..WORKERS).map(|_| self.worker()).collect();
         while let Some(event) = events.recv().await {
             match event {
                 Event::ConfigMap { data, uid } => {
                     self.reconfigure(|current| {
+                        current.config_map_seen = true;
                         current.input.configmap = data;
                         current.config_map_uid = uid;
                     })
@@ -186,6 +203,7 @@ impl Relay {
                 Event::Secret(data) => {
                     self.reconfigure(|current| {
                         current.scrubber = Arc::new(Scrubber::new(data.values().map(Vec::as_slice)));
+                        current.secret_seen = true;
                         current.input.secret = data;
                     })
                     .await
@@ -193,38 +211,56 @@ impl Relay {
                 Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
                 Event::ProjectDeleted(object) => self.project(object.name(), None),
                 Event::Synced => self.synced(&workers).await,
-                Event::Application { ref object, .. } | Event::ApplicationDeleted(ref object) => {
+                Event::Application { object, first_list } => {
                     let worker = &workers[slot(&object.id().uid)];
-                    if worker.send(event).await.is_err() {
-                        return;
-                    }
+                    drop(worker.send(Work::Look { object, first_list }).await);
+                }
+                Event::ApplicationDeleted(object) => {
+                    let worker = &workers[slot(&object.id().uid)];
+                    drop(worker.send(Work::Forget(object)).await);
                 }
             }
         }
     }
 
     /// The first list is done only when the workers have looked at all of it: a marker goes through each of them.
-    async fn synced(&self, workers: &[mpsc::Sender<Event>]) {
+    async fn synced(&self, workers: &[mpsc::Sender<Work>]) {
+        let mut done = Vec::with_capacity(workers.len());
         for worker in workers {
-            drop(worker.reserve_many(WAITING).await);
+            let (send, receive) = oneshot::channel();
+            if worker.send(Work::Marker(send)).await.is_ok() {
+                done.push(receive);
+            }
+        }
+        for receive in done {
+            // An error says that the worker is gone: the process is stopping.
+            let _ = receive.await;
         }
         self.synced.store(true, Ordering::Release);
         tracing::info!("all Applications have been looked at");
     }
 
-    fn worker(self: &Arc<Self>) -> mpsc::Sender<Event> {
+    fn worker(self: &Arc<Self>) -> mpsc::Sender<Work> {
         let (send, mut receive) = mpsc::channel(WAITING);
         let relay = Arc::clone(self);
         tokio::spawn(async move {
-            while let Some(event) = receive.recv().await {
-                match event {
-                    Event::Application { object, first_list } => relay.look(&object, first_list).await,
-                    Event::ApplicationDeleted(object) => relay.forget(&object).await,
-                    _ => {}
+            while let Some(work) = receive.recv().await {
+                match work {
+                    Work::Look { object, first_list } => relay.look(&object, first_list).await,
+                    Work::Forget(object) => relay.forget(&object).await,
+                    Work::Marker(done) => drop(done.send(())),
                 }
             }
         });
         send
+    }
+
+    /// Whether a condition's answer changes with time alone: then every Application is looked at again on a beat.
+    #[must_use]
+    pub fn reads_clock(&self) -> bool {
+        let config = self.configuration();
+        let mut conditions = config.triggers().values().flat_map(|trigger| &trigger.conditions);
+        conditions.any(|condition| condition.program.as_ref().is_some_and(|program| program.usage().clock))
     }
 
     fn project(&self, name: &str, value: Option<Value>) {
@@ -240,16 +276,22 @@ impl Relay {
     }
 
     async fn reconfigure(&self, change: impl FnOnce(&mut Current)) {
-        self.metrics.config_loads.inc();
-        let (before, now, uid) = {
+        let (before, now, uid, first) = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            let first = !current.is_complete();
             change(&mut current);
+            if !current.is_complete() {
+                return;
+            }
             let before = Arc::clone(&current.config);
             current.config = Arc::new(Configuration::load(&current.input, Some(&before), &self.options.load));
-            (before, Arc::clone(&current.config), current.config_map_uid.clone())
+            (before, Arc::clone(&current.config), current.config_map_uid.clone(), first)
         };
+        self.metrics.config_loads.inc();
         self.report_problems(&before, &now, &uid);
-        self.release_changed(&before, &now).await;
+        if !first {
+            self.release_changed(&before, &now).await;
+        }
         if self.is_synced() {
             self.relist.notify_one();
         }

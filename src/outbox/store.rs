@@ -27,9 +27,7 @@ pub enum Error {
         path: String,
     },
     /// SQLite's locks and WAL are not safe there.
-    #[error(
-        "the store {path} lies on a network file system ({kind}), where SQLite loses data; use a local volume or PostgreSQL"
-    )]
+    #[error("the store {path} lies on a network file system ({kind}), where SQLite loses data; use a local volume")]
     NetworkFileSystem {
         /// File.
         path: String,
@@ -49,7 +47,7 @@ pub enum Error {
     },
     /// Too little space is left: decisions pause, outcomes go on.
     #[error(
-        "only {free_bytes} bytes are free where the store lies, store.reserve is {reserve_bytes}: decisions pause until there is space"
+        "only {free_bytes} bytes are free where the store lies, {reserve_bytes} are kept in reserve: decisions pause until there is space"
     )]
     Reserve {
         /// Free bytes.

@@ -67,7 +67,7 @@ fn render_body(config: &ServiceConfig, text: &Text, mode: JsonMode) -> Result<(V
         return Err(PrepareError {
             reason: Reason::InvalidNotification,
             message: "the rendered body is no JSON and could not be mended".to_owned(),
-            advice: "correct the template; `gatepost check` shows the rendered text".to_owned(),
+            advice: "correct the template; `gatepost template notify` shows the rendered text".to_owned(),
         });
     }
     Ok((outcome.bytes, outcome.repairs))

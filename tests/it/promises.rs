@@ -145,7 +145,7 @@ async fn what_happened_before_a_disarm_and_after_the_next_rise_both_arrive() {
     set_status(&api, "a", &status("Succeeded", "r1", "mended")).await;
     let view = format!("applications/{}/a", namespace.name);
     wait_until("the fall is seen", PATIENCE, || async {
-        gatepost.get(&view).await["triggers"][0]["reason"] == "ConditionFalse"
+        gatepost.get(&view).await["triggers"][0]["conditions"][0]["triggered"] == false
     })
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;

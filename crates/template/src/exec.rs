@@ -286,6 +286,9 @@ impl<'r> Run<'r> {
             }
             Value::Int(kind, n) => self.count(branch, *n, |i| Value::Int(*kind, i)),
             Value::Duration(n) => self.count(branch, *n, Value::Duration),
+            Value::Uint(_, n) if self.tree.pipe(branch.pipe).variables.len() > 1 => {
+                Err(self.error(format!("can't use {n} to iterate over more than one variable")))
+            }
             Value::Uint(kind, n) => {
                 let n = i64::try_from(*n).unwrap_or(i64::MAX);
                 self.count(branch, n, |i| Value::Uint(*kind, i.unsigned_abs()))

@@ -87,6 +87,17 @@ fn underscores_ok(digits: &str, after_prefix: bool) -> bool {
     !digits.ends_with('_')
 }
 
+/// The digits of a decimal number; each underscore must stand between two digits.
+fn without_underscores(text: &str) -> Result<std::borrow::Cow<'_, str>, NumberError> {
+    if !text.contains('_') {
+        return Ok(text.into());
+    }
+    let bytes = text.as_bytes();
+    let digit_at = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let between = |(at, _): (usize, &str)| digit_at(at.checked_sub(1)) && digit_at(Some(at + 1));
+    if text.match_indices('_').all(between) { Ok(text.replace('_', "").into()) } else { Err(NumberError::Syntax) }
+}
+
 /// `strconv.ParseFloat(text, 64)`; a number that is too large is a range error, one that is too small is 0.
 ///
 /// # Errors
@@ -106,7 +117,7 @@ pub fn parse_float(text: &str) -> Result<f64, NumberError> {
     let magnitude = match lower.strip_prefix("0x") {
         Some(hex) => parse_hex_float(hex)?,
         None if lower.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            lower.parse::<f64>().map_err(|_| NumberError::Syntax)?
+            without_underscores(&lower)?.parse::<f64>().map_err(|_| NumberError::Syntax)?
         }
         None => return Err(NumberError::Syntax),
     };
@@ -196,9 +207,12 @@ mod tests {
         assert_eq!(parse_float("0x1p-1074"), Ok(5e-324));
         assert_eq!(parse_float("1e400"), Err(NumberError::Range));
         assert_eq!(parse_float("1e"), Err(NumberError::Syntax));
-        assert_eq!(parse_float("1_0"), Err(NumberError::Syntax));
+        assert_eq!(parse_float("1_0"), Ok(10.0));
         assert_eq!(parse_float("."), Err(NumberError::Syntax));
         assert!(parse_float("NaN").is_ok_and(f64::is_nan));
+        assert_eq!(parse_float("1_000.5"), Ok(1000.5));
+        assert_eq!(parse_float("1__0"), Err(NumberError::Syntax));
+        assert_eq!(parse_float("1_"), Err(NumberError::Syntax));
         assert_eq!(parse_float("-Inf"), Ok(f64::NEG_INFINITY));
     }
 }

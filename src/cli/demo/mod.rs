@@ -80,8 +80,8 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
         drop(tokio::signal::ctrl_c().await);
     }
     stop.cancel();
-    running.wait().await;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let in_order = running.wait().await;
+    Ok(if complete && in_order { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyhow::Result<Running> {

@@ -1,12 +1,12 @@
 //! Calls: methods, functions of the environment, built-ins without predicates. Arguments come first, then the function.
 
-use super::convert::{Res, fault, plain, zero};
+use super::convert::{Res, assertion, fault, plain, zero};
 use super::{Frame, Outcome, Run, Stop, at, member};
 use crate::ast::{BuiltinCall, Kind, Node};
 use crate::builtin;
 use crate::error::Position;
 use crate::types::Type;
-use gatepost_value::{Func, GoType, Signature, Str, Value, fmt};
+use gatepost_value::{GoType, Signature, Str, Value, fmt, method};
 
 /// What is called.
 enum Callee {
@@ -22,7 +22,7 @@ impl Run<'_> {
             values.push(self.eval(node, frame)?);
         }
         let result = match self.callee(callee, frame)? {
-            Callee::Method(receiver, name) => member::call_method(self.ctx, &receiver, &name.to_lossy(), &values),
+            Callee::Method(receiver, name) => self.call_method(callee, &receiver, &name.to_lossy(), values),
             Callee::Value(function) => self.call_value(&function, values),
         };
         at(place, result)
@@ -42,11 +42,22 @@ impl Run<'_> {
         }
         at(node.position, member::fetch_name(&receiver, name)).map(Callee::Value)
     }
+    fn call_method(&self, callee: &Node, receiver: &Value, name: &str, args: Vec<Value>) -> Res<Value> {
+        let args = match method::signature(receiver, name) {
+            Some(signature) if is_asserted(callee, name) => assert_types(&signature, args)?,
+            Some(signature) => fit(&signature, args)?,
+            None => args,
+        };
+        member::call_method(self.ctx, receiver, name, &args)
+    }
     fn call_value(&self, function: &Value, args: Vec<Value>) -> Res<Value> {
         match function {
             Value::Nil | Value::NoValue => fault("invalid operation: cannot call nil"),
             Value::Func(func) => {
-                let args = fit(func, args)?;
+                let args = match &func.signature {
+                    Some(signature) => fit(signature, args)?,
+                    None => args,
+                };
                 (func.call)(self.ctx, &args)
             }
             other => fault(format!("invalid operation: cannot call non-function of type {}", fmt::type_name(other))),
@@ -67,8 +78,7 @@ impl Run<'_> {
 }
 
 /// Checks the arguments against the function's types; nil becomes the parameter's zero value.
-fn fit(func: &Func, mut args: Vec<Value>) -> Res<Vec<Value>> {
-    let Some(signature) = &func.signature else { return Ok(args) };
+fn fit(signature: &Signature, mut args: Vec<Value>) -> Res<Vec<Value>> {
     check_count(signature, args.len())?;
     for (index, arg) in args.iter_mut().enumerate() {
         let Some(wanted) = signature.params.get(index).or_else(|| signature.params.last()) else { break };
@@ -80,6 +90,21 @@ fn fit(func: &Func, mut args: Vec<Value>) -> Res<Vec<Value>> {
         }
     }
     Ok(args)
+}
+
+/// Whether Go calls the method without reflection: the receiver's type is known from the text, and its signature is one
+/// of those that expr has ready. Then nil is no zero value but an error.
+fn is_asserted(callee: &Node, name: &str) -> bool {
+    let Kind::Member { object, .. } = &callee.kind else { return false };
+    matches!(object.ty, Type::Time | Type::Duration) && !matches!(name, "AddDate" | "Compare" | "In")
+}
+
+fn assert_types(signature: &Signature, args: Vec<Value>) -> Res<Vec<Value>> {
+    check_count(signature, args.len())?;
+    match args.iter().zip(&signature.params).find(|(arg, wanted)| !accepts(wanted, arg)) {
+        Some((arg, wanted)) => fault(assertion(arg, &fmt::go_type_name(wanted))),
+        None => Ok(args),
+    }
 }
 
 fn check_count(signature: &Signature, count: usize) -> Res<()> {

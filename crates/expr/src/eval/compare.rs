@@ -1,6 +1,6 @@
 //! `==`, `<` and friends: numbers by value, lists element-wise, everything else as Go's `reflect.DeepEqual`.
 
-use super::convert::{Number, Res, fault, number, type_text};
+use super::convert::{Number, Res, fault, float_of, number, type_text};
 use super::items::Items;
 use gatepost_value::{Budget, GoType, LimitError, UintKind, Value};
 use std::cmp::Ordering;
@@ -18,7 +18,7 @@ fn equal_at(budget: &Budget, a: &Value, b: &Value, depth: u32) -> Res<bool> {
         (Value::Duration(x), Value::Duration(y)) => Ok(x == y),
         _ => match (number(a), number(b)) {
             (Some(Number::Int(x)), Some(Number::Int(y))) => Ok(x == y),
-            (Some(x), Some(y)) => Ok(x.float() == y.float()),
+            (Some(_), Some(_)) => Ok(float_of(a) == float_of(b)),
             _ => equal_compound(budget, a, b, depth),
         },
     }
@@ -158,7 +158,7 @@ pub(crate) fn order(a: &Value, b: &Value, op: &str) -> Res<Option<Ordering>> {
         (Value::Duration(x), Value::Duration(y)) => Ok(Some(x.cmp(y))),
         _ => match (number(a), number(b)) {
             (Some(Number::Int(x)), Some(Number::Int(y))) => Ok(Some(x.cmp(&y))),
-            (Some(x), Some(y)) => Ok(x.float().partial_cmp(&y.float())),
+            (Some(_), Some(_)) => Ok(float_of(a).zip(float_of(b)).and_then(|(x, y)| x.partial_cmp(&y))),
             _ => fault(format!("invalid operation: {} {op} {}", type_text(a), type_text(b))),
         },
     }

@@ -41,6 +41,15 @@ pub(crate) const fn number(value: &Value) -> Option<Number> {
     }
 }
 
+/// The number as a float: unsigned integers beyond `int` keep their size.
+pub(crate) const fn float_of(value: &Value) -> Option<f64> {
+    match (value, number(value)) {
+        (Value::Uint(_, u), _) => Some(*u as f64),
+        (_, Some(n)) => Some(n.float()),
+        _ => None,
+    }
+}
+
 /// The number, if the value's kind is a number: named types such as durations count too.
 pub(crate) fn number_by_kind(value: &Value) -> Option<Number> {
     match value {
@@ -67,8 +76,8 @@ pub(crate) fn to_int(value: &Value) -> Res<i64> {
 
 /// Go's `float64` of a plain number.
 pub(crate) fn to_float(value: &Value) -> Res<f64> {
-    match number(value) {
-        Some(n) => Ok(n.float()),
+    match float_of(value) {
+        Some(f) => Ok(f),
         None => fault(format!("invalid operation: float({})", type_text(value))),
     }
 }

@@ -1,6 +1,6 @@
 //! Arithmetic: `+ - * / % **`, unary minus, ranges' bounds. Integers wrap, `/` and `**` give floats, times and durations add up.
 
-use super::convert::{Number, Res, fault, number, to_float, type_text};
+use super::convert::{Number, Res, fault, float_of, number, to_float, type_text};
 use gatepost_value::{Budget, IntKind, Str, UintKind, Value};
 
 fn refuse<T>(a: &Value, op: &str, b: &Value) -> Res<T> {
@@ -11,7 +11,7 @@ fn refuse<T>(a: &Value, op: &str, b: &Value) -> Res<T> {
 fn arithmetic(a: &Value, b: &Value, ints: fn(i64, i64) -> i64, floats: fn(f64, f64) -> f64) -> Option<Value> {
     Some(match (number(a)?, number(b)?) {
         (Number::Int(x), Number::Int(y)) => Value::int(ints(x, y)),
-        (x, y) => Value::float(floats(x.float(), y.float())),
+        _ => Value::float(floats(float_of(a)?, float_of(b)?)),
     })
 }
 
@@ -69,8 +69,8 @@ pub(crate) fn multiply(a: &Value, b: &Value) -> Res<Value> {
 
 /// `a / b`, always a float.
 pub(crate) fn divide(a: &Value, b: &Value) -> Res<Value> {
-    match (number(a), number(b)) {
-        (Some(x), Some(y)) => Ok(Value::float(x.float() / y.float())),
+    match (float_of(a), float_of(b)) {
+        (Some(x), Some(y)) => Ok(Value::float(x / y)),
         _ => refuse(a, "/", b),
     }
 }

@@ -1,6 +1,6 @@
 //! Unary and binary operators: which operands are evaluated, in which order, and what is made of them.
 
-use super::convert::{Res, as_bool, as_text, assertion, deref, fault, plain, to_int};
+use super::convert::{Res, as_bool, as_text, assertion, deref, fault, float_of, plain, to_int};
 use super::items::Items;
 use super::{Frame, Outcome, Run, Stop, at, compare, member, number};
 use crate::ast::{BinaryOp, Kind, Node, UnaryOp};
@@ -122,7 +122,8 @@ impl Run<'_> {
     /// The integers from `a` to `b`, counted against the memory budget, not yet written out.
     fn range(&self, a: &Value, b: &Value) -> Res<Items> {
         let (first, last) = (to_int(a)?, to_int(b)?);
-        let len = last.checked_sub(first).map_or(i64::MAX, |n| n.saturating_add(1)).max(0);
+        // Wraps as Go's does: a range wider than `int` is an empty one.
+        let len = last.wrapping_sub(first).wrapping_add(1).max(0);
         self.grow(len.unsigned_abs())?;
         Ok(Items::Range { first, len: usize::try_from(len).unwrap_or_default() })
     }
@@ -139,8 +140,8 @@ impl Run<'_> {
     fn in_range(&self, place: Position, left: &Node, right: &Node, frame: Frame<'_>) -> Outcome {
         let needle = self.operand(left, frame)?;
         match self.range_items(right, frame)? {
-            Some(Items::Range { first, len }) if super::convert::number(&needle).is_some() => {
-                let n = super::convert::number(&needle).map_or(f64::NAN, super::convert::Number::float);
+            Some(Items::Range { first, len }) if float_of(&needle).is_some() => {
+                let n = float_of(&needle).unwrap_or(f64::NAN);
                 let (from, to) = (first as f64, first.wrapping_add(len as i64) as f64);
                 Ok(Value::Bool(n >= from && n < to && n.fract() == 0.0))
             }

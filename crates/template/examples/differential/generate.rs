@@ -335,7 +335,8 @@ impl<'f> Generator<'f> {
 
     /// Times that are times anywhere: `$` is another value inside `define`, and without a time the clock would be read.
     fn time(&mut self) -> String {
-        let pool = ["(toDate \"2006-01-02\" \"2026-03-04\")", "(toDate \"15:04:05\" \"23:59:58\")", "0", "1700000000", "-5"];
+        let pool =
+            ["(toDate \"2006-01-02\" \"2026-03-04\")", "(toDate \"15:04:05\" \"23:59:58\")", "0", "1700000000", "-5"];
         self.random.pick(&pool).to_owned()
     }
 
@@ -431,7 +432,9 @@ fn family(function: &str) -> Option<&'static [&'static str]> {
         () if has("semver") => Some(pools::VERSIONS),
         () if has("url") => Some(pools::URLS),
         () if has("fromjson") => Some(pools::JSON),
-        () if TIMED.contains(&function) => Some(if lower.starts_with("htmldate") { pools::TIMES } else { pools::LAYOUTS }),
+        () if TIMED.contains(&function) => {
+            Some(if lower.starts_with("htmldate") { pools::TIMES } else { pools::LAYOUTS })
+        }
         () if has("date") || has("duration") => Some(pools::TIMES),
         () if has("b64") || has("b32") => Some(pools::ENCODED),
         () => None,
