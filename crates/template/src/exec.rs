@@ -284,11 +284,14 @@ impl<'r> Run<'r> {
                 entries.sort_by_cached_key(|(key, _)| fmt::sprint_v(key));
                 self.each(branch, entries.into_iter())
             }
+            Value::Int(..) | Value::Uint(..) | Value::Duration(_)
+                if self.tree.pipe(branch.pipe).variables.len() > 1 =>
+            {
+                let shown = fmt::sprint_v(value);
+                Err(self.error(format!("can't use {shown} to iterate over more than one variable")))
+            }
             Value::Int(kind, n) => self.count(branch, *n, |i| Value::Int(*kind, i)),
             Value::Duration(n) => self.count(branch, *n, Value::Duration),
-            Value::Uint(_, n) if self.tree.pipe(branch.pipe).variables.len() > 1 => {
-                Err(self.error(format!("can't use {n} to iterate over more than one variable")))
-            }
             Value::Uint(kind, n) => {
                 let n = i64::try_from(*n).unwrap_or(i64::MAX);
                 self.count(branch, n, |i| Value::Uint(*kind, i.unsigned_abs()))

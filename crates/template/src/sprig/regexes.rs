@@ -39,7 +39,11 @@ type Compiler = fn(&Call<'_>) -> Result<Regex, CallError>;
 fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
     call.budget().step(100 + call.bytes(0).len() as u64 + call.bytes(1).len() as u64 / 16)?;
     call.budget().check_time()?;
-    compile(&call.text(0).to_lossy()).map_err(CallError::new)
+    let source = call.text(0);
+    match source.as_str() {
+        Some(source) => compile(source).map_err(CallError::new),
+        None => fail(format!("error parsing regexp: invalid UTF-8: `{}`", source.to_lossy())),
+    }
 }
 
 /// As [`pattern`], with the words of Go's `regexp.MustCompile`.
