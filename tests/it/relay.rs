@@ -137,7 +137,10 @@ async fn one_hung_receiver_of_21_delays_none_of_the_other_20() {
     let began = Instant::now();
     let requests = receiver.wait_for(20, PATIENCE).await;
     hung.wait_for(1, PATIENCE).await;
-    assert!(requests.last().unwrap().at.saturating_duration_since(began) < Duration::from_secs(1), "the others waited");
+    // A second on an idle machine; the bound only has to be far below the hung receiver's two minutes.
+    let took = requests.last().unwrap().at.saturating_duration_since(began);
+    println!("20 of 21 were delivered after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(10), "the others waited for the hung one: {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
