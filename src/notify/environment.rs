@@ -3,37 +3,8 @@
 //! Never here: the clock (it comes with the call context) and the repo-server (its two functions say that they have none).
 
 use crate::notify::configuration::Configuration;
-use gatepost_value::{CallContext, CallError, Func, GoType, Map, Signature, Str, Time, Value, time};
+use gatepost_value::{CallContext, CallError, Func, GoType, Map, Signature, Str, Value, namespace};
 use std::sync::{Arc, OnceLock};
-
-/// Names of the layouts that `time` offers.
-const LAYOUTS: [&str; 16] = [
-    "Layout",
-    "ANSIC",
-    "UnixDate",
-    "RubyDate",
-    "RFC822",
-    "RFC822Z",
-    "RFC850",
-    "RFC1123",
-    "RFC1123Z",
-    "RFC3339",
-    "RFC3339Nano",
-    "Kitchen",
-    "Stamp",
-    "StampMilli",
-    "StampMicro",
-    "StampNano",
-];
-/// Units that `time` offers, in nanoseconds.
-const UNITS: [(&str, i64); 6] = [
-    ("Nanosecond", 1),
-    ("Microsecond", 1_000),
-    ("Millisecond", 1_000_000),
-    ("Second", 1_000_000_000),
-    ("Minute", 60_000_000_000),
-    ("Hour", 3_600_000_000_000),
-];
 
 /// What conditions see.
 pub fn of_conditions(config: &Configuration, object: &Value, project: Option<&Value>) -> Value {
@@ -76,66 +47,14 @@ fn helpers() -> &'static [(Str, Value); 3] {
     static HELPERS: OnceLock<[(Str, Value); 3]> = OnceLock::new();
     HELPERS.get_or_init(|| {
         [
-            (Str::from_static("time"), Value::map(time_members())),
-            (Str::from_static("strings"), Value::map(string_members())),
+            (Str::from_static("time"), namespace::time()),
+            (Str::from_static("strings"), namespace::strings()),
             (Str::from_static("repo"), Value::map(repo_members())),
         ]
     })
 }
 
-/// A function with declared types; text parameters arrive as text.
-fn typed(
-    name: &'static str,
-    params: usize,
-    result: GoType,
-    call: impl Fn(&CallContext<'_>, &[&str]) -> Result<Value, CallError> + Send + Sync + 'static,
-) -> (Str, Value) {
-    let signature = Signature { params: vec![GoType::String; params], variadic: false, result };
-    let checked = move |context: &CallContext<'_>, args: &[Value]| {
-        let texts: Option<Vec<&str>> = args.iter().map(Value::as_str).collect();
-        match texts {
-            Some(texts) if texts.len() == params => call(context, &texts),
-            _ => Err(CallError::new(format!("{name} takes {params} texts"))),
-        }
-    };
-    let function = Func { name: name.into(), signature: Some(Arc::new(signature)), call: Arc::new(checked) };
-    (Str::from_static(name), Value::Func(function))
-}
-
-fn time_members() -> Vec<(Str, Value)> {
-    let mut members = vec![
-        typed("Parse", 1, GoType::Time, |context, args| {
-            let local = &context.local;
-            let layout = time::layout("RFC3339").unwrap_or_default();
-            let utc = gatepost_value::Location::Utc;
-            Time::parse(layout, args[0], &utc, local).map(Value::Time).map_err(CallError::new)
-        }),
-        typed("Now", 0, GoType::Time, |context, _| Ok(Value::Time(context.now.within(&context.local)))),
-    ];
-    members.extend(UNITS.map(|(name, nanoseconds)| (Str::from_static(name), Value::Duration(nanoseconds))));
-    members.extend(LAYOUTS.map(|name| (Str::from_static(name), Value::str(time::layout(name).unwrap_or_default()))));
-    members
-}
-
-fn string_members() -> Vec<(Str, Value)> {
-    vec![
-        typed("ReplaceAll", 3, GoType::String, |context, args| {
-            let [text, old, new] = [args[0], args[1], args[2]];
-            let times = if old.is_empty() { text.len() + 1 } else { text.len() / old.len() };
-            context.budget.allocate((text.len() + times.saturating_mul(new.len())) as u64)?;
-            Ok(Value::str(text.replace(old, new)))
-        }),
-        typed("ToUpper", 1, GoType::String, |context, args| {
-            context.budget.allocate(args[0].len() as u64 * 3)?;
-            Ok(Value::str(args[0].to_uppercase()))
-        }),
-        typed("ToLower", 1, GoType::String, |context, args| {
-            context.budget.allocate(args[0].len() as u64 * 3)?;
-            Ok(Value::str(args[0].to_lowercase()))
-        }),
-    ]
-}
-
+/// The pure members, and the two that ask the repo-server.
 fn repo_members() -> Vec<(Str, Value)> {
     let absent = |name: &'static str| {
         let signature = Signature { params: vec![GoType::Any], variadic: true, result: GoType::Any };
@@ -145,73 +64,37 @@ fn repo_members() -> Vec<(Str, Value)> {
         let function = Func { name: name.into(), signature: Some(Arc::new(signature)), call: Arc::new(call) };
         (Str::from_static(name), Value::Func(function))
     };
-    vec![
-        typed("RepoURLToHTTPS", 1, GoType::String, |_, args| Ok(Value::str(repository_https(args[0])))),
-        typed("FullNameByRepoURL", 1, GoType::String, |_, args| Ok(Value::str(repository_name(args[0])))),
-        typed("QueryEscape", 1, GoType::String, |context, args| {
-            context.budget.allocate(args[0].len() as u64 * 3)?;
-            Ok(Value::str(query_escape(args[0])))
-        }),
-        absent("GetCommitMetadata"),
-        absent("GetAppDetails"),
-    ]
-}
-
-/// Host and path of a repository URL; scp-like `git@host:owner/name` is understood.
-fn repository(url: &str) -> (&str, &str) {
-    if let Some((_, rest)) = url.split_once("://") {
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        return (host, path.split(['?', '#']).next().unwrap_or_default());
-    }
-    match url.split_once(':') {
-        Some((authority, path)) if !authority.contains('/') => {
-            (authority.rsplit_once('@').map_or(authority, |(_, host)| host), path)
-        }
-        _ => ("", url),
-    }
-}
-
-fn repository_https(url: &str) -> String {
-    let (host, path) = repository(url);
-    let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
-    format!("https://{host}{slash}{path}")
-}
-
-fn repository_name(url: &str) -> String {
-    let (_, path) = repository(url);
-    let path = path.strip_suffix(".git").unwrap_or(path);
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match segments.as_slice() {
-        [owner, name, ..] => format!("{owner}/{name}"),
-        _ => path.to_owned(),
-    }
-}
-
-/// Go's `url.QueryEscape`.
-fn query_escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    let mut members = namespace::repo_pure();
+    members.extend([absent("GetCommitMetadata"), absent("GetAppDetails")]);
+    members
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use gatepost_value::{Budget, Limits, Location, Time};
 
     #[test]
     fn repositories() {
-        assert_eq!(repository_https("git@github.com:o/r.git"), "https://github.com/o/r.git");
-        assert_eq!(repository_https("ssh://git@h:22/o/r"), "https://h:22/o/r");
-        assert_eq!(repository_name("https://github.com/myorg/guestbook.git"), "myorg/guestbook");
-        assert_eq!(repository_name("git@github.com:o/r.git"), "o/r");
-        assert_eq!(query_escape("a b/c~é"), "a+b%2Fc~%C3%A9");
+        let repo = Value::map(repo_members());
+        let call = |name: &str, text: &str| {
+            let Some(Value::Func(function)) = repo.get(name) else { panic!("repo.{name} is not there") };
+            let budget = Budget::new(Limits::default());
+            let context = CallContext {
+                budget: &budget,
+                now: Time::unix(0, 0),
+                local: Location::Utc,
+                random: &|_| {},
+                costly: false,
+            };
+            (function.call)(&context, &[Value::str(text)]).unwrap().as_str().unwrap().to_owned()
+        };
+        assert_eq!(call("RepoURLToHTTPS", "git@github.com:o/r.git"), "https://github.com/o/r.git");
+        assert_eq!(call("RepoURLToHTTPS", "ssh://git@h:22/o/r"), "https://h:22/o/r");
+        assert_eq!(call("FullNameByRepoURL", "https://github.com/myorg/guestbook.git"), "myorg/guestbook");
+        assert_eq!(call("FullNameByRepoURL", "git@github.com:o/r.git"), "o/r");
+        assert_eq!(call("QueryEscape", "a b/c~é"), "a+b%2Fc~%C3%A9");
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl<'r> Run<'r> {
                 Ok(Bound { value, boxed: true })
             }
             Value::TypedNil(kind) => self.field_of_nil(kind, &receiver, name, &given),
-            other if has_methods(other) && method::has(other, &name.to_lossy()) => {
+            other if method::may_have(other) && method::has(other, &name.to_lossy()) => {
                 self.method(dot, other, node, name, given).map(Bound::plain)
             }
             Value::Struct(view) => self.struct_field(view.as_ref(), &receiver, name, &given),
@@ -434,19 +434,6 @@ fn parameter(signature: &Signature, index: usize) -> Want<'_> {
 fn found(from: &Bound, fields: &[Str]) -> Option<Bound> {
     let value = descend(&from.value, fields)?;
     Some(Bound { value: value.clone(), boxed: from.boxed || !fields.is_empty() })
-}
-
-fn has_methods(value: &Value) -> bool {
-    matches!(
-        value,
-        Value::Time(_)
-            | Value::Duration(_)
-            | Value::Month(_)
-            | Value::Weekday(_)
-            | Value::Location(_)
-            | Value::Named(_)
-            | Value::Struct(_)
-    )
 }
 
 /// The type that error texts give for the receiver of a field.

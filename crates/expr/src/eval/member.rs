@@ -7,23 +7,9 @@ use super::key;
 use gatepost_value::{Budget, CallContext, Func, GoType, List, Map, Named, Str, UintKind, Value, fmt, method};
 use std::sync::Arc;
 
-/// Whether the value is of a type that may have methods.
-const fn may_have_methods(value: &Value) -> bool {
-    matches!(
-        value,
-        Value::Time(_)
-            | Value::Duration(_)
-            | Value::Month(_)
-            | Value::Weekday(_)
-            | Value::Location(_)
-            | Value::Named(_)
-            | Value::Struct(_)
-    )
-}
-
 /// Whether the value has a method of a name.
 pub(crate) fn has_method(value: &Value, name: &Str) -> bool {
-    may_have_methods(value)
+    method::may_have(value)
         && name.as_str().is_some_and(|name| method::has(value, name) || first_result(value, name).is_some())
 }
 

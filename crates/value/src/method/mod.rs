@@ -31,6 +31,21 @@ fn row(receiver: &Value, name: &str) -> Option<&'static Row> {
     table(receiver).iter().find(|row| row.0 == name)
 }
 
+/// Whether a value is of a type that may have methods at all; cheaper than asking for one by name.
+#[must_use]
+pub const fn may_have(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Time(_)
+            | Value::Duration(_)
+            | Value::Month(_)
+            | Value::Weekday(_)
+            | Value::Location(_)
+            | Value::Named(_)
+            | Value::Struct(_)
+    )
+}
+
 /// Whether `receiver` has a method `name` (exported Go methods only).
 #[must_use]
 pub fn has(receiver: &Value, name: &str) -> bool {
