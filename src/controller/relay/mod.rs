@@ -3,13 +3,15 @@
 //! Events of one Application are looked at in order, by the worker that its UID falls to; different ones side by side, so that
 //! their commits share one fsync. Nothing of an Application is kept but what the store holds.
 
+mod delivery;
+mod explain;
+mod observe;
+
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{
-    self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Occurrence, Reason, World, history,
-};
-use crate::outbox::{self, Change, DeadReason, Lane, NewDelivery, Store};
+use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, World, history};
+use crate::outbox::{self, Change, Store};
 use crate::service;
 use crate::source::{Event, Object};
 use crate::telemetry::Metrics;
@@ -367,66 +369,6 @@ impl Relay {
         self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
     }
 
-    /// Evaluates without doing anything: for `explain`. The remarks say what would be wrong with the notifications of the
-    /// conditions that hold now, whether they were sent before or not.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn explain(&self, object: &Object) -> Result<(Evaluation, Vec<String>), outbox::Error> {
-        let states = self.store.states(&object.id().uid).await?;
-        self.with_world(object, &states, false, true, |world| {
-            let evaluation = notify::evaluate(world);
-            let remarks = self.remarks(world, &evaluation);
-            Ok((evaluation, remarks))
-        })
-    }
-
-    fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {
-        let mut remarks = Vec::new();
-        for trigger in &evaluation.triggers {
-            for condition in trigger.conditions.iter().filter(|condition| condition.triggered) {
-                for outcome in &condition.destinations {
-                    let found = self.remarks_on(world, &trigger.name, &condition.templates, &outcome.destination);
-                    remarks.extend(
-                        found
-                            .into_iter()
-                            .map(|remark| format!("{} to {}: {remark}", trigger.name, outcome.destination.service)),
-                    );
-                }
-            }
-        }
-        remarks
-    }
-
-    fn remarks_on(
-        &self,
-        world: &World<'_>,
-        trigger: &str,
-        templates: &[String],
-        to: &notify::Destination,
-    ) -> Vec<String> {
-        let notification = match notify::evaluate::render_for(world, templates, to) {
-            Ok(notification) => notification,
-            Err(failure) => return vec![failure.message],
-        };
-        let Some(service) = world.config.service(&to.service) else {
-            return vec![format!("notification service '{}' is not supported", to.service)];
-        };
-        let occurrence = Occurrence {
-            object: world.id.clone(),
-            config_namespace: world.config.namespace().to_owned(),
-            trigger: trigger.to_owned(),
-            condition_key: String::new(),
-            once_per: String::new(),
-            destination: to.clone(),
-            arming: 0,
-        };
-        match service::prepare(service, &notification, &occurrence, &self.options.service) {
-            Ok(_) => service::missing_values(&notification, &to.service),
-            Err(error) => vec![error.to_string()],
-        }
-    }
-
     fn with_world<T>(
         &self,
         object: &Object,
@@ -501,106 +443,6 @@ impl Relay {
         });
     }
 
-    fn changes(&self, evaluation: &Evaluation) -> Vec<Change> {
-        evaluation
-            .changes
-            .iter()
-            .map(|change| match change {
-                notify::Change::Disarm { state_key, .. } => Change::Disarm { state_key: state_key.clone() },
-                notify::Change::Adopt { state_key, at } => Change::Adopt { state_key: state_key.clone(), at: *at },
-                notify::Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
-                    Change::Deliver(Box::new(self.delivery(occurrence, state_key, rendered, digest)))
-                }
-            })
-            .collect()
-    }
-
-    fn delivery(
-        &self,
-        occurrence: &Occurrence,
-        state_key: &str,
-        rendered: &Result<notify::Notification, notify::RenderFailure>,
-        digest: &str,
-    ) -> NewDelivery {
-        let config = self.configuration();
-        let name = &occurrence.destination.service;
-        let service = config.service(name);
-        let lane = Lane {
-            config_namespace: occurrence.config_namespace.clone(),
-            service: name.clone(),
-            host: service.map(host_of).unwrap_or_default(),
-        };
-        let blank = NewDelivery {
-            occurrence: occurrence.clone(),
-            state_key: state_key.to_owned(),
-            service_kind: service.map(|s| s.kind.clone()).unwrap_or_default(),
-            payload: Vec::new(),
-            lane,
-            ordering: None,
-            supersedes: false,
-            idempotent: false,
-            digest: digest.to_owned(),
-            dead: None,
-        };
-        let (Ok(notification), Some(service)) = (rendered, service) else {
-            let text = rendered.as_ref().err().map(|f| f.message.clone()).unwrap_or_default();
-            return self.dead(blank, DeadReason::RenderFailed, &text);
-        };
-        match service::prepare(service, notification, occurrence, &self.options.service) {
-            Ok(prepared) => {
-                self.repaired(occurrence, &prepared.repairs);
-                self.tell_missing(occurrence, notification);
-                NewDelivery {
-                    payload: prepared.payload,
-                    ordering: prepared.ordering,
-                    supersedes: prepared.supersedes,
-                    idempotent: prepared.idempotent,
-                    ..blank
-                }
-            }
-            Err(error) => self.dead(blank, DeadReason::InvalidNotification, &error.to_string()),
-        }
-    }
-
-    fn dead(&self, delivery: NewDelivery, reason: DeadReason, cause: &str) -> NewDelivery {
-        let occurrence = &delivery.occurrence;
-        let message = format!(
-            "failed to notify recipient {{{} {}}} about trigger {}: {cause}",
-            occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
-        );
-        let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
-        self.reporter.report(Report {
-            kind: "Application",
-            object,
-            reason: "DeadLetter".into(),
-            message,
-            warning: true,
-        });
-        NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
-    }
-
-    fn tell_missing(&self, occurrence: &Occurrence, notification: &notify::Notification) {
-        for sentence in service::missing_values(notification, &occurrence.destination.service) {
-            let message = format!("the notification about {}: {sentence}", occurrence.trigger);
-            let object = occurrence.object.clone();
-            self.reporter.report(Report {
-                kind: "Application",
-                object,
-                reason: "MissingValue".into(),
-                message,
-                warning: true,
-            });
-        }
-    }
-
-    fn repaired(&self, occurrence: &Occurrence, repairs: &[notify::json::Repair]) {
-        let count = u64::try_from(repairs.len()).unwrap_or(0);
-        self.metrics.json_repairs.with_label_values(&[&occurrence.destination.service]).inc_by(count);
-        for repair in repairs {
-            tracing::info!(trigger = occurrence.trigger, service = occurrence.destination.service, repair = ?repair, "a value was escaped so that the JSON stays valid");
-        }
-    }
-
     /// Metrics, log and the list of decisions; what is unchanged is not told again.
     fn note(&self, object: &Object, evaluation: &Evaluation) {
         let application = format!("{}/{}", object.namespace(), object.name());
@@ -672,100 +514,6 @@ impl Relay {
     }
 }
 
-/// What the dispatcher tells: metrics, and Events where an owner has to know.
-impl outbox::Observer for Relay {
-    fn observe(&self, event: &outbox::Event<'_>) {
-        match event {
-            outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
-                self.attempted(delivery, verdict, *state);
-                if let Some(dead) = dead {
-                    let message = format!(
-                        "notification about {} to {} is a dead letter ({}): {}",
-                        delivery.occurrence.trigger,
-                        delivery.lane.service,
-                        dead.as_str(),
-                        cause(verdict)
-                    );
-                    self.tell(delivery, "DeadLetter", message);
-                }
-            }
-            outbox::Event::Breaker { lane, breaker } => {
-                let state = match breaker.as_str() {
-                    "closed" => 0,
-                    "open" => 2,
-                    _ => 1,
-                };
-                self.metrics.breaker.with_label_values(&[lane.service.as_str(), lane.host.as_str()]).set(state);
-                tracing::warn!(service = lane.service, host = lane.host, breaker = ?breaker, "the breaker of a destination changed");
-            }
-            outbox::Event::StoreFailed { what, error } => {
-                tracing::warn!(what, error = %error, "the store failed; tried again by itself")
-            }
-            outbox::Event::ClockStepped { delta_ms } => {
-                tracing::warn!(delta_ms, "the wall clock was stepped; due times were moved along")
-            }
-        }
-    }
-}
-
-impl Relay {
-    fn attempted(&self, delivery: &outbox::Delivery, verdict: &outbox::Verdict, state: outbox::State) {
-        let service = delivery.lane.service.as_str();
-        let delivered = matches!(verdict, outbox::Verdict::Delivered { .. });
-        self.metrics.attempts.with_label_values(&[service, state.as_str()]).inc();
-        let succeeded = if delivered { "true" } else { "false" };
-        self.metrics.deliveries.with_label_values(&[delivery.occurrence.trigger.as_str(), service, succeeded]).inc();
-        if !delivered {
-            let resource = format!("{}/{}", delivery.occurrence.object.namespace, delivery.occurrence.object.name);
-            tracing::warn!(resource, delivery = %delivery.id, service, state = state.as_str(), cause = cause(verdict), "Failed to notify recipient");
-            if matches!(verdict, outbox::Verdict::Credentials { .. }) {
-                self.tell(
-                    delivery,
-                    "CredentialsRefused",
-                    format!("service {service} pauses: {}; correct its Secret or configuration", cause(verdict)),
-                );
-            }
-            return;
-        }
-        self.owed.notify_one();
-        let elapsed = clock::now().millis().saturating_sub(delivery.created_ms).max(0);
-        self.metrics.change_to_delivered.observe(Duration::from_millis(elapsed.unsigned_abs()).as_secs_f64());
-        if let outbox::Verdict::Delivered { reached: Some(0), note } = verdict {
-            self.metrics.reached_nobody.with_label_values(&[service]).inc();
-            self.tell(
-                delivery,
-                "ReachedNobody",
-                format!("service {service} accepted the notification but it reached nobody: {note}"),
-            );
-        }
-    }
-
-    fn tell(&self, delivery: &outbox::Delivery, reason: &str, message: String) {
-        let object = delivery.occurrence.object.clone();
-        self.reporter.report(Report { kind: "Application", object, reason: reason.into(), message, warning: true });
-    }
-}
-
-fn cause(verdict: &outbox::Verdict) -> &str {
-    use outbox::Verdict as V;
-    match verdict {
-        V::Retry { cause, .. }
-        | V::SlowRetry { cause }
-        | V::Credentials { cause }
-        | V::Permanent { cause }
-        | V::Unknown { cause }
-        | V::Gone { cause }
-        | V::NotReady { cause } => cause,
-        V::Delivered { note, .. } => note,
-        V::TakenOver { .. } => "sent by the Go controller meanwhile",
-    }
-}
-
-fn host_of(service: &notify::ServiceConfig) -> String {
-    let url = service.options.get("url").and_then(serde_json::Value::as_str).unwrap_or_default();
-    url::Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default()
-}
-
 fn slot(uid: &str) -> usize {
     let mut hasher = DefaultHasher::new();
     uid.hash(&mut hasher);
@@ -779,7 +527,7 @@ fn fill_random(buffer: &mut [u8]) {
 
 /// Reads the annotation of an Application on an API server.
 #[async_trait::async_trait]
-impl super::sender::ObjectReader for crate::source::kubernetes::Kubernetes {
+impl crate::controller::ObjectReader for crate::source::kubernetes::Kubernetes {
     async fn notified(&self, object: &ObjectId) -> Result<Option<String>, String> {
         let found = self.get(&object.namespace, &object.name).await.map_err(|e| e.to_string())?;
         Ok(found.and_then(|o| o.annotation(history::ANNOTATION)))

@@ -1,0 +1,113 @@
+//! From what was decided to what is made durable: the service prepares the body, what cannot be sent is a dead letter at once.
+
+use super::{Relay, Report};
+use crate::notify::{self, Evaluation, Occurrence};
+use crate::outbox::{Change, DeadReason, Lane, NewDelivery};
+use crate::service;
+
+impl Relay {
+    pub(super) fn changes(&self, evaluation: &Evaluation) -> Vec<Change> {
+        evaluation
+            .changes
+            .iter()
+            .map(|change| match change {
+                notify::Change::Disarm { state_key, .. } => Change::Disarm { state_key: state_key.clone() },
+                notify::Change::Adopt { state_key, at } => Change::Adopt { state_key: state_key.clone(), at: *at },
+                notify::Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
+                    Change::Deliver(Box::new(self.delivery(occurrence, state_key, rendered, digest)))
+                }
+            })
+            .collect()
+    }
+
+    fn delivery(
+        &self,
+        occurrence: &Occurrence,
+        state_key: &str,
+        rendered: &Result<notify::Notification, notify::RenderFailure>,
+        digest: &str,
+    ) -> NewDelivery {
+        let config = self.configuration();
+        let name = &occurrence.destination.service;
+        let service = config.service(name);
+        let lane = Lane {
+            config_namespace: occurrence.config_namespace.clone(),
+            service: name.clone(),
+            host: service.map(host_of).unwrap_or_default(),
+        };
+        let blank = NewDelivery {
+            occurrence: occurrence.clone(),
+            state_key: state_key.to_owned(),
+            service_kind: service.map(|s| s.kind.clone()).unwrap_or_default(),
+            payload: Vec::new(),
+            lane,
+            ordering: None,
+            supersedes: false,
+            idempotent: false,
+            digest: digest.to_owned(),
+            dead: None,
+        };
+        let (Ok(notification), Some(service)) = (rendered, service) else {
+            let text = rendered.as_ref().err().map(|f| f.message.clone()).unwrap_or_default();
+            return self.dead(blank, DeadReason::RenderFailed, &text);
+        };
+        match service::prepare(service, notification, occurrence, &self.options.service) {
+            Ok(prepared) => {
+                self.repaired(occurrence, &prepared.repairs);
+                self.tell_missing(occurrence, notification);
+                NewDelivery {
+                    payload: prepared.payload,
+                    ordering: prepared.ordering,
+                    supersedes: prepared.supersedes,
+                    idempotent: prepared.idempotent,
+                    ..blank
+                }
+            }
+            Err(error) => self.dead(blank, DeadReason::InvalidNotification, &error.to_string()),
+        }
+    }
+
+    fn dead(&self, delivery: NewDelivery, reason: DeadReason, cause: &str) -> NewDelivery {
+        let occurrence = &delivery.occurrence;
+        let message = format!(
+            "failed to notify recipient {{{} {}}} about trigger {}: {cause}",
+            occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
+        );
+        let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
+        self.reporter.report(Report {
+            kind: "Application",
+            object,
+            reason: "DeadLetter".into(),
+            message,
+            warning: true,
+        });
+        NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
+    }
+
+    fn tell_missing(&self, occurrence: &Occurrence, notification: &notify::Notification) {
+        for sentence in service::missing_values(notification, &occurrence.destination.service) {
+            let message = format!("the notification about {}: {sentence}", occurrence.trigger);
+            let object = occurrence.object.clone();
+            self.reporter.report(Report {
+                kind: "Application",
+                object,
+                reason: "MissingValue".into(),
+                message,
+                warning: true,
+            });
+        }
+    }
+
+    fn repaired(&self, occurrence: &Occurrence, repairs: &[notify::json::Repair]) {
+        let count = u64::try_from(repairs.len()).unwrap_or(0);
+        self.metrics.json_repairs.with_label_values(&[&occurrence.destination.service]).inc_by(count);
+        for repair in repairs {
+            tracing::info!(trigger = occurrence.trigger, service = occurrence.destination.service, repair = ?repair, "a value was escaped so that the JSON stays valid");
+        }
+    }
+}
+
+fn host_of(service: &notify::ServiceConfig) -> String {
+    let url = service.options.get("url").and_then(serde_json::Value::as_str).unwrap_or_default();
+    url::Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default()
+}
