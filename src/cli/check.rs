@@ -1,7 +1,7 @@
 //! `gatepost check FILE…`: what is broken in ConfigMap and Secret, with line and column, and what to do.
 
 use super::output::{self, Format};
-use crate::notify::{ConfigInput, Configuration, LoadOptions};
+use crate::notify::{ConfigInput, Configuration};
 use crate::source::files;
 use anyhow::bail;
 use gatepost_value::Value;
@@ -39,7 +39,7 @@ fn load(documents: &[Value]) -> anyhow::Result<Configuration> {
     let Some(config) = of("ConfigMap") else { bail!("none of the files holds a ConfigMap") };
     let secret = of("Secret").map(files::secret).unwrap_or_default();
     let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
-    Ok(Configuration::load(&input, None, &LoadOptions::default()))
+    Ok(Configuration::load(&input, None, &super::load_options()))
 }
 
 fn print(config: &Configuration) {

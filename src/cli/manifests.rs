@@ -1,7 +1,7 @@
 //! ConfigMap, Secret and Application from files, as `argocd admin notifications` takes them.
 
 use super::output::Format;
-use crate::notify::{ConfigInput, Configuration, LoadOptions};
+use crate::notify::{ConfigInput, Configuration};
 use crate::source::{Object, files};
 use anyhow::{Context as _, bail};
 use gatepost_value::Value;
@@ -45,7 +45,7 @@ impl Files {
             files::secret(found)
         };
         let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
-        Ok(Configuration::load(&input, None, &LoadOptions::default()))
+        Ok(Configuration::load(&input, None, &super::load_options()))
     }
 }
 

@@ -13,6 +13,8 @@ mod serve;
 mod template;
 mod trigger;
 
+use crate::notify::LoadOptions;
+use crate::service;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -125,4 +127,9 @@ mod tests {
         let parsed = Arguments::try_parse_from(as_serve(line.iter().map(OsString::from).collect())).unwrap();
         assert!(matches!(parsed.command, Command::Serve(_)));
     }
+}
+
+/// How configurations are loaded: with every kind of service that can be sent to.
+fn load_options() -> LoadOptions {
+    LoadOptions { kinds: service::kinds(), ..LoadOptions::default() }
 }

@@ -338,7 +338,7 @@ fn relay_options(plan: &Plan) -> RelayOptions {
     RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
-        load: LoadOptions { costly: settings.templates.costly_functions, ..LoadOptions::default() },
+        load: LoadOptions { costly: settings.templates.costly_functions, ..super::load_options() },
         service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
     }

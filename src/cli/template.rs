@@ -121,7 +121,7 @@ fn print_notification(notification: &Notification) {
         .collect();
     let mut view = json!({"message": notification.message.lossy(), "webhook": webhooks});
     if let Some(fields) = view.as_object_mut() {
-        fields.extend(notification.sections.clone());
+        fields.extend(notification.sections.iter().map(|(name, section)| (name.clone(), section.to_json())));
     }
     if let Some(b) = &notification.backstage {
         view["backstage"] = json!({"entityRef": b.entity_ref, "broadcast": b.broadcast, "title": b.title, "description": b.description,

@@ -1,16 +1,21 @@
-//! One attempt: references are resolved with the configuration of now, the request goes through egress, the service judges the answer.
+//! One attempt: the service says what to send with the configuration of now, it goes through egress, the service judges the answers.
 
+use super::answers::Answers;
 use super::relay::Relay;
 use crate::egress::{self, Egress, redact};
-use crate::notify::{ObjectId, history};
+use crate::notify::{ObjectId, ServiceConfig, history};
 use crate::outbox::{Claimed, Lane, Policy, SendOutcome, Sender, Verdict};
-use crate::{outbox, service};
+use crate::service::{Answer, Call, Step};
+use crate::{clock, outbox, service};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes of an answer that an attempt keeps.
 const EXCERPT_BYTES: usize = 2048;
+/// Rounds of requests in one attempt.
+const ROUNDS_MAX: usize = 32;
 
 /// Reads an Application's `notified` annotation from the source, to see what happened while Gatepost was away.
 #[async_trait]
@@ -25,6 +30,15 @@ pub struct Outgoing {
     egress: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
     tls_folder: PathBuf,
+    answers: Answers,
+}
+
+/// What is kept of an attempt's last answer.
+#[derive(Default)]
+struct Seen {
+    status: Option<u16>,
+    target: String,
+    excerpt: String,
 }
 
 /// Where the stock Deployment mounts `argocd-tls-certs-cm`; `ARGOCD_TLS_DATA_PATH` overrides it.
@@ -36,7 +50,7 @@ impl Outgoing {
     pub fn new(relay: Arc<Relay>, egress: Arc<Egress>, reader: Option<Arc<dyn ObjectReader>>) -> Self {
         let tls_folder =
             std::env::var_os("ARGOCD_TLS_DATA_PATH").map_or_else(|| PathBuf::from(TLS_FOLDER), PathBuf::from);
-        Self { relay, egress, reader, tls_folder }
+        Self { relay, egress, reader, tls_folder, answers: Answers::default() }
     }
 
     /// Whether the Go controller sent it while this process was not there.
@@ -67,21 +81,123 @@ impl Outgoing {
             Ok(Some(at)) => return not_tried(Verdict::TakenOver { at }),
             Err(cause) => return not_tried(Verdict::NotReady { cause }),
         }
-        let mut request = match service::request(service, &claimed.payload, &claimed.delivery.id.to_string()) {
-            Ok(request) => request,
-            Err(error) => return not_tried(unusable(&error)),
+        match self.memory(service, claimed).await {
+            Ok(memory) => self.converse(service, claimed, &memory).await,
+            Err(cause) => not_tried(Verdict::NotReady { cause }),
+        }
+    }
+
+    async fn converse(
+        &self,
+        service: &ServiceConfig,
+        claimed: &Claimed,
+        memory: &BTreeMap<String, String>,
+    ) -> SendOutcome {
+        let call = Call {
+            config: service,
+            payload: &claimed.payload,
+            occurrence: &claimed.delivery.occurrence,
+            delivery_id: &claimed.delivery.id.to_string(),
+            now_ms: clock::now().millis(),
+            memory,
         };
-        let target = redact::target(&request.url);
-        request.transport.tls.roots_pem = self.certificates(&claimed.delivery.lane.host).await;
-        match self.egress.send(&request).await {
-            Err(error) => SendOutcome { status: None, target, excerpt: String::new(), verdict: failed(&error) },
-            Ok(answer) => {
-                let scrubber = self.relay.scrubber();
-                let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(EXCERPT_BYTES)]).into_owned();
-                let verdict = scrubbed(judged(service::judge(service, &claimed.payload, &answer)), &scrubber);
-                SendOutcome { status: Some(answer.status), target, excerpt: scrubber.scrub(&body), verdict }
+        let (mut rounds, mut seen) = (Vec::new(), Seen::default());
+        for _ in 0..ROUNDS_MAX {
+            match service::step(&call, &rounds) {
+                Err(error) => return seen.outcome(unusable(&error)),
+                Ok(Step::Send(all)) => rounds.push(self.exchange(service, all, &mut seen).await),
+                Ok(Step::Done(outcome)) => {
+                    if outcome.forget_answers {
+                        self.answers.forget(service);
+                    }
+                    self.remember(service, outcome.remember).await;
+                    let verdict = scrubbed(judged(outcome.verdict), &self.relay.scrubber());
+                    return seen.outcome(verdict);
+                }
             }
         }
+        let cause = format!("no end after {ROUNDS_MAX} rounds of requests");
+        seen.outcome(Verdict::SlowRetry { cause })
+    }
+
+    /// Sends what belongs together side by side.
+    async fn exchange(&self, service: &ServiceConfig, all: Vec<service::Outgoing>, seen: &mut Seen) -> Vec<Answer> {
+        let answers = futures::future::join_all(all.into_iter().map(|one| self.send_one(service, one))).await;
+        for (target, answer, secret) in &answers {
+            seen.target.clone_from(target);
+            seen.status = answer.as_ref().ok().map(|answer| answer.status);
+            seen.excerpt = match answer {
+                Ok(answer) if !secret => self.excerpt(answer),
+                _ => String::new(),
+            };
+        }
+        answers.into_iter().map(|(_, answer, _)| answer).collect()
+    }
+
+    /// Scheme and host, the answer, and whether it is one that nobody may read.
+    async fn send_one(&self, service: &ServiceConfig, one: service::Outgoing) -> (String, Answer, bool) {
+        match one {
+            service::Outgoing::Http(request) => {
+                let target = redact::target(&request.url);
+                (target, self.through_egress(request).await, false)
+            }
+            service::Outgoing::Reusable { request, key, lifetime } => {
+                let target = redact::target(&request.url);
+                let now_ms = clock::now().millis();
+                if let Some(answer) = self.answers.get(service, key, now_ms) {
+                    return (target, Ok(answer), true);
+                }
+                let answer = self.through_egress(request).await;
+                let good = answer.as_ref().ok().filter(|answer| answer.status < 300);
+                if let Some(answer) = good {
+                    self.answers.keep(service, key, answer.clone(), now_ms, lifetime);
+                }
+                let secret = good.is_some();
+                (target, answer, secret)
+            }
+        }
+    }
+
+    async fn through_egress(&self, mut request: egress::Request) -> Answer {
+        let host = url::Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        request.transport.tls.roots_pem = self.certificates(&host.unwrap_or_default()).await;
+        self.egress.send(&request).await
+    }
+
+    fn excerpt(&self, answer: &egress::Response) -> String {
+        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(EXCERPT_BYTES)]).into_owned();
+        self.relay.scrubber().scrub(&body)
+    }
+
+    async fn memory(&self, service: &ServiceConfig, claimed: &Claimed) -> Result<BTreeMap<String, String>, String> {
+        let mut out = BTreeMap::new();
+        for key in service::memories(service, &claimed.payload, &claimed.delivery.occurrence) {
+            let value =
+                self.relay.store().value(&memory_name(service, &key)).await.map_err(|error| error.to_string())?;
+            if let Some(value) = value.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                out.insert(key, value);
+            }
+        }
+        Ok(out)
+    }
+
+    /// What cannot be kept costs a later delivery its thread, not this one.
+    async fn remember(&self, service: &ServiceConfig, values: Vec<(String, String)>) {
+        for (key, value) in values {
+            if let Err(error) = self.relay.store().set_value(&memory_name(service, &key), value.into_bytes()).await {
+                tracing::warn!(service = service.name, error = %error, "failed to remember what later notifications refer to");
+            }
+        }
+    }
+}
+
+fn memory_name(service: &ServiceConfig, key: &str) -> String {
+    format!("memory/{}/{}/{key}", service.namespace, service.name)
+}
+
+impl Seen {
+    fn outcome(self, verdict: Verdict) -> SendOutcome {
+        SendOutcome { status: self.status, target: self.target, excerpt: self.excerpt, verdict }
     }
 }
 
@@ -102,7 +218,7 @@ impl Sender for Outgoing {
 }
 
 fn not_tried(verdict: Verdict) -> SendOutcome {
-    SendOutcome { status: None, target: String::new(), excerpt: String::new(), verdict }
+    Seen::default().outcome(verdict)
 }
 
 /// A request that cannot be made waits like refused credentials: nothing but a changed configuration mends it.
@@ -112,16 +228,6 @@ fn unusable(error: &service::RequestError) -> Verdict {
             Verdict::Permanent { cause: error.to_string() }
         }
         _ => Verdict::Credentials { cause: error.to_string() },
-    }
-}
-
-fn failed(error: &egress::Error) -> Verdict {
-    let cause = error.to_string();
-    match error {
-        egress::Error::Connect { .. } => Verdict::Retry { after: None, cause },
-        egress::Error::NoAnswer { .. } => Verdict::Unknown { cause },
-        egress::Error::Refused { .. } | egress::Error::Redirect { .. } => Verdict::SlowRetry { cause },
-        egress::Error::Invalid(_) => Verdict::Credentials { cause },
     }
 }
 
@@ -135,6 +241,7 @@ fn judged(verdict: service::Verdict) -> Verdict {
         service::Verdict::SlowRetry { cause } => Verdict::SlowRetry { cause },
         service::Verdict::Credentials { cause } => Verdict::Credentials { cause },
         service::Verdict::Permanent { cause } => Verdict::Permanent { cause },
+        service::Verdict::Unknown { cause } => Verdict::Unknown { cause },
         service::Verdict::Gone { cause } => Verdict::Gone { cause },
     }
 }
@@ -146,6 +253,7 @@ fn scrubbed(verdict: Verdict, scrubber: &redact::Scrubber) -> Verdict {
         Verdict::SlowRetry { cause } => Verdict::SlowRetry { cause: scrubber.scrub(&cause) },
         Verdict::Credentials { cause } => Verdict::Credentials { cause: scrubber.scrub(&cause) },
         Verdict::Permanent { cause } => Verdict::Permanent { cause: scrubber.scrub(&cause) },
+        Verdict::Unknown { cause } => Verdict::Unknown { cause: scrubber.scrub(&cause) },
         Verdict::Gone { cause } => Verdict::Gone { cause: scrubber.scrub(&cause) },
         other => other,
     }

@@ -101,7 +101,7 @@ mod tests {
     fn the_users_notification_type_wins() {
         let mut input = crate::notify::ConfigInput::default();
         input.configmap.insert("context".into(), "notificationType: mine\n".into());
-        let config = Configuration::load(&input, None, &crate::notify::LoadOptions::default());
+        let config = Configuration::load(&input, None, &crate::notify::LoadOptions::sample());
         let vars = of_templates(&config, &Value::map(Vec::new()), None, "backstage", "r");
         let at = |path: &[&str]| vars.at(path).and_then(|value| value.as_str().map(str::to_owned));
         assert_eq!(at(&["context", "notificationType"]).as_deref(), Some("mine"));

@@ -5,12 +5,13 @@ mod environment;
 pub mod evaluate;
 pub mod history;
 pub mod json;
+pub mod kind;
 pub mod model;
 pub mod notification;
 mod render;
 mod selector;
 pub mod subscriptions;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use configuration::{
     Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, ServiceConfig, Template,
@@ -21,5 +22,5 @@ pub use evaluate::{
     render_for, try_trigger,
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
-pub use notification::{BackstageMessage, Notification, Text, WebhookMessage};
+pub use notification::{BackstageMessage, Notification, Rendered, Text, WebhookMessage};
 pub use subscriptions::Subscription;

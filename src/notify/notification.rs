@@ -40,6 +40,77 @@ impl Text {
     }
 }
 
+/// A rendered value of a service's section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rendered {
+    /// What a template made.
+    Text(Text),
+    /// What no template is.
+    Fixed(Json),
+    /// A list.
+    List(Vec<Self>),
+    /// Members in order; those that are empty and left out by Go are not there.
+    Map(Vec<(String, Self)>),
+}
+
+impl Rendered {
+    /// A member by name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Map(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+    /// Text of a member; empty where it is absent or no text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Text {
+        match self.get(name) {
+            Some(Self::Text(text)) => text.clone(),
+            Some(Self::Fixed(Json::String(text))) => Text::literal(text),
+            _ => Text::default(),
+        }
+    }
+    /// The same as a string.
+    #[must_use]
+    pub fn string(&self, name: &str) -> String {
+        self.text(name).lossy()
+    }
+    /// A member that is a switch; off where it is absent.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), Some(Self::Fixed(Json::Bool(true))))
+    }
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Text(text) => text.lossy().into(),
+            Self::Fixed(value) => value.clone(),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(members) => Json::Object(members.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+        }
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Fixed(value) => super::configuration::is_empty(value),
+            Self::List(items) => items.is_empty(),
+            Self::Map(members) => members.is_empty(),
+        }
+    }
+    /// Members of a later section that are not empty take the place of those here.
+    pub(crate) fn overlay(&mut self, later: Self) {
+        let (Self::Map(here), Self::Map(later)) = (self, later) else { return };
+        for (name, value) in later.into_iter().filter(|(_, value)| !value.is_empty()) {
+            match here.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, old)) => *old = value,
+                None => here.push((name, value)),
+            }
+        }
+    }
+}
+
 /// A `webhook.<name>` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookMessage {
@@ -83,8 +154,10 @@ pub struct Notification {
     pub webhook: BTreeMap<String, WebhookMessage>,
     /// `backstage` section.
     pub backstage: Option<BackstageMessage>,
-    /// Sections of the other services, rendered, as JSON.
-    pub sections: Map<String, Json>,
+    /// Sections of the other services, rendered, by the name of the kind.
+    pub sections: BTreeMap<String, Rendered>,
+    /// Name of the last template that has a section of the kind, by the name of the kind.
+    pub section_of: BTreeMap<String, String>,
 }
 
 impl Notification {
@@ -102,7 +175,7 @@ impl Notification {
             });
             out.insert("webhook".into(), Json::Object(hooks.collect()));
         }
-        out.extend(self.sections.clone());
+        out.extend(self.sections.iter().map(|(name, section)| (name.clone(), section.to_json())));
         Json::Object(out)
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! All sections are rendered whatever the destination; one failing field fails the notification for that destination.
 
-use crate::notify::configuration::{BACKSTAGE, Configuration, Section, Source, Template};
+use crate::notify::configuration::{BACKSTAGE, Configuration, Member, Section, Source, Template};
 use crate::notify::evaluate::RenderFailure;
 use crate::notify::json::{Segment, SegmentKind};
+use crate::notify::kind::Merge;
 use crate::notify::model::Reason;
-use crate::notify::notification::{BackstageMessage, Notification, Text, WebhookMessage};
+use crate::notify::notification::{BackstageMessage, Notification, Rendered, Text, WebhookMessage};
 use gatepost_value::{Budget, CallContext, Location, Time, Value};
-use serde_json::{Map, Value as Json};
 
 /// What a run may ask of the world.
 #[derive(Clone)]
@@ -35,9 +35,6 @@ impl Surroundings<'_> {
         })
     }
 }
-
-/// Sections whose fields replace one by one, and only with text.
-const FIELDWISE: [&str; 4] = ["email", "teams", "teams-workflows", "googlechat"];
 
 /// Applies templates in order.
 pub fn render(
@@ -84,9 +81,13 @@ impl Renderer<'_> {
         if let Some(fields) = &template.backstage {
             self.backstage(fields, out.backstage.get_or_insert_default())?;
         }
-        for (name, section) in &template.sections {
+        for (name, (merge, section)) in &template.sections {
             let rendered = self.section(section)?;
-            merge(&mut out.sections, name, rendered);
+            out.section_of.insert((*name).to_owned(), template.name.clone());
+            match out.sections.get_mut(*name).filter(|_| *merge == Merge::Fieldwise) {
+                Some(earlier) => earlier.overlay(rendered),
+                None => drop(out.sections.insert((*name).to_owned(), rendered)),
+            }
         }
         Ok(())
     }
@@ -105,16 +106,25 @@ impl Renderer<'_> {
         }
         Ok(())
     }
-    fn section(&self, section: &Section) -> Result<Json, String> {
+    fn section(&self, section: &Section) -> Result<Rendered, String> {
         Ok(match section {
-            Section::Text(source) => self.text(source)?.lossy().into(),
-            Section::Fixed(value) => value.clone(),
-            Section::List(items) => items.iter().map(|item| self.section(item)).collect::<Result<_, _>>()?,
-            Section::Map(pairs) => {
-                let pairs = pairs.iter().map(|(key, value)| Ok((key.clone(), self.section(value)?)));
-                Json::Object(pairs.collect::<Result<_, String>>()?)
+            Section::Text(source) => Rendered::Text(self.text(source)?),
+            Section::Fixed(value) => Rendered::Fixed(value.clone()),
+            Section::List(items) => {
+                Rendered::List(items.iter().map(|item| self.section(item)).collect::<Result<_, _>>()?)
             }
+            Section::Map(members) => Rendered::Map(self.members(members)?),
         })
+    }
+    fn members(&self, members: &[Member]) -> Result<Vec<(String, Rendered)>, String> {
+        let mut out = Vec::with_capacity(members.len());
+        for member in members {
+            let value = self.section(&member.value)?;
+            if member.always || !value.is_empty() {
+                out.push((member.name.clone(), value));
+            }
+        }
+        Ok(out)
     }
 }
 
@@ -142,17 +152,6 @@ fn set(out: &mut BackstageMessage, name: &str, text: String) {
     *field = text;
 }
 
-fn merge(out: &mut Map<String, Json>, name: &str, rendered: Json) {
-    match (out.get_mut(name), rendered) {
-        (Some(Json::Object(old)), Json::Object(new)) if FIELDWISE.contains(&name) => {
-            old.extend(new.into_iter().filter(|(_, value)| value.as_str() != Some("")));
-        }
-        (_, rendered) => {
-            out.insert(name.to_owned(), rendered);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -162,7 +161,7 @@ mod tests {
     fn rendered(templates: &[(&str, &str)], names: &[&str]) -> Result<Notification, RenderFailure> {
         let configmap = templates.iter().map(|(k, v)| (format!("template.{k}"), (*v).to_owned())).collect();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
-        let config = Configuration::load(&input, None, &LoadOptions::default());
+        let config = Configuration::load(&input, None, &LoadOptions::sample());
         let surroundings =
             Surroundings { now: Time::unix(0, 0), local: Location::Utc, random: &|buffer| buffer.fill(0) };
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -179,13 +178,13 @@ mod tests {
         let out = rendered(&templates, &["a", "b"]).unwrap();
         assert_eq!(out.message.lossy(), "one");
         assert_eq!((out.webhook["x"].method.as_str(), out.webhook["x"].path.as_str()), ("", ""));
-        assert_eq!(out.sections["email"], serde_json::json!({"subject": "t", "body": "b"}));
+        let email = serde_json::json!({"subject": "t", "body": "b", "html": false});
+        assert_eq!(out.sections["email"].to_json(), email);
     }
 
     #[test]
     fn a_field_of_another_service_fails_the_notification_too() {
-        let failure =
-            rendered(&[("a", "message: ok\nslack: {attachments: '{{ fail \"no\" }}'}\n")], &["a"]).unwrap_err();
+        let failure = rendered(&[("a", "message: ok\nemail: {subject: '{{ fail \"no\" }}'}\n")], &["a"]).unwrap_err();
         assert_eq!(failure.reason, Reason::RenderFailed);
         let failure = rendered(&[], &["nosuch"]).unwrap_err();
         assert_eq!(failure.message, "template 'nosuch' is not supported");

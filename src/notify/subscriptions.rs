@@ -170,7 +170,7 @@ mod tests {
     fn subscribed(configmap: &[(&str, &str)], annotations: &[(&str, &str)]) -> Vec<String> {
         let configmap = configmap.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
-        let config = Configuration::load(&input, None, &LoadOptions::default());
+        let config = Configuration::load(&input, None, &LoadOptions::sample());
         let pairs =
             |list: &[(&str, &str)]| Value::map(list.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect());
         let metadata =

@@ -2,11 +2,17 @@
 
 use super::http::{Headers, Options, check_url};
 use super::payload::Payload;
-use super::{Context, PrepareError, Prepared, QuickRetry, RequestError, Verdict, entity, http, text};
+use super::{
+    Answer, Call, Context, Draft, Kind, PrepareError, Prepared, QuickRetry, RequestError, Step, Verdict, conversation,
+    entity, http, text,
+};
 use crate::egress::{Request, Response};
-use crate::notify::{BackstageMessage, Notification, Occurrence, Reason, ServiceConfig};
+use crate::notify::configuration::Fault;
+use crate::notify::kind::{Checked, Field, KindSpec, Record, Shape, Warning};
+use crate::notify::yaml::Node;
+use crate::notify::{BackstageMessage, Occurrence, Reason, ServiceConfig};
 use bytes::Bytes;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
 /// Path of the endpoint below a backend's URL.
@@ -25,6 +31,59 @@ const SEVERITIES: [&str; 4] = ["critical", "high", "normal", "low"];
 const TRANSIENT: &str = "Failed to send user notifications; caused by";
 /// What makes it permanent after all.
 const PERMANENT: [&str; 3] = ["Entity reference", "value too long", "invalid byte sequence"];
+
+static SPEC: KindSpec = KindSpec {
+    name: "backstage",
+    own: true,
+    options: Record {
+        go: "BackstageOptions",
+        fields: &[
+            Field::new("url", Shape::Text),
+            Field::new("token", Shape::Text),
+            Field::new("severity", Shape::Text),
+            Field::new("topic", Shape::Text),
+            Field::new("stripMarkdown", Shape::Bool),
+            Field::new("defaultScope", Shape::Bool),
+        ],
+    },
+    transport: true,
+    section: None,
+    check,
+};
+
+/// The kind.
+pub struct Backstage;
+
+impl Kind for Backstage {
+    fn spec(&self) -> &'static KindSpec {
+        &SPEC
+    }
+    fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
+        prepare(draft)
+    }
+    fn step(&self, call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestError> {
+        conversation::single(rounds, || request(call.config, call.payload), |response| judge(response, call.now_ms))
+    }
+    fn policy(&self, config: &ServiceConfig) -> QuickRetry {
+        Options(config).policy(ANSWER_TIMEOUT)
+    }
+    fn host(&self, config: &ServiceConfig, _: &str) -> String {
+        http::host(Options(config).text("url"))
+    }
+}
+
+fn check(node: &Node, options: &Map<String, Json>) -> Checked {
+    if !options.contains_key("url") {
+        let fault = Fault::at(node.place.line, node.place.column, "`url` is missing");
+        return Err(fault.advise("set `url` to Backstage's backend"));
+    }
+    let token = options.get("token").and_then(Json::as_str).unwrap_or_default().trim();
+    if token.len() >= 8 && !token.contains(char::is_whitespace) {
+        return Ok(Vec::new());
+    }
+    let cause = "Backstage accepts no static token under 8 characters or with white space".to_owned();
+    Ok(vec![Warning { line: 0, cause, advice: "make a longer one and set it on both sides".to_owned() }])
+}
 
 /// Whether a URL is that of Backstage's notifications.
 #[must_use]
@@ -79,13 +138,8 @@ fn order_by(config: &ServiceConfig, recipients: &Json, scope: &str, prepared: &m
     prepared.idempotent = true;
 }
 
-/// See [`super::prepare`].
-pub fn prepare(
-    config: &ServiceConfig,
-    notification: &Notification,
-    occurrence: &Occurrence,
-    context: &Context,
-) -> Result<Prepared, PrepareError> {
+fn prepare(draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
+    let Draft { config, notification, occurrence, context } = draft;
     let empty = BackstageMessage::default();
     let section = notification.backstage.as_ref().unwrap_or(&empty);
     let message = notification.message.lossy();
@@ -94,13 +148,8 @@ pub fn prepare(
     let payload = payload(config, section, &message, &scope)?;
     let body = json!({"recipients": recipients, "payload": payload});
     let body = serde_json::to_vec(&body).map_err(|error| refuse(error.to_string(), "report this"))?;
-    let mut prepared = Prepared {
-        payload: Payload::new("POST", "", &body).to_bytes(),
-        ordering: None,
-        supersedes: false,
-        idempotent: Options(config).flag("idempotent").unwrap_or(false),
-        repairs: Vec::new(),
-    };
+    let idempotent = Options(config).flag("idempotent").unwrap_or(false);
+    let mut prepared = Prepared { idempotent, ..Prepared::of(Payload::new("POST", "", &body).to_bytes()) };
     if !scope.is_empty() {
         order_by(config, &recipients, &scope, &mut prepared);
     }
@@ -195,8 +244,7 @@ fn severity(section: &str, default: &str) -> &'static str {
     known(section).or_else(|| known(default)).unwrap_or("normal")
 }
 
-/// See [`super::request`].
-pub fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
+fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
     let service = &config.name;
     let options = Options(config);
     let payload = Payload::read(service, payload)?;
@@ -218,13 +266,12 @@ pub fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, Reques
     })
 }
 
-/// See [`super::judge`].
-#[must_use]
-pub fn judge(response: &Response) -> Verdict {
+/// What Backstage's answer means.
+pub fn judge(response: &Response, now_ms: i64) -> Verdict {
     match response.status {
         200..=299 => reached(response),
         400 => refused(response),
-        _ => http::judge(response),
+        _ => http::judge(response, now_ms),
     }
 }
 
@@ -246,11 +293,6 @@ fn refused(response: &Response) -> Verdict {
     let cause = format!("the receiver answered 400: {}", text::clip_chars(message, 300));
     let transient = message.starts_with(TRANSIENT) && !PERMANENT.iter().any(|word| message.contains(word));
     if transient { Verdict::Retry { after: None, cause } } else { Verdict::Permanent { cause } }
-}
-
-/// See [`super::policy`].
-pub fn policy(config: &ServiceConfig) -> QuickRetry {
-    Options(config).policy(ANSWER_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::notify::{Destination, ObjectId, Text};
+use crate::notify::{Destination, Notification, ObjectId, Text};
 
 fn service(options: Json) -> ServiceConfig {
     let (namespace, digest) = (String::new(), String::new());
@@ -37,7 +37,9 @@ fn prepared(message: BackstageMessage, recipient: &str) -> Result<(Json, Prepare
     let notification =
         Notification { backstage: Some(message), message: Text::literal("m"), ..Notification::default() };
     let context = Context { cluster: "prod".into(), ..Context::default() };
-    let prepared = prepare(&config, &notification, &occurrence(recipient), &context)?;
+    let occurrence = occurrence(recipient);
+    let draft = Draft { config: &config, notification: &notification, occurrence: &occurrence, context: &context };
+    let prepared = prepare(&draft)?;
     let request = request(&config, &prepared.payload).unwrap();
     assert_eq!(request.url, "https://portal.example.com/api/notifications/notifications");
     assert_eq!(request.headers[1], ("Authorization".to_owned(), b"Bearer a-long-token".to_vec()));
@@ -47,6 +49,10 @@ fn prepared(message: BackstageMessage, recipient: &str) -> Result<(Json, Prepare
 fn answer(status: u16, body: &str) -> Response {
     let body = Bytes::copy_from_slice(body.as_bytes());
     Response { status, headers: Vec::new(), body, truncated: false, elapsed: Duration::ZERO }
+}
+
+fn judged(response: &Response) -> Verdict {
+    judge(response, 0)
 }
 
 #[test]
@@ -104,14 +110,14 @@ fn a_webhook_that_points_to_backstage_is_watched_too() {
 
 #[test]
 fn answers_are_read() {
-    assert!(matches!(judge(&answer(200, "[]")), Verdict::Delivered { reached: Some(0), note: Some(_) }));
-    assert_eq!(judge(&answer(200, "[{},{}]")), Verdict::Delivered { reached: Some(2), note: None });
-    assert_eq!(judge(&answer(200, "[{},{")), Verdict::Delivered { reached: None, note: None });
+    assert!(matches!(judged(&answer(200, "[]")), Verdict::Delivered { reached: Some(0), note: Some(_) }));
+    assert_eq!(judged(&answer(200, "[{},{}]")), Verdict::Delivered { reached: Some(2), note: None });
+    assert_eq!(judged(&answer(200, "[{},{")), Verdict::Delivered { reached: None, note: None });
     let error = |text: &str| answer(400, &json!({"error": {"name": "InputError", "message": text}}).to_string());
-    assert!(matches!(judge(&error(&format!("{TRANSIENT} Error: ECONNREFUSED"))), Verdict::Retry { .. }));
+    assert!(matches!(judged(&error(&format!("{TRANSIENT} Error: ECONNREFUSED"))), Verdict::Retry { .. }));
     for cause in ["Error: Entity reference x had missing kind", "value too long for type", "invalid byte sequence"] {
-        assert!(matches!(judge(&error(&format!("{TRANSIENT} {cause}"))), Verdict::Permanent { .. }), "{cause}");
+        assert!(matches!(judged(&error(&format!("{TRANSIENT} {cause}"))), Verdict::Permanent { .. }), "{cause}");
     }
-    assert!(matches!(judge(&error("missing title")), Verdict::Permanent { .. }));
-    assert!(matches!(judge(&answer(401, "")), Verdict::Credentials { .. }));
+    assert!(matches!(judged(&error("missing title")), Verdict::Permanent { .. }));
+    assert!(matches!(judged(&answer(401, "")), Verdict::Credentials { .. }));
 }

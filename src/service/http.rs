@@ -3,10 +3,16 @@
 use super::{QuickRetry, RequestError, Verdict};
 use crate::egress::{Response, TlsOptions, Transport};
 use crate::notify::ServiceConfig;
+use crate::notify::kind::{Field, Record, Shape};
 use base64::Engine as _;
 use serde_json::Value as Json;
 use std::time::Duration;
 
+/// Time from the request to the end of the answer; the Go controller waits for ever.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// A user name with its password.
+pub const BASIC_AUTH: Record =
+    Record { go: "BasicAuth", fields: &[Field::new("username", Shape::Text), Field::new("password", Shape::Text)] };
 /// Tries after the first where `retryMax` is absent or 0.
 const RETRY_MAX: i64 = 3;
 /// First wait where `retryWaitMin` is absent or 0.
@@ -151,11 +157,11 @@ fn bad_escape(text: &str) -> Option<String> {
 
 /// What a status means where the service says nothing else (`spec/delivery.md`, Attempts).
 #[must_use]
-pub fn judge(response: &Response) -> Verdict {
+pub fn judge(response: &Response, now_ms: i64) -> Verdict {
     let cause = format!("the receiver answered {}", response.status);
     match response.status {
         200..=299 => Verdict::Delivered { reached: None, note: None },
-        408 | 425 | 429 | 500 | 502..=599 => Verdict::Retry { after: retry_after(response), cause },
+        408 | 425 | 429 | 500 | 502..=599 => Verdict::Retry { after: retry_after(response, now_ms), cause },
         401 | 403 => Verdict::Credentials { cause },
         404 | 405 | 409 | 300..=399 => Verdict::SlowRetry { cause },
         410 => Verdict::Gone { cause },
@@ -163,10 +169,25 @@ pub fn judge(response: &Response) -> Verdict {
     }
 }
 
-/// Retry-After in seconds, clamped. The form with a date needs a clock and is left to the schedule.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: u64 = response.header("retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+/// Retry-After as seconds or as a date, clamped.
+pub fn retry_after(response: &Response, now_ms: i64) -> Option<Duration> {
+    let text = response.header("retry-after")?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => until(text, now_ms)?,
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// From now to a date as HTTP writes it; nothing left is no wait at all.
+fn until(date: &str, now_ms: i64) -> Option<Duration> {
+    let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp().as_millisecond();
+    Some(Duration::from_millis(u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0)))
+}
+
+/// Host of a URL; empty where it has none.
+pub fn host(url: &str) -> String {
+    url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -181,18 +202,21 @@ mod tests {
 
     #[test]
     fn statuses() {
-        assert!(matches!(judge(&answer(204, &[])), Verdict::Delivered { .. }));
+        assert!(matches!(judge(&answer(204, &[]), 0), Verdict::Delivered { .. }));
         for status in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(matches!(judge(&answer(status, &[])), Verdict::Retry { .. }), "{status}");
+            assert!(matches!(judge(&answer(status, &[]), 0), Verdict::Retry { .. }), "{status}");
         }
         for status in [400, 413, 415, 422, 501] {
-            assert!(matches!(judge(&answer(status, &[])), Verdict::Permanent { .. }), "{status}");
+            assert!(matches!(judge(&answer(status, &[]), 0), Verdict::Permanent { .. }), "{status}");
         }
-        assert!(matches!(judge(&answer(404, &[])), Verdict::SlowRetry { .. }));
-        assert!(matches!(judge(&answer(401, &[])), Verdict::Credentials { .. }));
-        assert!(matches!(judge(&answer(410, &[])), Verdict::Gone { .. }));
-        let Verdict::Retry { after, .. } = judge(&answer(429, &[("retry-after", "99999999")])) else { panic!() };
+        assert!(matches!(judge(&answer(404, &[]), 0), Verdict::SlowRetry { .. }));
+        assert!(matches!(judge(&answer(401, &[]), 0), Verdict::Credentials { .. }));
+        assert!(matches!(judge(&answer(410, &[]), 0), Verdict::Gone { .. }));
+        let Verdict::Retry { after, .. } = judge(&answer(429, &[("retry-after", "99999999")]), 0) else { panic!() };
         assert_eq!(after, Some(RETRY_AFTER_MAX));
+        let date = answer(503, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")]);
+        assert_eq!(retry_after(&date, 1_445_412_470_000), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after(&date, 1_445_412_490_000), Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,20 +1,26 @@
 //! From a rendered notification to an outgoing request, one file per kind of service, and from the answer to a verdict.
 //!
 //! Pure: no network, no clock. What [`prepare`] returns is stored and holds no URL, header or secret; these are joined in
-//! [`request`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
+//! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
 mod backstage;
+mod conversation;
+mod embedded;
 pub mod entity;
 mod http;
 mod missing;
 mod payload;
+#[cfg(test)]
+mod testing;
 mod text;
 mod webhook;
 
+pub use conversation::{Answer, Call, Outcome, Outgoing, Step};
 pub use missing::missing_values;
 
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
+use crate::notify::kind::KindSpec;
 use crate::notify::{Notification, Occurrence, Reason, ServiceConfig};
 use std::time::Duration;
 
@@ -27,10 +33,22 @@ pub struct Context {
     pub cluster: String,
 }
 
+/// What [`prepare`] is given.
+struct Draft<'a> {
+    /// The service.
+    config: &'a ServiceConfig,
+    /// What was rendered.
+    notification: &'a Notification,
+    /// What it is about.
+    occurrence: &'a Occurrence,
+    /// Of this installation.
+    context: &'a Context,
+}
+
 /// What is stored and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// JSON: `{"method", "path", "body" (base64)}`; references only, no URL and no secret.
+    /// A form of the kind's own, mostly JSON; references only, no URL and no secret.
     pub payload: Vec<u8>,
     /// Deliveries with equal keys leave strictly one after the other.
     pub ordering: Option<String>,
@@ -40,6 +58,13 @@ pub struct Prepared {
     pub idempotent: bool,
     /// What was changed so that the JSON stays valid.
     pub repairs: Vec<Repair>,
+}
+
+impl Prepared {
+    /// A payload without ordering, not known to be idempotent.
+    fn of(payload: Vec<u8>) -> Self {
+        Self { payload, ordering: None, supersedes: false, idempotent: false, repairs: Vec::new() }
+    }
 }
 
 /// A notification that cannot become a valid request: a dead letter at once.
@@ -84,9 +109,7 @@ pub enum RequestError {
         header: String,
     },
     /// Nothing of this kind can be sent.
-    #[error(
-        "failed to make a request for service '{service}': services of type '{kind}' cannot be sent to by this version"
-    )]
+    #[error("failed to make a request for service '{service}': services of type '{kind}' are not known")]
     Kind {
         /// Service name.
         service: String,
@@ -127,6 +150,11 @@ pub enum Verdict {
         /// Why.
         cause: String,
     },
+    /// The request may have been received, and no answer came.
+    Unknown {
+        /// Why.
+        cause: String,
+    },
     /// The receiver is gone for good (410).
     Gone {
         /// Why.
@@ -149,6 +177,39 @@ pub struct QuickRetry {
     pub answer_timeout: Duration,
 }
 
+/// One kind of service. Everything about a kind stands in one file: what it reads, what it stores, what it sends, what answers mean.
+trait Kind: Sync {
+    /// What it reads.
+    fn spec(&self) -> &'static KindSpec;
+    /// See [`prepare`].
+    fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, PrepareError>;
+    /// See [`step`].
+    fn step(&self, call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestError>;
+    /// See [`policy`].
+    fn policy(&self, config: &ServiceConfig) -> QuickRetry {
+        http::Options(config).policy(http::ANSWER_TIMEOUT)
+    }
+    /// See [`host`].
+    fn host(&self, config: &ServiceConfig, recipient: &str) -> String;
+    /// See [`memories`].
+    fn memories(&self, _: &ServiceConfig, _: &[u8], _: &Occurrence) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// All kinds. Adding one is a file and a line here.
+static KINDS: &[&dyn Kind] = &[&backstage::Backstage, &webhook::Webhook];
+
+fn kind_of(config: &ServiceConfig) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|kind| kind.spec().name == config.kind)
+}
+
+/// What each kind reads, for [`crate::notify::LoadOptions`].
+#[must_use]
+pub fn kinds() -> Vec<&'static KindSpec> {
+    KINDS.iter().map(|kind| kind.spec()).collect()
+}
+
 /// Makes what is stored from a rendered notification.
 ///
 /// # Errors
@@ -159,49 +220,62 @@ pub fn prepare(
     occurrence: &Occurrence,
     context: &Context,
 ) -> Result<Prepared, PrepareError> {
-    match config.kind.as_str() {
-        "webhook" => webhook::prepare(config, notification, context),
-        "backstage" => backstage::prepare(config, notification, occurrence, context),
-        kind => Err(PrepareError {
+    let Some(kind) = kind_of(config) else {
+        return Err(PrepareError {
             reason: Reason::ServiceNotConfigured,
-            message: format!("services of type '{kind}' cannot be sent to by this version"),
-            advice: format!("point '{}' to a webhook, or leave it to the Go controller", config.name),
-        }),
-    }
+            message: format!("services of type '{}' are not known", config.kind),
+            advice: format!("give '{}' one of the documented types", config.name),
+        });
+    };
+    kind.prepare(&Draft { config, notification, occurrence, context })
 }
 
-/// Joins a stored payload with the configuration of now. `delivery_id` goes on the wire only where the service asks for it.
+/// What to send next in an attempt, after the answers of these rounds; joins the stored payload with the configuration of now.
 ///
 /// # Errors
 /// Where the two do not make a request.
-pub fn request(config: &ServiceConfig, payload: &[u8], delivery_id: &str) -> Result<egress::Request, RequestError> {
-    let mut request = match config.kind.as_str() {
-        "webhook" => webhook::request(config, payload)?,
-        "backstage" => backstage::request(config, payload)?,
-        kind => return Err(RequestError::Kind { service: config.name.clone(), kind: kind.to_owned() }),
-    };
-    if config.options.get("sendDeliveryId").and_then(serde_json::Value::as_bool) == Some(true) {
-        request.headers.push(("Webhook-Id".to_owned(), delivery_id.as_bytes().to_vec()));
-        request.headers.push(("Idempotency-Key".to_owned(), delivery_id.as_bytes().to_vec()));
+pub fn step(call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestError> {
+    let config = call.config;
+    let unknown = || RequestError::Kind { service: config.name.clone(), kind: config.kind.clone() };
+    let mut step = kind_of(config).ok_or_else(unknown)?.step(call, rounds)?;
+    if let Step::Send(all) = &mut step
+        && http::Options(config).flag("sendDeliveryId") == Some(true)
+    {
+        for request in all.iter_mut().filter_map(Outgoing::request_mut) {
+            for name in ["Webhook-Id", "Idempotency-Key"] {
+                request.headers.push((name.to_owned(), call.delivery_id.as_bytes().to_vec()));
+            }
+        }
     }
-    Ok(request)
-}
-
-/// What the answer means.
-#[must_use]
-pub fn judge(config: &ServiceConfig, payload: &[u8], response: &egress::Response) -> Verdict {
-    match config.kind.as_str() {
-        "webhook" => webhook::judge(config, payload, response),
-        "backstage" => backstage::judge(response),
-        _ => http::judge(response),
-    }
+    Ok(step)
 }
 
 /// Retry settings of a service.
 #[must_use]
 pub fn policy(config: &ServiceConfig) -> QuickRetry {
-    match config.kind.as_str() {
-        "backstage" => backstage::policy(config),
-        _ => webhook::policy(config),
+    kind_of(config).map_or_else(|| http::Options(config).policy(http::ANSWER_TIMEOUT), |kind| kind.policy(config))
+}
+
+/// Host that a recipient's deliveries go to: one lane with a breaker of its own. Empty where it is not known.
+#[must_use]
+pub fn host(config: &ServiceConfig, recipient: &str) -> String {
+    kind_of(config).map(|kind| kind.host(config, recipient)).unwrap_or_default()
+}
+
+/// Keys of what an attempt wants to know of earlier deliveries.
+#[must_use]
+pub fn memories(config: &ServiceConfig, payload: &[u8], occurrence: &Occurrence) -> Vec<String> {
+    kind_of(config).map(|kind| kind.memories(config, payload, occurrence)).unwrap_or_default()
+}
+
+/// What it means that no answer came.
+#[must_use]
+pub fn unanswered(error: &egress::Error) -> Verdict {
+    let cause = error.to_string();
+    match error {
+        egress::Error::Connect { .. } => Verdict::Retry { after: None, cause },
+        egress::Error::NoAnswer { .. } => Verdict::Unknown { cause },
+        egress::Error::Refused { .. } | egress::Error::Redirect { .. } => Verdict::SlowRetry { cause },
+        egress::Error::Invalid(_) => Verdict::Credentials { cause },
     }
 }

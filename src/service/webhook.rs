@@ -4,25 +4,75 @@
 
 use super::http::{Headers, Options, check_url};
 use super::payload::Payload;
-use super::{Context, PrepareError, Prepared, QuickRetry, RequestError, Verdict, backstage, http};
+use super::{
+    Answer, Call, Draft, Kind, PrepareError, Prepared, RequestError, Step, Verdict, backstage, conversation, http,
+};
 use crate::egress::{Request, Response};
 use crate::notify::json::{self, JsonMode, Repair};
-use crate::notify::{Notification, Reason, ServiceConfig, Text};
+use crate::notify::kind::{Checked, Field, KindSpec, Record, Shape, Warning};
+use crate::notify::yaml::Node;
+use crate::notify::{Reason, ServiceConfig, Text};
 use bytes::Bytes;
-use serde_json::Value as Json;
-use std::time::Duration;
+use serde_json::{Map, Value as Json};
 
-/// The Go controller waits for ever.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest body that is stored and sent.
 const BODY_MAX: usize = 1 << 20;
 
-/// See [`super::prepare`].
-pub fn prepare(
-    config: &ServiceConfig,
-    notification: &Notification,
-    context: &Context,
-) -> Result<Prepared, PrepareError> {
+/// One of `headers`.
+const HEADER: Record =
+    Record { go: "Header", fields: &[Field::new("name", Shape::Text), Field::new("value", Shape::Text)] };
+
+static SPEC: KindSpec = KindSpec {
+    name: "webhook",
+    own: false,
+    options: Record {
+        go: "WebhookOptions",
+        fields: &[
+            Field::new("url", Shape::Text),
+            Field::new("headers", Shape::Records(&HEADER)),
+            Field::new("basicAuth", Shape::Record(&http::BASIC_AUTH)),
+        ],
+    },
+    transport: true,
+    section: None,
+    check: warn_of_newlines,
+};
+
+/// The kind.
+pub struct Webhook;
+
+impl Kind for Webhook {
+    fn spec(&self) -> &'static KindSpec {
+        &SPEC
+    }
+    fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
+        prepare(draft)
+    }
+    fn step(&self, call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestError> {
+        conversation::single(rounds, || request(call.config, call.payload), |response| judge(call, response))
+    }
+    fn host(&self, config: &ServiceConfig, _: &str) -> String {
+        http::host(Options(config).text("url"))
+    }
+}
+
+fn warn_of_newlines(node: &Node, _: &Map<String, Json>) -> Checked {
+    let mut warnings = Vec::new();
+    let Some(list) = node.fields("", "services.WebhookOptions")?.get("headers") else { return Ok(warnings) };
+    for item in list.items("WebhookOptions.headers", "[]services.Header")? {
+        let header = item.fields("Header", "services.Header")?;
+        if header.text("Header", "value")?.ends_with(['\n', '\r']) {
+            let name = header.text("Header", "name")?;
+            let cause = format!("the value of header {name} ends with a line break, which is left out when it is sent");
+            let advice = "make the Secret's value without one (`echo -n`); the Go controller refuses to send it".into();
+            warnings.push(Warning { line: item.place.line, cause, advice });
+        }
+    }
+    Ok(warnings)
+}
+
+fn prepare(draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
+    let Draft { config, notification, context, .. } = draft;
     let section = notification.webhook.get(&config.name);
     let method = section.map(|hook| hook.method.as_str()).filter(|method| !method.is_empty()).unwrap_or("GET");
     if !method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
@@ -39,13 +89,9 @@ pub fn prepare(
             advice: "shorten what the template prints, for example with trunc".to_owned(),
         });
     }
-    let mut prepared = Prepared {
-        payload: Payload::new(method, path, &body).to_bytes(),
-        ordering: None,
-        supersedes: false,
-        idempotent: Options(config).flag("idempotent").unwrap_or(false),
-        repairs,
-    };
+    let payload = Payload::new(method, path, &body).to_bytes();
+    let idempotent = Options(config).flag("idempotent").unwrap_or(false);
+    let mut prepared = Prepared { idempotent, repairs, ..Prepared::of(payload) };
     if backstage::is_notifications_url(&join(Options(config).text("url"), path)) {
         backstage::refine(config, &body, &mut prepared)?;
     }
@@ -100,8 +146,7 @@ fn join(url: &str, path: &str) -> String {
     format!("{}/{}", url.trim_end_matches('/'), path.trim_start_matches('/'))
 }
 
-/// See [`super::request`].
-pub fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
+fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
     let service = &config.name;
     let payload = Payload::read(service, payload)?;
     let options = Options(config);
@@ -120,31 +165,27 @@ pub fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, Reques
         url,
         headers: out.into_list(),
         body: Bytes::from(payload.body(service)?),
-        transport: options.transport(ANSWER_TIMEOUT),
+        transport: options.transport(http::ANSWER_TIMEOUT),
     })
 }
 
-/// See [`super::judge`].
-pub fn judge(config: &ServiceConfig, payload: &[u8], response: &Response) -> Verdict {
-    let path = Payload::read(&config.name, payload).map(|payload| payload.path).unwrap_or_default();
-    if backstage::is_notifications_url(&join(Options(config).text("url"), &path)) {
-        return backstage::judge(response);
+fn judge(call: &Call<'_>, response: &Response) -> Verdict {
+    let path = Payload::read(&call.config.name, call.payload).map(|payload| payload.path).unwrap_or_default();
+    if backstage::is_notifications_url(&join(Options(call.config).text("url"), &path)) {
+        return backstage::judge(response, call.now_ms);
     }
-    http::judge(response)
-}
-
-/// See [`super::policy`].
-pub fn policy(config: &ServiceConfig) -> QuickRetry {
-    Options(config).policy(ANSWER_TIMEOUT)
+    http::judge(response, call.now_ms)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::notify::WebhookMessage;
     use crate::notify::json::Segment;
+    use crate::notify::{Destination, Notification, WebhookMessage};
+    use crate::service::{Context, policy, testing};
     use serde_json::json;
+    use std::time::Duration;
 
     fn service(options: Json) -> ServiceConfig {
         let (namespace, digest) = (String::new(), String::new());
@@ -154,10 +195,18 @@ mod tests {
         let hook = WebhookMessage { method: method.into(), path: path.into(), body: Text { segments: body } };
         Notification { webhook: [("hook".to_owned(), hook)].into(), ..Notification::default() }
     }
+    fn prepared(
+        config: &ServiceConfig,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Prepared, PrepareError> {
+        let occurrence = testing::occurrence(Destination { service: "hook".into(), recipient: String::new() });
+        prepare(&Draft { config, notification, occurrence: &occurrence, context })
+    }
     fn sent(options: Json, notification: &Notification) -> Request {
         let config = service(options);
-        let prepared = prepare(&config, notification, &Context::default()).unwrap();
-        request(&config, &prepared.payload).unwrap()
+        let ready = prepared(&config, notification, &Context::default()).unwrap();
+        request(&config, &ready.payload).unwrap()
     }
 
     #[test]
@@ -181,11 +230,11 @@ mod tests {
     fn a_stored_payload_holds_no_secret_and_follows_the_configuration() {
         let old =
             service(json!({"url": "http://old/", "headers": [{"name": "Authorization", "value": "Bearer s3cr3t"}]}));
-        let prepared = prepare(&old, &notification("POST", "/p", vec![]), &Context::default()).unwrap();
-        let text = String::from_utf8(prepared.payload.clone()).unwrap();
+        let ready = prepared(&old, &notification("POST", "/p", vec![]), &Context::default()).unwrap();
+        let text = String::from_utf8(ready.payload.clone()).unwrap();
         assert!(!text.contains("s3cr3t") && !text.contains("old"));
         let new = service(json!({"url": "http://new/", "basicAuth": {"username": "u", "password": "p"}}));
-        let request = request(&new, &prepared.payload).unwrap();
+        let request = request(&new, &ready.payload).unwrap();
         assert_eq!(request.url, "http://new/p");
         assert_eq!(request.headers, [("Authorization".to_owned(), b"Basic dTpw".to_vec())]);
     }
@@ -208,19 +257,19 @@ mod tests {
         assert_eq!(body_with(with("text/plain")), plain);
         let off = Context { json: JsonMode::Off, ..Context::default() };
         let config = service(with("application/json"));
-        let prepared = prepare(&config, &notification("POST", "", body()), &off).unwrap();
-        assert_eq!(request(&config, &prepared.payload).unwrap().body, plain);
+        let ready = prepared(&config, &notification("POST", "", body()), &off).unwrap();
+        assert_eq!(request(&config, &ready.payload).unwrap().body, plain);
         let strict = Context { json: JsonMode::Strict, ..Context::default() };
         let broken = notification("POST", "", vec![Segment::fixed(b"{".to_vec())]);
-        assert_eq!(prepare(&config, &broken, &strict).unwrap_err().reason, Reason::InvalidNotification);
+        assert_eq!(prepared(&config, &broken, &strict).unwrap_err().reason, Reason::InvalidNotification);
     }
 
     #[test]
     fn urls_that_cannot_be_used_are_refused() {
         for url in ["", "ftp://h/", "://"] {
             let config = service(json!({"url": url}));
-            let prepared = prepare(&config, &notification("POST", "", vec![]), &Context::default()).unwrap();
-            assert!(matches!(request(&config, &prepared.payload), Err(RequestError::Url { .. })), "{url}");
+            let ready = prepared(&config, &notification("POST", "", vec![]), &Context::default()).unwrap();
+            assert!(matches!(request(&config, &ready.payload), Err(RequestError::Url { .. })), "{url}");
         }
     }
 
@@ -231,6 +280,28 @@ mod tests {
         assert_eq!(policy(json!({"retryMax": -1})).max, 0);
         let slow = policy(json!({"retryMax": 1, "retryWaitMin": 2_000_000_000i64, "idempotent": true}));
         assert_eq!((slow.max, slow.wait_min, slow.idempotent), (1, Duration::from_secs(2), true));
-        assert_eq!(slow.answer_timeout, ANSWER_TIMEOUT);
+        assert_eq!(slow.answer_timeout, http::ANSWER_TIMEOUT);
+    }
+
+    #[test]
+    fn an_attempt_is_one_request_and_its_answer() {
+        let template = "webhook: {hook: {method: POST, body: '{\"m\": \"{{.app.status.operationState.message}}\"}'}}";
+        let answers = [testing::answer_with(429, &[("retry-after", "7")], "")];
+        let played = testing::play("service.webhook.hook", "url: http://h/x", template, "", &answers).unwrap();
+        assert_eq!(played.lines(), ["POST http://h/x"]);
+        assert_eq!(played.json(0)["m"], "bad \"quote\"\nand \\ line");
+        let Verdict::Retry { after, .. } = played.outcome.verdict else { panic!("{:?}", played.outcome) };
+        assert_eq!(after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn the_delivery_id_goes_out_where_it_is_asked_for() {
+        let options = "url: http://h/x\nsendDeliveryId: true\n";
+        let played =
+            testing::play("service.webhook.hook", options, "message: m", "", &[testing::answer(200, "")]).unwrap();
+        assert_eq!(
+            (played.header(0, "Webhook-Id"), played.header(0, "Idempotency-Key")),
+            ("dlv_1".into(), "dlv_1".into())
+        );
     }
 }

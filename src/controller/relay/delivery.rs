@@ -33,7 +33,7 @@ impl Relay {
         let lane = Lane {
             config_namespace: occurrence.config_namespace.clone(),
             service: name.clone(),
-            host: service.map(host_of).unwrap_or_default(),
+            host: service.map(|s| service::host(s, &occurrence.destination.recipient)).unwrap_or_default(),
         };
         let blank = NewDelivery {
             occurrence: occurrence.clone(),
@@ -105,9 +105,4 @@ impl Relay {
             tracing::info!(trigger = occurrence.trigger, service = occurrence.destination.service, repair = ?repair, "a value was escaped so that the JSON stays valid");
         }
     }
-}
-
-fn host_of(service: &notify::ServiceConfig) -> String {
-    let url = service.options.get("url").and_then(serde_json::Value::as_str).unwrap_or_default();
-    url::Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -20,11 +20,11 @@ pub fn read(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, s
             let list = json(text).and_then(|node| node.texts("")).map_err(|fault| fault.within(&failed))?;
             Entry::ServiceDefaultTriggers(name.to_owned(), list)
         }
-        Some(("template", name)) => Entry::Template(Arc::new(Template::load(name, text, &options.limits)?)),
+        Some(("template", name)) => Entry::Template(Arc::new(Template::load(name, text, options)?)),
         Some(("trigger", name)) => Entry::Trigger(Arc::new(Trigger::load(name, text, &options.limits)?)),
-        Some(("service", _)) => return service_entry(key, text, input, strict),
+        Some(("service", _)) => return service_entry(key, text, input, options, strict),
         Some(("gatepost", rest)) if rest.starts_with("service.") => {
-            return if strict { Ok(None) } else { service_entry(key, text, input, strict) };
+            return if strict { Ok(None) } else { service_entry(key, text, input, options, strict) };
         }
         _ => return Ok(None),
     };
@@ -56,12 +56,11 @@ fn legacy(key: &str, strict: bool) -> Read {
     Err(fault.advise(format!("move what '{key}' holds to trigger.*, template.* and service.* keys")))
 }
 
-fn service_entry(key: &str, text: &str, input: &ConfigInput, strict: bool) -> Read {
-    let loaded = service::load(key, text, input, strict)?;
-    let warnings = loaded
-        .warnings
-        .into_iter()
-        .map(|(line, cause, advice)| Fault::at(line, 0, cause).advise(advice).into_problem(key, InForce::Itself));
+fn service_entry(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, strict: bool) -> Read {
+    let loaded = service::load(key, text, input, options, strict)?;
+    let warnings = loaded.warnings.into_iter().map(|warning| {
+        Fault::at(warning.line, 0, warning.cause).advise(warning.advice).into_problem(key, InForce::Itself)
+    });
     Ok(Some((Entry::Service(Arc::new(loaded.config)), warnings.collect())))
 }
 

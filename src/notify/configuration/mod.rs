@@ -12,9 +12,9 @@ mod trigger;
 
 pub(crate) use problem::Fault;
 pub use problem::{InForce, Problem};
-pub use service::GO_KINDS;
-pub(crate) use template::{BACKSTAGE, Section, Source};
+pub(crate) use template::{BACKSTAGE, Member, Section, Source, is_empty};
 
+use crate::notify::kind::KindSpec;
 use gatepost_value::{GoType, Limits, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,43 @@ pub struct LoadOptions {
     pub costly: bool,
     /// Self-service mode: templates and conditions do not see `secrets`.
     pub self_service: bool,
+    /// Kinds of services that are known (`crate::service` declares them).
+    pub kinds: Vec<&'static KindSpec>,
+}
+
+#[cfg(test)]
+impl LoadOptions {
+    /// Two kinds, enough for the tests of this room.
+    pub(crate) fn sample() -> Self {
+        use crate::notify::kind::{Field, Merge, Record, SectionSpec, Shape, unchecked};
+        static WEBHOOK: KindSpec = KindSpec {
+            name: "webhook",
+            own: false,
+            options: Record { go: "WebhookOptions", fields: &[Field::new("url", Shape::Text)] },
+            transport: true,
+            section: None,
+            check: unchecked,
+        };
+        static EMAIL: KindSpec = KindSpec {
+            name: "email",
+            own: false,
+            options: Record { go: "EmailOptions", fields: &[] },
+            transport: false,
+            section: Some(SectionSpec {
+                record: Record {
+                    go: "EmailNotification",
+                    fields: &[
+                        Field::new("subject", Shape::Template),
+                        Field::new("body", Shape::Template),
+                        Field::new("html", Shape::Bool).always(),
+                    ],
+                },
+                merge: Merge::Fieldwise,
+            }),
+            check: unchecked,
+        };
+        Self { kinds: vec![&WEBHOOK, &EMAIL], ..Self::default() }
+    }
 }
 
 /// A service as configured.
@@ -306,7 +343,7 @@ mod tests {
         ConfigInput { configmap, ..ConfigInput::default() }
     }
     fn load(pairs: &[(&str, &str)], previous: Option<&Configuration>) -> Configuration {
-        Configuration::load(&input(pairs), previous, &LoadOptions::default())
+        Configuration::load(&input(pairs), previous, &LoadOptions::sample())
     }
 
     #[test]
@@ -321,7 +358,7 @@ mod tests {
         assert_eq!(fresh.problems()[0].in_force, InForce::Nothing);
         assert_eq!(fresh.problems()[0].line, Some(1));
         assert!(fresh.template_is_broken("t") && fresh.triggers().contains_key("a"));
-        assert!(Configuration::strict_load(&input(&broken), &LoadOptions::default()).is_err());
+        assert!(Configuration::strict_load(&input(&broken), &LoadOptions::sample()).is_err());
     }
 
     #[test]
@@ -342,7 +379,7 @@ mod tests {
         let with = |text: &str, token: &str, previous: Option<&Configuration>| {
             let mut input = input(&[("service.webhook.x", text)]);
             input.secret.insert("k".to_owned(), token.as_bytes().to_vec());
-            Configuration::load(&input, previous, &LoadOptions::default())
+            Configuration::load(&input, previous, &LoadOptions::sample())
         };
         let good = with("url: http://h/$k", "old", None);
         let later = with("url: [", "new", Some(&good));

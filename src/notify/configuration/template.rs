@@ -1,31 +1,12 @@
 //! `template.<name>`: the sections of a notification, compiled.
 
-use super::Fault;
-use crate::notify::yaml::{self, Fields, Kind, Node, Scalar};
+use super::{Fault, LoadOptions};
+use crate::notify::kind::{self, Field, Merge, Record, Shape};
+use crate::notify::yaml::{self, Fields, Node};
 use gatepost_template::{Profile, Template as Compiled};
-use gatepost_value::Limits;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// Sections of the Go controller's other services.
-const SECTIONS: [&str; 15] = [
-    "email",
-    "slack",
-    "teams",
-    "teams-workflows",
-    "googlechat",
-    "mattermost",
-    "rocketchat",
-    "newrelic",
-    "opsgenie",
-    "pagerduty",
-    "pagerdutyv2",
-    "github",
-    "alertmanager",
-    "awssqs",
-    "gcppubsub",
-];
 
 /// A text with its compiled form; an empty text has none.
 #[derive(Clone)]
@@ -42,13 +23,28 @@ pub(crate) struct WebhookSource {
     pub body: Source,
 }
 
-/// A value of another service's section: every text in it is a template.
+/// A value of another service's section.
 #[derive(Clone)]
 pub(crate) enum Section {
+    /// A template.
     Text(Source),
+    /// What no template is, or a field that is absent.
     Fixed(Json),
+    /// A list.
     List(Vec<Section>),
-    Map(Vec<(String, Section)>),
+    /// Fields in the order declared, or pairs in the order written.
+    Map(Vec<Member>),
+}
+
+/// A member of a section.
+#[derive(Clone)]
+pub(crate) struct Member {
+    /// Name.
+    pub name: String,
+    /// Whether it is there even when it renders to nothing.
+    pub always: bool,
+    /// What it holds.
+    pub value: Section,
 }
 
 /// A template: what is rendered for a notification.
@@ -64,7 +60,7 @@ pub struct Template {
     pub(crate) webhook: BTreeMap<String, WebhookSource>,
     /// Field name and source, in the order of [`BACKSTAGE`].
     pub(crate) backstage: Option<Vec<(&'static str, Source)>>,
-    pub(crate) sections: BTreeMap<&'static str, Section>,
+    pub(crate) sections: BTreeMap<&'static str, (Merge, Section)>,
 }
 
 /// Fields of our own `backstage` section.
@@ -73,12 +69,12 @@ pub(crate) const BACKSTAGE: [&str; 9] =
 
 impl Template {
     /// Loads a template's key.
-    pub(crate) fn load(name: &str, text: &str, limits: &Limits) -> Result<Self, Fault> {
+    pub(crate) fn load(name: &str, text: &str, options: &LoadOptions) -> Result<Self, Fault> {
         let failed = format!("failed to unmarshal template {name}: ");
         let node =
             yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
         let fields = node.fields("", "services.Notification").map_err(|fault| fault.within(&failed))?;
-        let reader = Reader { name, failed: &failed, limits };
+        let reader = Reader { name, failed: &failed, options };
         Ok(Self {
             name: name.to_owned(),
             digest: super::hex(&Sha256::digest(text.as_bytes())),
@@ -103,7 +99,7 @@ impl Template {
             });
             out.insert("webhook".into(), Json::Object(hooks.collect()));
         }
-        for (name, section) in &self.sections {
+        for (name, (_, section)) in &self.sections {
             out.insert((*name).to_owned(), section.to_json());
         }
         Json::Object(out)
@@ -116,15 +112,31 @@ impl Section {
             Self::Text(source) => source.text.clone().into(),
             Self::Fixed(value) => value.clone(),
             Self::List(items) => items.iter().map(Self::to_json).collect(),
-            Self::Map(pairs) => Json::Object(pairs.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+            Self::Map(members) => {
+                let shown = members.iter().map(|member| (member, member.value.to_json()));
+                let shown = shown.filter(|(member, value)| member.always || !is_empty(value));
+                Json::Object(shown.map(|(member, value)| (member.name.clone(), value)).collect())
+            }
         }
+    }
+}
+
+/// What `omitempty` leaves out.
+pub(crate) fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Bool(flag) => !flag,
+        Json::Number(number) => number.as_i64() == Some(0),
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(pairs) => pairs.is_empty(),
     }
 }
 
 struct Reader<'a> {
     name: &'a str,
     failed: &'a str,
-    limits: &'a Limits,
+    options: &'a LoadOptions,
 }
 
 impl Reader<'_> {
@@ -132,7 +144,7 @@ impl Reader<'_> {
         if text.is_empty() {
             return Ok(Source { text, compiled: None });
         }
-        match Compiled::parse(name, &text, Profile::notifications(), self.limits) {
+        match Compiled::parse(name, &text, Profile::notifications(), &self.options.limits) {
             Ok(compiled) => Ok(Source { text, compiled: Some(compiled) }),
             Err(error) => {
                 let place = node.map(|node| node.place).unwrap_or_default();
@@ -177,28 +189,75 @@ impl Reader<'_> {
         let read = |field| Ok((field, self.source(&name, &section, "backstage", field)?));
         BACKSTAGE.into_iter().map(read).collect::<Result<_, _>>().map(Some)
     }
-    fn sections(&self, fields: &Fields<'_>) -> Result<BTreeMap<&'static str, Section>, Fault> {
+    fn sections(&self, fields: &Fields<'_>) -> Result<BTreeMap<&'static str, (Merge, Section)>, Fault> {
         let mut out = BTreeMap::new();
-        for name in SECTIONS {
-            if let Some(node) = fields.get(name).filter(|node| !node.is_null()) {
-                let owner = format!("Notification.{name}");
-                node.fields(&owner, "a notification section").map_err(|fault| fault.within(self.failed))?;
-                out.insert(name, self.section(node)?);
+        for kind in &self.options.kinds {
+            let Some(spec) = &kind.section else { continue };
+            if let Some(node) = fields.get(kind.name).filter(|node| !node.is_null()) {
+                let owner = format!("Notification.{}", kind.name);
+                let section = self.record(node, &spec.record, &owner).map_err(|fault| fault.within(self.failed))?;
+                out.insert(kind.name, (spec.merge, section));
             }
         }
         Ok(out)
     }
-    fn section(&self, node: &Node) -> Result<Section, Fault> {
-        Ok(match &node.kind {
-            Kind::List(items) => Section::List(items.iter().map(|item| self.section(item)).collect::<Result<_, _>>()?),
-            Kind::Map(pairs) => {
-                let read = |(key, value): &(Node, Node)| Ok((key.key_text(), self.section(value)?));
-                Section::Map(pairs.iter().map(read).collect::<Result<_, _>>()?)
+    fn record(&self, node: &Node, record: &Record, owner: &str) -> Result<Section, Fault> {
+        let fields = node.fields(owner, &format!("services.{}", record.go))?;
+        let mut out = Vec::new();
+        for field in record.fields {
+            let path = format!("{}.{}", record.go, field.name);
+            let value = match fields.get(field.name).filter(|node| !node.is_null()) {
+                Some(node) => self.value(node, field, &path)?,
+                None => match self.absent(field)? {
+                    Some(value) => value,
+                    None => continue,
+                },
+            };
+            out.push(Member { name: field.name.to_owned(), always: field.always, value });
+        }
+        Ok(Section::Map(out))
+    }
+    /// What stands for a field that is not written.
+    fn absent(&self, field: &Field) -> Result<Option<Section>, Fault> {
+        let default = || field.default.to_owned();
+        Ok(match field.shape {
+            Shape::Template if !field.default.is_empty() => {
+                Some(Section::Text(self.compile(self.name, default(), None)?))
             }
-            Kind::Scalar { .. } => match node.scalar() {
-                Some(Scalar::Text(text)) => Section::Text(self.compile(self.name, text, Some(node))?),
-                _ => Section::Fixed(node.to_json()),
-            },
+            Shape::Text | Shape::Template if field.always || !field.default.is_empty() => {
+                Some(Section::Fixed(default().into()))
+            }
+            Shape::Bool if field.always => Some(Section::Fixed(false.into())),
+            Shape::Int if field.always => Some(Section::Fixed(0.into())),
+            _ if field.always => Some(Section::Fixed(Json::Null)),
+            _ => None,
+        })
+    }
+    fn value(&self, node: &Node, field: &Field, path: &str) -> Result<Section, Fault> {
+        Ok(match field.shape {
+            Shape::Template => {
+                let text = node.text(path)?;
+                let text = if text.is_empty() { field.default.to_owned() } else { text };
+                Section::Text(self.compile(self.name, text, Some(node))?)
+            }
+            Shape::Templates => {
+                let items = node.items(path, "[]string")?.iter();
+                let read = |item: &Node| self.compile(self.name, item.text(path)?, Some(item)).map(Section::Text);
+                Section::List(items.map(read).collect::<Result<_, Fault>>()?)
+            }
+            Shape::TemplateMap => {
+                let read = |(name, item): (String, &Node)| {
+                    let value = Section::Text(self.compile(self.name, item.text(path)?, Some(item))?);
+                    Ok(Member { name, always: true, value })
+                };
+                Section::Map(node.fields(path, "map[string]string")?.iter().map(read).collect::<Result<_, Fault>>()?)
+            }
+            Shape::Record(inner) => self.record(node, inner, path)?,
+            Shape::Records(inner) => {
+                let items = node.items(path, &format!("[]services.{}", inner.go))?.iter();
+                Section::List(items.map(|item| self.record(item, inner, path)).collect::<Result<_, _>>()?)
+            }
+            _ => Section::Fixed(kind::value(node, field.shape, path, false)?),
         })
     }
 }
@@ -209,14 +268,14 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Template, Fault> {
-        Template::load("t", text, &Limits::default())
+        Template::load("t", text, &LoadOptions::sample())
     }
 
     #[test]
     fn sections_are_read_without_regard_to_case() {
         let template = load("Message: 42\nWebhook:\n  x: {BODY: b, method: POST}\nemail: {subject: s}\n").unwrap();
         let expected = json!({
-            "message": "42", "webhook": {"x": {"method": "POST", "path": "", "body": "b"}}, "email": {"subject": "s"}
+            "message": "42", "webhook": {"x": {"method": "POST", "path": "", "body": "b"}}, "email": {"subject": "s", "html": false}
         });
         assert_eq!(template.to_json(), expected);
     }

@@ -25,7 +25,7 @@ impl Scene {
         let configmap = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
         Self {
-            config: Configuration::load(&input, None, &LoadOptions::default()),
+            config: Configuration::load(&input, None, &LoadOptions::sample()),
             phase: "on",
             annotation: String::new(),
             states: BTreeMap::new(),

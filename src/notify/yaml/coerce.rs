@@ -13,7 +13,8 @@ pub struct Fields<'a> {
 }
 
 impl Node {
-    fn refuse(&self, field: &str, wanted: &str) -> Fault {
+    /// What encoding/json says to a value that does not fit.
+    pub(crate) fn refuse(&self, field: &str, wanted: &str) -> Fault {
         let target = if field.is_empty() { "value".to_owned() } else { format!("struct field {field}") };
         let cause = format!("{DECODING} {} into Go {target} of type {wanted}", self.json_type());
         Fault::at(self.place.line, self.place.column, cause)

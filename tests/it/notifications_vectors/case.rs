@@ -43,7 +43,8 @@ impl Case {
     }
     /// How it is loaded.
     pub fn options(&self) -> LoadOptions {
-        LoadOptions { self_service: self.input["selfService"] == true, ..LoadOptions::default() }
+        let kinds = gatepost::service::kinds();
+        LoadOptions { self_service: self.input["selfService"] == true, kinds, ..LoadOptions::default() }
     }
     /// The scene at the start.
     pub fn scene(&self) -> Scene {

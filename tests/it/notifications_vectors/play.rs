@@ -6,7 +6,7 @@ use gatepost::notify::{
     self, Change, ConditionOutcome, Configuration, Destination, KeyState, Notification, Occurrence, Phase, Reason,
     history,
 };
-use gatepost::service::{self, Verdict};
+use gatepost::service::{self, Call, Step, Verdict};
 use gatepost_value::json::{Numbers, from_serde};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -221,16 +221,39 @@ fn deliver(
     let prepared = prepared.map_err(|error| refused(error.to_string()))?;
     let policy = service::policy(service);
     for attempt in 0..=policy.max {
-        let request = service::request(service, &prepared.payload, "id");
-        requests.push(shown(&request.map_err(|error| refused(error.to_string()))?));
-        let status = answers.next();
-        match service::judge(service, &prepared.payload, &response(status)) {
-            Verdict::Delivered { .. } => return Ok(()),
-            Verdict::Retry { .. } if attempt < policy.max => {}
-            other => return Err((format!("{other:?}"), status)),
+        let verdict = attempt_once(service, &prepared, occurrence, answers, requests).map_err(&refused)?;
+        match verdict {
+            (Verdict::Delivered { .. }, _) => return Ok(()),
+            (Verdict::Retry { .. }, _) if attempt < policy.max => {}
+            (other, status) => return Err((format!("{other:?}"), status)),
         }
     }
     Err(refused("no try left".into()))
+}
+
+/// One attempt with the answers that come next; the verdict and the last status.
+fn attempt_once(
+    service: &notify::ServiceConfig,
+    prepared: &service::Prepared,
+    occurrence: &Occurrence,
+    answers: &mut Answers,
+    requests: &mut Vec<Json>,
+) -> Result<(Verdict, u16), String> {
+    let memory = BTreeMap::new();
+    let payload = &prepared.payload;
+    let call = Call { config: service, payload, occurrence, delivery_id: "id", now_ms: 0, memory: &memory };
+    let (mut rounds, mut status) = (Vec::new(), 0);
+    loop {
+        match service::step(&call, &rounds).map_err(|error| error.to_string())? {
+            Step::Done(outcome) => return Ok((outcome.verdict, status)),
+            Step::Send(mut all) => {
+                let request = all[0].request_mut().expect("webhooks are HTTP");
+                requests.push(shown(request));
+                status = answers.next();
+                rounds.push(vec![Ok(response(status))]);
+            }
+        }
+    }
 }
 
 fn response(status: u16) -> Response {
