@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 /// A reason to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    LegacyConfiguration,
     SelfServiceNamespaces,
     SecretStaysText,
     SecretLineBreak,
@@ -25,9 +24,6 @@ impl Rule {
     /// The rule that applies to a case, judged by its input and by what Go made of it.
     pub fn of(case: &Case) -> Option<Self> {
         let input = &case.input;
-        if !input["configmap"]["config.yaml"].is_null() || !input["secret"]["notifiers.yaml"].is_null() {
-            return Some(Self::LegacyConfiguration);
-        }
         if case.op == "process" && input["selfService"] == true {
             return Some(Self::SelfServiceNamespaces);
         }
@@ -56,7 +52,6 @@ impl Rule {
     /// Why it is better so.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::LegacyConfiguration => "config.yaml and notifiers.yaml are not read yet, which is said",
             Self::SelfServiceNamespaces => "configurations of other namespaces are not combined yet",
             Self::SecretStaysText => "a Secret's yes or no stays text",
             Self::SecretLineBreak => "a line break at the end of a Secret's value is left out",
@@ -68,7 +63,6 @@ impl Rule {
     /// What must hold instead.
     pub fn check(self, case: &Case) -> Result<(), String> {
         match self {
-            Self::LegacyConfiguration => said_where_there_is_something_to_say(case),
             Self::SelfServiceNamespaces => own_namespace_is_notified(case),
             Self::SecretStaysText => header_is_the_secret(case),
             Self::SecretLineBreak => sent_without_the_line_break(case),
@@ -112,14 +106,6 @@ fn is_backstage(request: &Json) -> bool {
 fn reference(request: &Json) -> Option<&'static str> {
     let body: Json = serde_json::from_str(request["body"].as_str()?).ok()?;
     (body["recipients"]["entityRef"] == "<no value>").then_some("<no value>")
-}
-
-fn said_where_there_is_something_to_say(case: &Case) -> Result<(), String> {
-    let config = Configuration::load(&case.config_input(), None, &case.options());
-    let said = |key: &str, holder: &str| {
-        case.input[holder][key].is_null() || config.problems().iter().any(|problem| problem.key == key)
-    };
-    ensure(said("config.yaml", "configmap") && said("notifiers.yaml", "secret"), || "not said".into())
 }
 
 fn own_namespace_is_notified(case: &Case) -> Result<(), String> {
