@@ -77,7 +77,7 @@ pub(super) struct Arguments {
     /// Taken for compatibility; Gatepost looks at Applications side by side anyway.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_PROCESSORS_COUNT", default_value_t = 1)]
     processors_count: u32,
-    /// Taken for compatibility: self-service namespaces are not served yet, and a warning says so.
+    /// Serve the configuration of each of --application-namespaces beside the controller's own.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_SELF_SERVICE_NOTIFICATION_ENABLED", num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     self_service_notification_enabled: String,
     /// Taken for compatibility: `repo.GetCommitMetadata` and `repo.GetAppDetails` are not served yet.
@@ -105,6 +105,8 @@ pub(super) struct Plan {
     pub namespace: String,
     pub config_map: String,
     pub secret: String,
+    /// Whether each namespace has a configuration of its own.
+    pub self_service: bool,
     pub origin: Origin,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
@@ -117,7 +119,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(port) = arguments.metrics_port {
         settings.server.metrics.set_port(port);
     }
-    warn_of_what_is_missing(&arguments);
     let plan = plan(arguments, settings).await?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
@@ -126,17 +127,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if in_order { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn warn_of_what_is_missing(arguments: &Arguments) {
-    if arguments.self_service_notification_enabled == "true" {
-        tracing::warn!(
-            "self-service namespaces are not served by this version: only the configuration of the controller's namespace is used"
-        );
-    }
-}
-
 async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> {
     let metrics = Some(listen(settings.server.metrics)?);
     let api = listen(settings.server.api)?;
+    let self_service = arguments.self_service_notification_enabled == "true";
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
@@ -151,6 +145,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
                 config_map: arguments.config_map_name.clone(),
                 secret: arguments.secret_name.clone(),
                 selector: arguments.app_label_selector,
+                self_service,
             };
             (Origin::Cluster(Box::new(client), watched), namespace)
         }
@@ -160,6 +155,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         namespace,
         config_map: arguments.config_map_name,
         secret: arguments.secret_name,
+        self_service,
         origin,
         metrics,
         api,
@@ -245,6 +241,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 namespace: plan.namespace,
                 config_map: plan.config_map,
                 secret: plan.secret,
+                self_service: plan.self_service,
             };
             tokio::spawn(project(
                 Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)),
@@ -338,7 +335,11 @@ fn relay_options(plan: &Plan) -> RelayOptions {
     RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
-        load: LoadOptions { costly: settings.templates.costly_functions, ..super::load_options() },
+        load: LoadOptions {
+            costly: settings.templates.costly_functions,
+            self_service: plan.self_service,
+            ..super::load_options()
+        },
         service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
     }

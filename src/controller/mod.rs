@@ -10,7 +10,7 @@ mod sender;
 mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
-pub use relay::{Decision, Relay, RelayOptions};
+pub use relay::{Decision, Explained, Relay, RelayOptions};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
-pub use view::{config_view, evaluation_view};
+pub use view::{config_view, explained_view};

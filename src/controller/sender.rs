@@ -72,8 +72,8 @@ impl Outgoing {
 
     async fn attempt(&self, claimed: &Claimed) -> SendOutcome {
         let name = &claimed.delivery.lane.service;
-        let config = self.relay.configuration();
-        let Some(service) = config.service(name) else {
+        let config = self.relay.configuration_of(&claimed.delivery.lane.config_namespace);
+        let Some(service) = config.as_ref().and_then(|config| config.service(name)) else {
             return not_tried(Verdict::NotReady { cause: format!("notification service '{name}' is not supported") });
         };
         match self.taken_over(claimed).await {
@@ -208,8 +208,10 @@ impl Sender for Outgoing {
     }
 
     fn policy(&self, lane: &Lane) -> Policy {
-        let config = self.relay.configuration();
-        let Some(service) = config.service(&lane.service) else { return Policy::default() };
+        let config = self.relay.configuration_of(&lane.config_namespace);
+        let Some(service) = config.as_ref().and_then(|config| config.service(&lane.service)) else {
+            return Policy::default();
+        };
         let quick = service::policy(service);
         let max = i64::from(quick.max);
         let quick = outbox::QuickRetry { max, wait_min: quick.wait_min, wait_max: quick.wait_max };

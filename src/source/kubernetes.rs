@@ -7,7 +7,8 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use kube::{Client, Resource, ResourceExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, mpsc};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub secret: String,
     /// Label selector for Applications; empty for all.
     pub selector: String,
+    /// Whether each namespace has a configuration of its own.
+    pub self_service: bool,
 }
 
 /// The source. Cheap to clone.
@@ -81,48 +84,83 @@ impl Kubernetes {
     }
 
     async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
-        let named = |found: Option<ConfigMap>| {
-            let (data, uid) = found.map(|c| (c.data.unwrap_or_default(), c.metadata.uid)).unwrap_or_default();
-            Event::ConfigMap { data: data.into_iter().collect::<ConfigData>(), uid: uid.unwrap_or_default() }
+        let named = |namespace: String, found: Option<ConfigMap>| {
+            let uid = found.as_ref().and_then(|c| c.metadata.uid.clone()).unwrap_or_default();
+            let data = found.map(|c| c.data.unwrap_or_default().into_iter().collect::<ConfigData>());
+            Event::ConfigMap { namespace, data, uid }
         };
-        self.watch_one(api, &self.settings.config_map, ready, named).await
+        self.watch_named(&self.settings.config_map, ready, named).await
     }
 
     async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
-        let named = |found: Option<Secret>| {
-            let data = found.and_then(|s| s.data).unwrap_or_default();
-            Event::Secret(data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>())
+        let named = |namespace: String, found: Option<Secret>| {
+            let data = found.map(|s| s.data.unwrap_or_default());
+            let data = data.map(|data| data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>());
+            Event::Secret { namespace, data }
         };
-        self.watch_one(api, &self.settings.secret, ready, named).await
+        self.watch_named(&self.settings.secret, ready, named).await
     }
 
-    /// Watches one named object; its absence is told as well.
-    async fn watch_one<K>(
+    /// Watches the objects of one name: in the controller's namespace, or with self-service in all that are served. The
+    /// absence of the controller's own is told as well, and last of what is there at the start.
+    async fn watch_named<K>(
         &self,
-        api: Api<K>,
         name: &str,
         ready: &Gate,
-        event: impl Fn(Option<K>) -> Event,
+        event: impl Fn(String, Option<K>) -> Event,
     ) -> Result<(), Error>
     where
-        K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+        K: Resource<Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + Send
+            + 'static,
         K::DynamicType: Default,
     {
+        let namespaces = &self.settings.namespaces;
+        let api: Api<K> = match self.settings.self_service {
+            true if namespaces.cluster_wide() => Api::all(self.client.clone()),
+            _ => Api::namespaced(self.client.clone(), &namespaces.own),
+        };
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut stream = watcher(api, config).default_backoff().boxed();
-        let mut listed = None;
+        let (mut known, mut listed) = (BTreeSet::new(), BTreeMap::new());
         while let Some(next) = stream.next().await {
             match next {
-                Ok(watcher::Event::Init) => listed = None,
-                Ok(watcher::Event::InitApply(object)) => listed = Some(object),
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitApply(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if namespaces.contains(&namespace) {
+                        listed.insert(namespace, object);
+                    }
+                }
                 Ok(watcher::Event::InitDone) => {
-                    self.send(event(listed.take())).await?;
+                    let gone = known.iter().filter(|name| !listed.contains_key(*name)).cloned().collect::<Vec<_>>();
+                    known = listed.keys().cloned().collect();
+                    let own = listed.remove(&namespaces.own);
+                    for namespace in gone.into_iter().filter(|name| *name != namespaces.own) {
+                        self.send(event(namespace, None)).await?;
+                    }
+                    for (namespace, object) in std::mem::take(&mut listed) {
+                        self.send(event(namespace, Some(object))).await?;
+                    }
+                    self.send(event(namespaces.own.clone(), own)).await?;
                     ready.open();
                 }
-                Ok(watcher::Event::Apply(object)) => self.send(event(Some(object))).await?,
-                Ok(watcher::Event::Delete(_)) => self.send(event(None)).await?,
+                Ok(watcher::Event::Apply(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if namespaces.contains(&namespace) {
+                        known.insert(namespace.clone());
+                        self.send(event(namespace, Some(object))).await?;
+                    }
+                }
+                Ok(watcher::Event::Delete(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if known.remove(&namespace) {
+                        self.send(event(namespace, None)).await?;
+                    }
+                }
                 Err(error) => warn(name, &error),
             }
         }

@@ -33,15 +33,22 @@ pub enum Event {
     Project(Object),
     /// An AppProject is gone.
     ProjectDeleted(Object),
-    /// The ConfigMap's data; empty when there is no such ConfigMap.
+    /// The notification ConfigMap of a namespace.
     ConfigMap {
-        /// The data.
-        data: ConfigData,
+        /// Its namespace.
+        namespace: String,
+        /// Its data; `None` where there is no such ConfigMap.
+        data: Option<ConfigData>,
         /// UID for Kubernetes Events about it.
         uid: String,
     },
-    /// The Secret's data; empty when there is no such Secret.
-    Secret(SecretData),
+    /// The notification Secret of a namespace. Of all that are there at the start the controller's own is told last.
+    Secret {
+        /// Its namespace.
+        namespace: String,
+        /// Its data; `None` where there is no such Secret.
+        data: Option<SecretData>,
+    },
     /// Everything that was there at the start has been sent.
     Synced,
 }

@@ -5,19 +5,32 @@ use crate::notify::{self, Evaluation, Occurrence, World};
 use crate::source::Object;
 use crate::{outbox, service};
 
+/// What one configuration makes of an Application.
+pub struct Explained {
+    /// Namespace of the configuration; empty for the controller's own.
+    pub namespace: String,
+    /// The decisions as they would be now.
+    pub evaluation: Evaluation,
+    /// What would be wrong with the notifications of the conditions that hold now, whether they were sent before or not.
+    pub remarks: Vec<String>,
+}
+
 impl Relay {
-    /// Evaluates without doing anything: for `explain`. The remarks say what would be wrong with the notifications of the
-    /// conditions that hold now, whether they were sent before or not.
+    /// Evaluates without doing anything, once for each configuration that applies: for `explain`.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn explain(&self, object: &Object) -> Result<(Evaluation, Vec<String>), outbox::Error> {
+    pub async fn explain(&self, object: &Object) -> Result<Vec<Explained>, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        self.with_world(object, &states, false, true, |world| {
-            let evaluation = notify::evaluate(world);
-            let remarks = self.remarks(world, &evaluation);
-            Ok((evaluation, remarks))
-        })
+        let configs = self.read().of(&self.label(object.namespace().to_owned()));
+        let explained = configs.iter().map(|config| {
+            self.with_world(config, object, &states, false, true, |world| {
+                let evaluation = notify::evaluate(world);
+                let remarks = self.remarks(world, &evaluation);
+                Explained { namespace: config.namespace().to_owned(), evaluation, remarks }
+            })
+        });
+        Ok(explained.collect())
     }
 
     fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {
