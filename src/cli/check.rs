@@ -1,8 +1,9 @@
 //! `gatepost check FILE…`: what is broken in ConfigMap and Secret, with line and column, and what to do.
 
+use super::manifests::of_kind;
 use super::output::{self, Format};
 use crate::notify::{ConfigInput, Configuration};
-use crate::source::files;
+use crate::source::{self, files};
 use anyhow::bail;
 use gatepost_value::Value;
 use std::process::ExitCode;
@@ -35,10 +36,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// ConfigMap and Secret are told by their content, so that renamed ones are checked as well.
 fn load(documents: &[Value]) -> anyhow::Result<Configuration> {
-    let of = |kind: &str| documents.iter().find(|v| v.get("kind").is_some_and(|k| k.as_str() == Some(kind)));
-    let Some(config) = of("ConfigMap") else { bail!("none of the files holds a ConfigMap") };
-    let secret = of("Secret").map(files::secret).unwrap_or_default();
-    let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
+    let resource = of_kind(documents, "NotificationsConfiguration").map(source::resource);
+    let config = of_kind(documents, "ConfigMap");
+    if config.is_none() && resource.is_none() {
+        bail!("none of the files holds a ConfigMap or a NotificationsConfiguration");
+    }
+    let secret = of_kind(documents, "Secret").map(files::secret).unwrap_or_default();
+    let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
+    let input = ConfigInput { namespace: String::new(), configmap, secret, resource };
     Ok(Configuration::load(&input, None, &super::load_options()))
 }
 

@@ -2,7 +2,7 @@
 
 use super::output::Format;
 use crate::notify::{ConfigInput, Configuration};
-use crate::source::{Object, files};
+use crate::source::{self, Object, files};
 use anyhow::{Context as _, bail};
 use gatepost_value::Value;
 use std::collections::BTreeMap;
@@ -30,12 +30,14 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Loads the configuration.
+    /// Loads the configuration. A NotificationsConfiguration in the same file counts as it does in a cluster.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
         let documents = read(&self.config_map)?;
-        let config = named(&documents, "ConfigMap", &self.config_map_name).with_context(|| {
-            format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name)
-        })?;
+        let resource = of_kind(&documents, "NotificationsConfiguration").map(source::resource);
+        let config = named(&documents, "ConfigMap", &self.config_map_name);
+        if config.is_none() && resource.is_none() {
+            bail!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name);
+        }
         let secret = if self.secret == ":empty" {
             BTreeMap::new()
         } else {
@@ -44,7 +46,8 @@ impl Files {
                 .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
             files::secret(found)
         };
-        let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
+        let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
+        let input = ConfigInput { namespace: String::new(), configmap, secret, resource };
         Ok(Configuration::load(&input, None, &super::load_options()))
     }
 }
@@ -57,6 +60,11 @@ pub(super) fn read(file: &str) -> anyhow::Result<Vec<Value>> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("failed to read standard input")?;
     Ok(files::parse_documents("standard input", &text)?)
+}
+
+/// The first object of a kind.
+pub(super) fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Option<&'a Value> {
+    documents.iter().find(|v| v.get("kind").is_some_and(|k| k.as_str() == Some(kind)))
 }
 
 /// The object of a kind and name.

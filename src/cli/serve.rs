@@ -59,6 +59,9 @@ pub(super) struct Arguments {
     /// Name of the Secret.
     #[arg(long, default_value = "argocd-notifications-secret")]
     secret_name: String,
+    /// Name of the Argo CD operator's NotificationsConfiguration that is read beside the ConfigMap, where its CRD is.
+    #[arg(long, default_value = "default-notifications-configuration")]
+    notifications_configuration_name: String,
     /// Namespaces besides --namespace whose Applications are served: globs or /regular expressions/, separated by commas.
     #[arg(long, env = "ARGOCD_APPLICATION_NAMESPACES", default_value = "")]
     application_namespaces: String,
@@ -105,6 +108,8 @@ pub(super) struct Plan {
     pub namespace: String,
     pub config_map: String,
     pub secret: String,
+    /// Name of the operator's resource.
+    pub resource: String,
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
     pub origin: Origin,
@@ -144,6 +149,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
                 namespaces,
                 config_map: arguments.config_map_name.clone(),
                 secret: arguments.secret_name.clone(),
+                resource: arguments.notifications_configuration_name.clone(),
                 selector: arguments.app_label_selector,
                 self_service,
             };
@@ -155,6 +161,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         namespace,
         config_map: arguments.config_map_name,
         secret: arguments.secret_name,
+        resource: arguments.notifications_configuration_name,
         self_service,
         origin,
         metrics,
@@ -241,6 +248,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 namespace: plan.namespace,
                 config_map: plan.config_map,
                 secret: plan.secret,
+                resource: plan.resource,
                 self_service: plan.self_service,
             };
             tokio::spawn(project(
@@ -354,7 +362,22 @@ fn policy(plan: &Plan) -> anyhow::Result<Policy> {
         deny: rules(&plan.settings.egress.deny, "egress.deny")?,
         loopback_allowed: matches!(plan.origin, Origin::Files(_)),
         own: Vec::new(),
+        tenants: tenants(plan, rules)?,
+        proxy_enforces: plan.settings.egress.proxy.enforces,
+        tenant: String::new(),
     })
+}
+
+fn tenants(
+    plan: &Plan,
+    rules: impl Fn(&[String], &str) -> anyhow::Result<Vec<Rule>>,
+) -> anyhow::Result<Vec<egress::Tenants>> {
+    let entries = plan.settings.egress.tenants.iter().map(|(name, tenant)| {
+        let key = format!("egress.tenants.\"{name}\"");
+        let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;
+        Ok(egress::Tenants { namespaces: glob.compile_matcher(), allow: rules(&tenant.allow, &key)? })
+    });
+    entries.collect()
 }
 
 async fn project(projector: Projector, stop: CancellationToken) {

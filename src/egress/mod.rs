@@ -13,6 +13,6 @@ mod resolver;
 mod tls;
 
 pub use client::Egress;
-pub use policy::{Policy, Rule};
+pub use policy::{Policy, Rule, Tenants};
 pub use request::{Error, Request, Response, TlsOptions, Transport};
 pub use tls::install_provider;

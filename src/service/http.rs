@@ -64,6 +64,7 @@ impl Options<'_> {
         let per_host = usize::try_from(self.number("maxIdleConnsPerHost")).ok().filter(|n| *n > 0);
         Transport {
             owner: format!("{}/{}", self.0.namespace, self.0.name),
+            tenant: self.0.namespace.clone(),
             tls: TlsOptions {
                 insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
                 ..TlsOptions::default()

@@ -3,6 +3,7 @@
 //! A broken file is reported and its last good content stays; the other files are not touched by it.
 
 use super::{ConfigData, Error, Event, Object, SecretData};
+use crate::notify::Resource;
 use gatepost_value::Value;
 use notify_debouncer_mini::{new_debouncer, notify::RecursiveMode};
 use serde::Deserialize as _;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub config_map: String,
     /// Name of the Secret.
     pub secret: String,
+    /// Name of the `NotificationsConfiguration`.
+    pub resource: String,
     /// Whether each namespace has a configuration of its own; else the one that is there is the controller's.
     pub self_service: bool,
 }
@@ -51,6 +54,7 @@ struct Snapshot {
     projects: BTreeMap<(String, String), Value>,
     configs: BTreeMap<String, ConfigData>,
     secrets: BTreeMap<String, SecretData>,
+    resources: BTreeMap<String, Resource>,
 }
 
 impl Files {
@@ -103,6 +107,9 @@ impl Files {
     }
 
     async fn tell(&self, before: &Snapshot, now: &Snapshot, first: bool) -> Result<(), Error> {
+        for (namespace, resource) in changed_maps(&before.resources, &now.resources, &self.settings.namespace, first) {
+            self.send(Event::Resource { namespace, resource }).await?;
+        }
         for (namespace, data) in changed_maps(&before.configs, &now.configs, &self.settings.namespace, first) {
             self.send(Event::ConfigMap { namespace, data, uid: String::new() }).await?;
         }
@@ -156,6 +163,9 @@ impl Snapshot {
             "AppProject" => drop(self.projects.insert(key, placed())),
             "ConfigMap" if name == settings.config_map => {
                 self.configs.insert(settings.place(namespace), strings(value, "data"));
+            }
+            "NotificationsConfiguration" if name == settings.resource => {
+                self.resources.insert(settings.place(namespace), super::resource(value));
             }
             "Secret" if name == settings.secret => drop(self.secrets.insert(settings.place(namespace), secret(value))),
             _ => {}
@@ -296,10 +306,12 @@ mod tests {
             namespace: "argocd".into(),
             config_map: "cm".into(),
             secret: "s".into(),
+            resource: "r".into(),
             self_service: false,
         };
         let (send, mut events) = mpsc::channel(16);
         let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
+        assert!(matches!(next(&mut events).await, Event::Resource { resource: None, .. }));
         assert!(matches!(next(&mut events).await, Event::ConfigMap { data: Some(data), .. } if data["k"] == "v"));
         assert!(matches!(next(&mut events).await, Event::Secret { data: Some(data), .. } if data["t"] == b"x"));
         let Event::Application { object, first_list: true } = next(&mut events).await else { panic!("no Application") };

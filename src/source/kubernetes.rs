@@ -11,10 +11,13 @@ use kube::{Client, Resource, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
 const PAGE: u32 = 100;
+/// How often it is looked whether a CRD was installed.
+const CRD_PAUSE: Duration = Duration::from_secs(30);
 
 /// What to watch.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Settings {
     pub config_map: String,
     /// Name of the Secret.
     pub secret: String,
+    /// Name of the `NotificationsConfiguration`.
+    pub resource: String,
     /// Label selector for Applications; empty for all.
     pub selector: String,
     /// Whether each namespace has a configuration of its own.
@@ -67,8 +72,8 @@ impl Kubernetes {
     /// # Errors
     /// [`Error::Closed`] only.
     pub async fn run(&self) -> Result<(), Error> {
-        let ready = [Gate::default(), Gate::default(), Gate::default()];
-        let [config_ready, secret_ready, projects_ready] = &ready;
+        let ready = [Gate::default(), Gate::default(), Gate::default(), Gate::default()];
+        let [resource_ready, config_ready, secret_ready, projects_ready] = &ready;
         let applications = async {
             for gate in &ready {
                 gate.wait().await;
@@ -76,6 +81,7 @@ impl Kubernetes {
             self.watch_applications().await
         };
         tokio::select! {
+            end = self.watch_resource(resource_ready) => end,
             end = self.watch_config_map(config_ready) => end,
             end = self.watch_secret(secret_ready) => end,
             end = self.watch_projects(projects_ready) => end,
@@ -83,46 +89,82 @@ impl Kubernetes {
         }
     }
 
+    /// The operator's resource, where its CRD is; it may also be installed later.
+    async fn watch_resource(&self, ready: &Gate) -> Result<(), Error> {
+        let kind = resource("NotificationsConfiguration", "notificationsconfigurations");
+        let mut told = false;
+        while !self.serves(&kind).await {
+            if !told {
+                let namespace = self.settings.namespaces.own.clone();
+                self.send(Event::Resource { namespace, resource: None }).await?;
+                (told, _) = (true, ready.open());
+            }
+            tokio::time::sleep(CRD_PAUSE).await;
+        }
+        let event = |namespace: String, found: Option<Object>| {
+            let resource = found.map(|object| super::resource(object.value()));
+            Event::Resource { namespace, resource }
+        };
+        let client = self.client.clone();
+        let api: Api<Object> = match self.everywhere() {
+            true => Api::all_with(client, &kind),
+            false => Api::namespaced_with(client, &self.settings.namespaces.own, &kind),
+        };
+        self.watch_named(api, &self.settings.resource, ready, event).await
+    }
+
+    /// Whether the API server knows a kind. An answer that does not come counts as no: asked again later.
+    async fn serves(&self, kind: &ApiResource) -> bool {
+        let known = self.client.list_api_group_resources(&kind.api_version).await;
+        known.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == kind.plural))
+    }
+
     async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
-        let named = |namespace: String, found: Option<ConfigMap>| {
+        let event = |namespace: String, found: Option<ConfigMap>| {
             let uid = found.as_ref().and_then(|c| c.metadata.uid.clone()).unwrap_or_default();
             let data = found.map(|c| c.data.unwrap_or_default().into_iter().collect::<ConfigData>());
             Event::ConfigMap { namespace, data, uid }
         };
-        self.watch_named(&self.settings.config_map, ready, named).await
+        let client = self.client.clone();
+        let api: Api<ConfigMap> = match self.everywhere() {
+            true => Api::all(client),
+            false => Api::namespaced(client, &self.settings.namespaces.own),
+        };
+        self.watch_named(api, &self.settings.config_map, ready, event).await
     }
 
     async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
-        let named = |namespace: String, found: Option<Secret>| {
+        let event = |namespace: String, found: Option<Secret>| {
             let data = found.map(|s| s.data.unwrap_or_default());
             let data = data.map(|data| data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>());
             Event::Secret { namespace, data }
         };
-        self.watch_named(&self.settings.secret, ready, named).await
+        let client = self.client.clone();
+        let api: Api<Secret> = match self.everywhere() {
+            true => Api::all(client),
+            false => Api::namespaced(client, &self.settings.namespaces.own),
+        };
+        self.watch_named(api, &self.settings.secret, ready, event).await
+    }
+
+    /// Whether named objects are looked for in all namespaces: with self-service.
+    fn everywhere(&self) -> bool {
+        self.settings.self_service && self.settings.namespaces.cluster_wide()
     }
 
     /// Watches the objects of one name: in the controller's namespace, or with self-service in all that are served. The
     /// absence of the controller's own is told as well, and last of what is there at the start.
     async fn watch_named<K>(
         &self,
+        api: Api<K>,
         name: &str,
         ready: &Gate,
         event: impl Fn(String, Option<K>) -> Event,
     ) -> Result<(), Error>
     where
-        K: Resource<Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + Send
-            + 'static,
-        K::DynamicType: Default,
+        K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
     {
         let namespaces = &self.settings.namespaces;
-        let api: Api<K> = match self.settings.self_service {
-            true if namespaces.cluster_wide() => Api::all(self.client.clone()),
-            _ => Api::namespaced(self.client.clone(), &namespaces.own),
-        };
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut stream = watcher(api, config).default_backoff().boxed();
         let (mut known, mut listed) = (BTreeSet::new(), BTreeMap::new());

@@ -10,12 +10,31 @@ mod object;
 pub use namespaces::{NamespacePattern, Namespaces};
 pub use object::Object;
 
+use crate::notify::Resource;
+use gatepost_value::Value;
 use std::collections::BTreeMap;
 
 /// Data of the notification ConfigMap.
 pub type ConfigData = BTreeMap<String, String>;
 /// Data of the notification Secret, decoded.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// What a `NotificationsConfiguration` object says.
+#[must_use]
+pub fn resource(object: &Value) -> Resource {
+    let texts = |name: &str| -> ConfigData {
+        match object.at(&["spec", name]) {
+            Some(Value::Map(map)) => {
+                map.entries().iter().filter_map(|(k, v)| Some((k.to_string(), v.as_str()?.to_owned()))).collect()
+            }
+            _ => ConfigData::new(),
+        }
+    };
+    // Later groups win, as the operator merges them.
+    let keys = ["triggers", "templates", "services", "subscriptions"].into_iter().flat_map(texts).collect();
+    let name = object.at(&["metadata", "name"]).and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+    Resource { name, keys, context: texts("context") }
+}
 
 /// One thing that happened at the source.
 #[derive(Debug)]
@@ -41,6 +60,13 @@ pub enum Event {
         data: Option<ConfigData>,
         /// UID for Kubernetes Events about it.
         uid: String,
+    },
+    /// The `NotificationsConfiguration` of a namespace.
+    Resource {
+        /// Its namespace.
+        namespace: String,
+        /// What it says; `None` where there is none.
+        resource: Option<Resource>,
     },
     /// The notification Secret of a namespace. Of all that are there at the start the controller's own is told last.
     Secret {

@@ -31,11 +31,16 @@ fn free_port() -> u16 {
 impl Gatepost {
     /// Starts it and waits until it is ready.
     pub async fn start(start: Start<'_>) -> Self {
+        Self::start_with(start, &[], "").await
+    }
+
+    /// The same with further arguments and settings.
+    pub async fn start_with(start: Start<'_>, arguments: &[&str], more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());
         let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
         let settings = format!(
-            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n",
+            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
             store.display()
         );
         let config = folder.path().join("gatepost.toml");
@@ -45,6 +50,7 @@ impl Gatepost {
             .arg("--kubeconfig")
             .arg(start.kubeconfig)
             .args(["--namespace", start.namespace])
+            .args(arguments)
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())

@@ -3,7 +3,7 @@
 //! Each is loaded from its own ConfigMap and Secret and falls back to its own last good keys; a broken one hurts no other.
 
 use crate::egress::redact::Scrubber;
-use crate::notify::{ConfigInput, Configuration, LoadOptions};
+use crate::notify::{ConfigInput, Configuration, LoadOptions, Resource};
 use crate::source::{ConfigData, SecretData};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ struct Held {
     uid: String,
     config_map_seen: bool,
     secret_seen: bool,
+    resource_seen: bool,
 }
 
 /// All of them.
@@ -46,7 +47,7 @@ impl Configurations {
     pub(super) fn get(&self, namespace: &str) -> Option<&Arc<Configuration>> {
         match namespace {
             "" => Some(&self.own.config),
-            namespace => self.tenants.get(namespace).filter(|held| held.config_map_seen).map(|held| &held.config),
+            namespace => self.tenants.get(namespace).filter(|held| held.exists()).map(|held| &held.config),
         }
     }
 
@@ -58,7 +59,7 @@ impl Configurations {
 
     /// All of them, the controller's own first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Configuration>> {
-        let tenants = self.tenants.values().filter(|held| held.config_map_seen).map(|held| &held.config);
+        let tenants = self.tenants.values().filter(|held| held.exists()).map(|held| &held.config);
         std::iter::once(&self.own.config).chain(tenants)
     }
 
@@ -95,6 +96,20 @@ impl Configurations {
         self.reload(namespace, own_was_complete, options)
     }
 
+    /// Takes a `NotificationsConfiguration`; `None` where it is gone.
+    pub(super) fn resource(
+        &mut self,
+        namespace: &str,
+        resource: Option<Resource>,
+        options: &LoadOptions,
+    ) -> Vec<Reloaded> {
+        let own_was_complete = self.own.is_complete();
+        let held = self.held(namespace);
+        held.resource_seen = true;
+        held.input.resource = resource;
+        self.reload(namespace, own_was_complete, options)
+    }
+
     fn held(&mut self, namespace: &str) -> &mut Held {
         if namespace.is_empty() {
             return &mut self.own;
@@ -113,20 +128,25 @@ impl Configurations {
         let changed = self.tenants.iter_mut().map(|(name, held)| (name.as_str(), held));
         let changed = std::iter::once(("", &mut self.own)).chain(changed).filter(|(name, _)| all || *name == namespace);
         let reloaded = changed.map(|(name, held)| held.reload(name, all, options)).collect();
-        self.tenants.retain(|_, held| held.config_map_seen || !held.input.secret.is_empty());
+        self.tenants.retain(|_, held| held.exists() || !held.input.secret.is_empty());
         reloaded
     }
 }
 
 impl Held {
-    /// Until both objects are known there is nothing to load: a half configuration would report keys that are in order.
+    /// Until all objects are known there is nothing to load: a half configuration would report keys that are in order.
     const fn is_complete(&self) -> bool {
-        self.config_map_seen && self.secret_seen
+        self.config_map_seen && self.secret_seen && self.resource_seen
+    }
+
+    /// Whether there is a configuration at all, in one form or the other.
+    const fn exists(&self) -> bool {
+        self.config_map_seen || self.input.resource.is_some()
     }
 
     fn reload(&mut self, namespace: &str, first: bool, options: &LoadOptions) -> Reloaded {
         let before = Arc::clone(&self.config);
-        let input = if self.config_map_seen { self.input.clone() } else { ConfigInput::default() };
+        let input = if self.exists() { self.input.clone() } else { ConfigInput::default() };
         self.config = Arc::new(Configuration::load(&input, Some(&before), options));
         let now = Arc::clone(&self.config);
         Reloaded { namespace: namespace.to_owned(), before, now, uid: self.uid.clone(), first }
@@ -147,6 +167,7 @@ mod tests {
     #[test]
     fn nothing_is_loaded_before_the_controllers_own_objects_are_known() {
         let (mut all, options) = (Configurations::default(), LoadOptions::default());
+        assert!(all.resource("", None, &options).is_empty());
         assert!(all.config_map("team", data("tenant"), String::new(), &options).is_empty());
         assert!(all.secret("team", None, &options).is_empty());
         assert!(all.config_map("", data("own"), String::new(), &options).is_empty());
@@ -159,6 +180,7 @@ mod tests {
     #[test]
     fn an_application_has_its_namespaces_configuration_and_the_controllers() {
         let (mut all, options) = (Configurations::default(), LoadOptions::default());
+        all.resource("", None, &options);
         all.config_map("", data("own"), String::new(), &options);
         all.secret("", None, &options);
         let loaded = all.config_map("team", data("tenant"), String::new(), &options);

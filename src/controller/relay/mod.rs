@@ -14,7 +14,7 @@ use self::configurations::{Configurations, Reloaded};
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, Configuration, Evaluation, LoadOptions, ObjectId, Reason, World, history};
+use crate::notify::{self, Configuration, Evaluation, InForce, LoadOptions, ObjectId, Reason, World, history};
 use crate::outbox::{self, Change, Store};
 use crate::service;
 use crate::source::{Event, Object};
@@ -194,6 +194,10 @@ impl Relay {
                     let namespace = self.label(namespace);
                     self.reconfigure(|all, options| all.config_map(&namespace, data, uid, options)).await;
                 }
+                Event::Resource { namespace, resource } => {
+                    let namespace = self.label(namespace);
+                    self.reconfigure(|all, options| all.resource(&namespace, resource, options)).await;
+                }
                 Event::Secret { namespace, data } => {
                     let namespace = self.label(namespace);
                     self.reconfigure(|all, options| all.secret(&namespace, data, options)).await;
@@ -300,7 +304,8 @@ impl Relay {
             self.reporter.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
         };
         for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
-            tell("BrokenKey", self.scrubber().scrub(&problem.to_string()), true);
+            let reason = if problem.in_force == InForce::Itself { "ConfigurationWarning" } else { "BrokenKey" };
+            tell(reason, self.scrubber().scrub(&problem.to_string()), true);
         }
         for problem in before.problems().iter().filter(|p| now.problems().iter().all(|q| q.key != p.key)) {
             tell("KeyHealed", format!("{} is in order again", problem.key), false);

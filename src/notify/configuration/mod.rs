@@ -6,6 +6,7 @@
 mod key;
 mod legacy;
 mod problem;
+mod resource;
 mod secret;
 mod service;
 mod template;
@@ -13,6 +14,7 @@ mod trigger;
 
 pub(crate) use problem::Fault;
 pub use problem::{InForce, Problem};
+pub use resource::Resource;
 pub(crate) use template::{BACKSTAGE, Member, Section, Source, is_empty};
 
 use crate::notify::kind::KindSpec;
@@ -32,6 +34,8 @@ pub struct ConfigInput {
     pub configmap: BTreeMap<String, String>,
     /// `data` of the Secret.
     pub secret: BTreeMap<String, Vec<u8>>,
+    /// The operator's resource, where there is one.
+    pub resource: Option<Resource>,
 }
 
 /// How a configuration is loaded.
@@ -162,7 +166,9 @@ impl Configuration {
     #[must_use]
     pub fn load(input: &ConfigInput, previous: Option<&Self>, options: &LoadOptions) -> Self {
         let mut out = Self::empty(input, options);
-        for (key, text) in &input.configmap {
+        let (keys, drift) = resource::combined(input);
+        out.problems = drift;
+        for (key, text) in &keys {
             match key::read(key, text, input, options, false) {
                 Ok(None) => {}
                 Ok(Some((entry, warnings))) => {
@@ -171,6 +177,9 @@ impl Configuration {
                 }
                 Err(fault) => out.fall_back(key, fault, input, previous),
             }
+        }
+        if let Some(resource) = &input.resource {
+            out.context.extend(resource.context.clone());
         }
         if let Err(fault) = out.read_legacy_services(input, false) {
             out.fall_back(legacy::SERVICES_KEY, fault, input, previous);

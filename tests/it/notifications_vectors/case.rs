@@ -78,6 +78,7 @@ pub fn config_input(configmap: &Json, secret: &Json) -> ConfigInput {
         namespace: String::new(),
         configmap: texts(configmap).into_iter().collect(),
         secret: texts(secret).into_iter().map(|(k, v)| (k, v.into_bytes())).collect(),
+        resource: None,
     }
 }
 
