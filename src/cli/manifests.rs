@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use gatepost_value::Value;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 
 /// Where the configuration is.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,12 +53,18 @@ impl Files {
 
 /// The objects of a file or of standard input.
 pub(super) fn read(file: &str) -> anyhow::Result<Vec<Value>> {
+    let name = if file == "-" { "standard input" } else { file };
+    Ok(files::parse_documents(name, &text(file)?)?)
+}
+
+/// The text of a file or of standard input.
+pub(super) fn text(file: &str) -> anyhow::Result<String> {
     if file != "-" {
-        return Ok(files::documents(Path::new(file))?);
+        return std::fs::read_to_string(file).with_context(|| format!("failed to read {file}"));
     }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("failed to read standard input")?;
-    Ok(files::parse_documents("standard input", &text)?)
+    Ok(text)
 }
 
 /// The first object of a kind.

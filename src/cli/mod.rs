@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod explain;
 mod manifests;
+mod migrate;
 mod output;
 mod serve;
 mod template;
@@ -15,7 +16,7 @@ mod trigger;
 
 use crate::notify::LoadOptions;
 use crate::service;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -48,6 +49,15 @@ enum Command {
     /// Look at triggers and run them.
     #[command(subcommand)]
     Trigger(trigger::Command),
+    /// Look at what changes when Gatepost takes the Argo CD controller's place.
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  source <(gatepost completion bash)")]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -83,6 +93,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Template(command) => template::run(&command),
         Command::Trigger(command) => trigger::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Migrate(command) => migrate::run(command).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -107,11 +122,19 @@ fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use clap::ValueEnum as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+    #[test]
+    fn every_shell_gets_a_completion() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "gatepost", &mut script);
+            assert!(String::from_utf8_lossy(&script).contains("deliveries"), "{shell}");
+        }
     }
     #[test]
     fn called_as_the_argo_controller_it_serves() {

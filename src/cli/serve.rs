@@ -169,7 +169,8 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
     })
 }
 
-async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
+/// The configuration of the cluster that the arguments or the environment name.
+pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
     let options = kube::config::KubeConfigOptions { context, ..Default::default() };
     match file {
         Some(path) => {
@@ -354,30 +355,28 @@ fn relay_options(plan: &Plan) -> RelayOptions {
 }
 
 fn policy(plan: &Plan) -> anyhow::Result<Policy> {
+    egress_policy(&plan.settings.egress, matches!(plan.origin, Origin::Files(_)))
+}
+
+/// The policy that the settings make; loopback is allowed on a laptop.
+pub(super) fn egress_policy(settings: &crate::settings::Egress, loopback_allowed: bool) -> anyhow::Result<Policy> {
     let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
         texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
     };
-    Ok(Policy {
-        allow: rules(&plan.settings.egress.allow, "egress.allow")?,
-        deny: rules(&plan.settings.egress.deny, "egress.deny")?,
-        loopback_allowed: matches!(plan.origin, Origin::Files(_)),
-        own: Vec::new(),
-        tenants: tenants(plan, rules)?,
-        proxy_enforces: plan.settings.egress.proxy.enforces,
-        tenant: String::new(),
-    })
-}
-
-fn tenants(
-    plan: &Plan,
-    rules: impl Fn(&[String], &str) -> anyhow::Result<Vec<Rule>>,
-) -> anyhow::Result<Vec<egress::Tenants>> {
-    let entries = plan.settings.egress.tenants.iter().map(|(name, tenant)| {
+    let tenants = settings.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;
         Ok(egress::Tenants { namespaces: glob.compile_matcher(), allow: rules(&tenant.allow, &key)? })
     });
-    entries.collect()
+    Ok(Policy {
+        allow: rules(&settings.allow, "egress.allow")?,
+        deny: rules(&settings.deny, "egress.deny")?,
+        loopback_allowed,
+        own: Vec::new(),
+        tenants: tenants.collect::<anyhow::Result<_>>()?,
+        proxy_enforces: settings.proxy.enforces,
+        tenant: String::new(),
+    })
 }
 
 async fn project(projector: Projector, stop: CancellationToken) {

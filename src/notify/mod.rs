@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod history;
 pub mod json;
 pub mod kind;
+pub mod lint;
 pub mod model;
 pub mod notification;
 mod render;

@@ -93,7 +93,8 @@ impl Kubernetes {
     async fn watch_resource(&self, ready: &Gate) -> Result<(), Error> {
         let kind = resource("NotificationsConfiguration", "notificationsconfigurations");
         let mut told = false;
-        while !self.serves(&kind).await {
+        // Without a name none is wanted.
+        while self.settings.resource.is_empty() || !self.serves(&kind).await {
             if !told {
                 let namespace = self.settings.namespaces.own.clone();
                 self.send(Event::Resource { namespace, resource: None }).await?;

@@ -9,4 +9,5 @@ mod notifications_vectors;
 mod promises;
 mod relay;
 mod running;
+mod schema;
 mod tenants;

@@ -181,3 +181,57 @@ async fn the_operators_resource_wins_over_the_configmap_and_drift_is_an_event() 
     })
     .await;
 }
+
+/// What the operator deletes when its notifications are switched off.
+async fn switch_off(own: &Namespace) {
+    let resources = own.dynamic("argoproj.io/v1alpha1", "NotificationsConfiguration").await;
+    resources.delete("default-notifications-configuration", &Default::default()).await.unwrap();
+    let (maps, secrets): (Api<ConfigMap>, Api<Secret>) = (own.api(), own.api());
+    maps.delete("argocd-notifications-cm", &Default::default()).await.unwrap();
+    secrets.delete("argocd-notifications-secret", &Default::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_deletes_was_copied_before() {
+    let (own, receiver) = (cluster().await.namespace().await, Receiver::start([]).await);
+    secret(&own, "kept-token").await;
+    configure(&own, &json!({})).await;
+    let keys = keys(&receiver.url(), "copied");
+    let resource = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "NotificationsConfiguration",
+        "metadata": {"name": "default-notifications-configuration"},
+        "spec": {
+            "services": {"service.webhook.hook": keys["service.webhook.hook"]},
+            "triggers": {"trigger.on-failed": FAILED},
+            "templates": {"template.failed": keys["template.failed"]},
+            "context": {"at": "a: # b"},
+        },
+    });
+    own.apply(&resource.to_string()).await;
+    let kubeconfig = cluster().await.kubeconfig();
+    let migrate = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        command.args(["migrate", "openshift", "--namespace", &own.name]).arg("--kubeconfig").arg(kubeconfig).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let maps: Api<ConfigMap> = own.api();
+    assert!(migrate(&["--dry-run"]).contains("would be applied"));
+    assert!(maps.get_opt("gatepost-notifications-cm").await.unwrap().is_none(), "a dry run changes nothing");
+    assert!(migrate(&[]).contains("--config-map-name gatepost-notifications-cm"));
+    switch_off(&own).await;
+    let start = Start { kubeconfig, namespace: &own.name, store: None };
+    let names = [
+        "--config-map-name",
+        "gatepost-notifications-cm",
+        "--secret-name",
+        "gatepost-notifications-secret",
+        "--notifications-configuration-name",
+        "",
+    ];
+    let _gatepost = Gatepost::start_with(start, &names, "").await;
+    failed_application(&own, "a").await;
+    let requests = receiver.wait_for(1, PATIENCE).await;
+    assert_eq!((requests[0].text().as_str(), requests[0].header("x-token")), ("copied a a: # b", Some("kept-token")));
+}

@@ -59,7 +59,7 @@ impl LoadOptions {
         static WEBHOOK: KindSpec = KindSpec {
             name: "webhook",
             own: false,
-            options: Record { go: "WebhookOptions", fields: &[Field::new("url", Shape::Text)] },
+            options: Record { go: "WebhookOptions", fields: &[Field::new("url", Shape::Text), Field::new("token", Shape::Text)] },
             transport: true,
             section: None,
             check: unchecked,

@@ -20,6 +20,8 @@ pub struct Condition {
     pub description: String,
     /// Templates to send.
     pub send: Vec<String>,
+    /// Line of `when` in the key's value, from 1; 0 where it is not written.
+    pub line: u32,
     pub(crate) program: Option<Program>,
     pub(crate) once_per_program: Option<Program>,
 }
@@ -101,6 +103,7 @@ impl<'a> Raw<'a> {
     fn compile(self, index: usize, limits: &Limits) -> Result<Condition, Fault> {
         Ok(Condition {
             key: key(index, &self.when.0),
+            line: self.when.1.map_or(0, |node| node.place.line),
             program: compile(&self.when.0, self.when.1, limits)?,
             once_per_program: compile(&self.once_per.0, self.once_per.1, limits)?,
             when: self.when.0,
