@@ -126,7 +126,7 @@ mod tests {
     fn what_cannot_be_sent_is_refused() {
         assert!(play("service.webex", "{}", MESSAGE, "", &[]).unwrap_err().contains("room's id"));
         assert!(play("service.webex", "{}", "message: ''", "r", &[]).unwrap_err().contains("a message"));
-        assert!(play("service.webex", "apiURL: 'ftp://w'", MESSAGE, "r", &[]).unwrap_err().contains("URL"));
+        assert!(play("service.webex", "apiURL: 'ftp://w'", MESSAGE, "r", &[]).unwrap_err().contains("scheme"));
     }
 
     #[test]
