@@ -200,5 +200,4 @@ fn asked(said: &[&str]) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "rocketchat_tests.rs"]
 mod tests;

@@ -257,7 +257,9 @@ impl<'a> Talk<'a> {
         let (ts, channel) = match said {
             Said::Yes { ts, channel } => (ts, channel),
             Said::NoThread(_) if self.thread.take().is_some() => return Next::Post,
-            Said::NoThread(error) => return Next::End(Verdict::Permanent { cause: error }),
+            Said::NoThread(cause) => return Next::End(Verdict::Permanent { cause }),
+            // Somebody makes it, or invites the bot.
+            Said::NoChannel(cause) => return Next::End(Verdict::SlowRetry { cause }),
             Said::No(verdict) => return Next::End(verdict),
         };
         let last = self.call.delivery_id.to_owned();
@@ -277,12 +279,13 @@ impl<'a> Talk<'a> {
                 self.learnt = true;
                 Next::End(self.arrived())
             }
-            Said::NoThread(_) if self.message.policy == Policy::Update => {
+            // The channel is remembered too, and may be one of a workspace that was left.
+            Said::NoThread(_) | Said::NoChannel(_) if self.message.policy == Policy::Update => {
                 self.thread = None;
                 Next::Post
             }
-            Said::NoThread(error) => {
-                Next::End(delivered(&format!("posted; the thread's first message cannot be updated: {error}")))
+            Said::NoThread(cause) | Said::NoChannel(cause) => {
+                Next::End(delivered(&format!("posted; the thread's first message cannot be updated: {cause}")))
             }
             Said::No(verdict) => Next::End(verdict),
         }

@@ -180,5 +180,4 @@ fn judge(response: &Response, now_ms: i64) -> Verdict {
 }
 
 #[cfg(test)]
-#[path = "telegram_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! A Gatepost process under test: the real binary against the real API server, or on a folder of manifests.
+//! A Gatepost process under test: the real binary against the real API server.
 
 use crate::env::{PATIENCE, wait_until};
 use std::ffi::OsStr;
@@ -32,17 +32,22 @@ fn free_port() -> u16 {
 impl Gatepost {
     /// Starts it on a cluster and waits until it is ready.
     pub async fn start(start: Start<'_>) -> Self {
-        let source = [OsStr::new("--kubeconfig"), start.kubeconfig.as_os_str()];
-        let place = [OsStr::new("--namespace"), OsStr::new(start.namespace)];
-        Self::launch(&[source, place].concat(), start.store).await
+        let from =
+            ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
+        Self::launch(&from, start.store).await
     }
 
-    /// Starts it on a folder of manifests, without a cluster, and waits until it is ready.
-    pub async fn start_on_files(manifests: &Path, store: Option<&Path>) -> Self {
-        Self::launch(&[OsStr::new("--files"), manifests.as_os_str()], store).await
+    /// Starts it on a folder of manifests instead of a cluster and waits until it is ready.
+    pub async fn start_on_files(folder: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], None).await
     }
 
-    async fn launch(source: &[&OsStr], store: Option<&Path>) -> Self {
+    /// The same with a store that outlives the process.
+    pub async fn start_on_files_with(folder: &Path, store: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store)).await
+    }
+
+    async fn launch(from: &[&OsStr], store: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
@@ -54,7 +59,7 @@ impl Gatepost {
         std::fs::write(&config, settings).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
             .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"])
-            .args(source)
+            .args(from)
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())

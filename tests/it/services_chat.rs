@@ -100,7 +100,7 @@ async fn each_chat_service_is_called_as_the_go_controller_calls_it() {
         ("on-failed.pushover", USER_KEY),
     ];
     application(folder.path(), &recipients, "Failed", "r1");
-    let gatepost = Gatepost::start_on_files(folder.path(), None).await;
+    let gatepost = Gatepost::start_on_files(folder.path()).await;
     let deliveries = delivered(&gatepost, 6).await;
 
     let sent = &slack.requests()[0];
@@ -179,13 +179,13 @@ async fn a_slack_thread_outlives_a_restart() {
     threads(folder.path(), &slack);
     let subscriptions = [("on-failed.slack", "general"), ("on-succeeded.slack", "general")];
     application(folder.path(), &subscriptions, "Failed", "r1");
-    let gatepost = Gatepost::start_on_files(folder.path(), Some(&store)).await;
+    let gatepost = Gatepost::start_on_files_with(folder.path(), &store).await;
     delivered(&gatepost, 1).await;
     assert!(!form(&slack.requests()[0]).contains_key("thread_ts"));
     assert_eq!(gatepost.terminate().await, Some(0));
 
     application(folder.path(), &subscriptions, "Succeeded", "r2");
-    let gatepost = Gatepost::start_on_files(folder.path(), Some(&store)).await;
+    let gatepost = Gatepost::start_on_files_with(folder.path(), &store).await;
     delivered(&gatepost, 2).await;
     let requests = slack.requests();
     let paths: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
@@ -204,7 +204,7 @@ async fn a_second_message_waits_for_the_one_that_begins_the_thread() {
     threads(folder.path(), &slack);
     let subscriptions = [("on-failed.slack", "general"), ("on-succeeded.slack", "general")];
     application(folder.path(), &subscriptions, "Failed", "r1");
-    let gatepost = Gatepost::start_on_files(folder.path(), None).await;
+    let gatepost = Gatepost::start_on_files(folder.path()).await;
     slack.wait_for(1, PATIENCE).await;
     application(folder.path(), &subscriptions, "Failed", "r2");
     delivered(&gatepost, 2).await;

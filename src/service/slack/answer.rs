@@ -33,8 +33,7 @@ const TRANSIENT: [&str; 7] = [
     "team_added_to_org",
 ];
 /// About one channel, and soon mended there: the bot is invited, the channel is made or opened again.
-const CHANNEL: [&str; 8] = [
-    "channel_not_found",
+const CHANNEL: [&str; 7] = [
     "is_archived",
     "message_limit_exceeded",
     "not_in_channel",
@@ -64,6 +63,8 @@ pub enum Said {
     },
     /// The thread cannot be used any more.
     NoThread(String),
+    /// There is no such channel, or the bot cannot see it.
+    NoChannel(String),
     /// No.
     No(Verdict),
 }
@@ -83,6 +84,7 @@ pub fn read(response: &Response, now_ms: i64) -> Said {
     let is = |known: &[&str]| known.contains(&error.as_str());
     Said::No(match () {
         () if is(&THREAD) => return Said::NoThread(cause),
+        () if error == "channel_not_found" => return Said::NoChannel(cause),
         () if is(&CREDENTIALS) => Verdict::Credentials { cause },
         () if is(&TRANSIENT) => Verdict::Retry { after: http::retry_after(response, now_ms), cause },
         () if is(&CHANNEL) || error.is_empty() => Verdict::SlowRetry { cause },

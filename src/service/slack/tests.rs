@@ -145,9 +145,11 @@ fn a_thread_that_is_gone_begins_anew() {
     assert_eq!(post.lines().len(), 2);
     assert!(!form(&post, 1).contains_key("thread_ts"));
     assert_eq!(kept(&post).ts, "17.2");
-    let update = in_thread("Update", "dlv_0", &[refusal("message_not_found"), answer(200, SENT)]);
-    assert_eq!(update.lines(), ["POST http://slack/api/chat.update", "POST http://slack/api/chat.postMessage"]);
-    assert_eq!(kept(&update).ts, "17.2");
+    for error in ["message_not_found", "channel_not_found"] {
+        let update = in_thread("Update", "dlv_0", &[refusal(error), answer(200, SENT)]);
+        assert_eq!(update.lines(), ["POST http://slack/api/chat.update", "POST http://slack/api/chat.postMessage"]);
+        assert_eq!((kept(&update).ts.as_str(), form(&update, 1)["channel"].as_str()), ("17.2", "general"));
+    }
     let both = in_thread("PostAndUpdate", "dlv_0", &[answer(200, SENT), refusal("edit_window_closed")]);
     let Verdict::Delivered { note: Some(note), .. } = both.outcome.verdict else { panic!("{:?}", both.outcome) };
     assert!(note.contains("edit_window_closed"));
