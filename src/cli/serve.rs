@@ -448,7 +448,11 @@ async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PRUNE_EVERY) => {}
         }
-        match store.prune(Default::default(), crate::clock::now().millis()).await {
+        let now_ms = crate::clock::now().millis();
+        if let Err(error) = crate::controller::forget_unused(store.as_ref(), now_ms).await {
+            tracing::warn!(error = %error, "failed to forget what services remember of old deliveries");
+        }
+        match store.prune(Default::default(), now_ms).await {
             Ok(pruned) if pruned.dead > 0 => {
                 tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")
             }

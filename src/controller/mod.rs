@@ -4,12 +4,14 @@
 
 mod annotation;
 mod answers;
+mod memory;
 mod relay;
 mod report;
 mod sender;
 mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
+pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};

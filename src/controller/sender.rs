@@ -1,6 +1,7 @@
 //! One attempt: the service says what to send with the configuration of now, it goes through egress, the service judges the answers.
 
 use super::answers::Answers;
+use super::memory;
 use super::relay::Relay;
 use crate::egress::{self, Egress, redact};
 use crate::notify::{ObjectId, ServiceConfig, history};
@@ -81,7 +82,7 @@ impl Outgoing {
             Ok(Some(at)) => return not_tried(Verdict::TakenOver { at }),
             Err(cause) => return not_tried(Verdict::NotReady { cause }),
         }
-        match self.memory(service, claimed).await {
+        match memory::recall(self.relay.store().as_ref(), service, claimed).await {
             Ok(memory) => self.converse(service, claimed, &memory).await,
             Err(cause) => not_tried(Verdict::NotReady { cause }),
         }
@@ -110,7 +111,7 @@ impl Outgoing {
                     if outcome.forget_answers {
                         self.answers.forget(service);
                     }
-                    self.remember(service, outcome.remember).await;
+                    memory::keep(self.relay.store().as_ref(), service, outcome.remember, call.now_ms).await;
                     let verdict = scrubbed(judged(outcome.verdict), &self.relay.scrubber());
                     return seen.outcome(verdict);
                 }
@@ -168,31 +169,6 @@ impl Outgoing {
         let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(EXCERPT_BYTES)]).into_owned();
         self.relay.scrubber().scrub(&body)
     }
-
-    async fn memory(&self, service: &ServiceConfig, claimed: &Claimed) -> Result<BTreeMap<String, String>, String> {
-        let mut out = BTreeMap::new();
-        for key in service::memories(service, &claimed.payload, &claimed.delivery.occurrence) {
-            let value =
-                self.relay.store().value(&memory_name(service, &key)).await.map_err(|error| error.to_string())?;
-            if let Some(value) = value.and_then(|bytes| String::from_utf8(bytes).ok()) {
-                out.insert(key, value);
-            }
-        }
-        Ok(out)
-    }
-
-    /// What cannot be kept costs a later delivery its thread, not this one.
-    async fn remember(&self, service: &ServiceConfig, values: Vec<(String, String)>) {
-        for (key, value) in values {
-            if let Err(error) = self.relay.store().set_value(&memory_name(service, &key), value.into_bytes()).await {
-                tracing::warn!(service = service.name, error = %error, "failed to remember what later notifications refer to");
-            }
-        }
-    }
-}
-
-fn memory_name(service: &ServiceConfig, key: &str) -> String {
-    format!("memory/{}/{}/{key}", service.namespace, service.name)
 }
 
 impl Seen {

@@ -25,9 +25,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Reads options of a service.
 pub struct Options<'a>(pub &'a ServiceConfig);
 
-impl Options<'_> {
+impl<'a> Options<'a> {
     /// A text; empty where absent.
-    pub fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &'a str {
         self.0.options.get(name).and_then(Json::as_str).unwrap_or_default()
     }
     /// A switch.

@@ -4,15 +4,22 @@
 //! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
 mod backstage;
+mod chat;
 mod conversation;
 mod embedded;
 pub mod entity;
 mod http;
+mod mattermost;
 mod missing;
 mod payload;
+mod pushover;
+mod rocketchat;
+mod slack;
+mod telegram;
 #[cfg(test)]
 mod testing;
 mod text;
+mod webex;
 mod webhook;
 
 pub use conversation::{Answer, Call, Outcome, Outgoing, Step};
@@ -91,7 +98,7 @@ pub enum RequestError {
         cause: String,
     },
     /// The URL cannot be used.
-    #[error("failed to make a request for service '{service}': {cause}; correct `url` in the service's configuration")]
+    #[error("failed to make a request for service '{service}': {cause}; correct the service's configuration")]
     Url {
         /// Service name.
         service: String,
@@ -198,7 +205,16 @@ trait Kind: Sync {
 }
 
 /// All kinds. Adding one is a file and a line here.
-static KINDS: &[&dyn Kind] = &[&backstage::Backstage, &webhook::Webhook];
+static KINDS: &[&dyn Kind] = &[
+    &backstage::Backstage,
+    &mattermost::Mattermost,
+    &pushover::Pushover,
+    &rocketchat::RocketChat,
+    &slack::Slack,
+    &telegram::Telegram,
+    &webex::Webex,
+    &webhook::Webhook,
+];
 
 fn kind_of(config: &ServiceConfig) -> Option<&'static dyn Kind> {
     KINDS.iter().copied().find(|kind| kind.spec().name == config.kind)

@@ -10,4 +10,5 @@ mod promises;
 mod relay;
 mod running;
 mod schema;
+mod services_chat;
 mod tenants;
