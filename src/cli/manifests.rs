@@ -32,6 +32,11 @@ pub(super) struct Files {
 impl Files {
     /// Loads the configuration.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
+        Ok(Configuration::load(&self.input()?, None, &super::load_options()))
+    }
+
+    /// Reads ConfigMap and Secret.
+    pub(super) fn input(&self) -> anyhow::Result<ConfigInput> {
         let documents = read(&self.config_map)?;
         let config = named(&documents, "ConfigMap", &self.config_map_name).with_context(|| {
             format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name)
@@ -44,8 +49,7 @@ impl Files {
                 .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
             files::secret(found)
         };
-        let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
-        Ok(Configuration::load(&input, None, &super::load_options()))
+        Ok(ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret })
     }
 }
 

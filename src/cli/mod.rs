@@ -7,7 +7,9 @@ mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod go_yaml;
 mod manifests;
+mod notify;
 mod output;
 mod serve;
 mod template;
@@ -80,7 +82,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
-        Command::Template(command) => template::run(&command),
+        Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
     }
