@@ -16,7 +16,7 @@ static OTHER_THAN_TEXT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let date = r"\d{4}-\d{1,2}-\d{1,2}";
     let time = r"\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?";
     Regex::new(&format!(
-        r"^({date}([Tt]{time}(Z|[-+]\d\d:\d\d))?|{date} {time}|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|<<)$"
+        r"^({date}([Tt]{time}(Z|[-+]\d\d:\d\d))?|{date} {time}|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$"
     ))
     .ok()
 });
@@ -53,9 +53,7 @@ impl Page {
         self.put(&" ".repeat(indent));
     }
     fn map(&mut self, pairs: &Map<String, Value>, indent: usize, mut inline: bool) {
-        let mut pairs: Vec<_> = pairs.iter().collect();
-        pairs.sort_by(|a, b| natural(a.0, b.0));
-        for (key, value) in pairs {
+        for (key, value) in sorted(pairs) {
             if !std::mem::take(&mut inline) {
                 self.line(indent);
             }
@@ -226,6 +224,16 @@ fn escaped(c: char) -> String {
         }
     };
     format!("\\{letter}")
+}
+
+/// Sorted as Go does it, by insertion: the order of go-yaml's keys has cycles, which `slice::sort_by` may refuse.
+fn sorted(pairs: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut out: Vec<(&String, &Value)> = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let after = out.iter().rposition(|known| natural(pair.0, known.0) != Ordering::Less);
+        out.insert(after.map_or(0, |at| at + 1), pair);
+    }
+    out
 }
 
 /// The order of go-yaml's keys: numbers inside them by value, what is no letter before letters.

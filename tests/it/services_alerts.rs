@@ -185,7 +185,7 @@ async fn each_service_gets_the_request_that_it_understands() {
         (found.len() == DESTINATIONS.len()).then_some(found)
     })
     .await;
-    let alert = delivered.iter().find(|delivery| delivery["service"] == "alertmanager").unwrap();
+    let alert = delivered.iter().find(|delivery| delivery["serviceKind"] == "alertmanager").unwrap();
     assert!(alert.to_string().contains("1 of 2 targets took it"), "{alert}");
     assert_eq!(receiver.requests().len(), DESTINATIONS.len());
 }
@@ -230,9 +230,7 @@ async fn the_command_line_sends_once_and_says_what_became_of_it() {
     let printed = run(&[]).await.unwrap();
     let text = String::from_utf8_lossy(&printed.stdout).into_owned();
     assert_eq!(printed.status.code(), Some(0));
-    let expected =
-        "googlechat:\n  cards: \"\"\n  cardsV2: |\n    - sections:\n      - widgets:\n        - decoratedText:\n";
-    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("googlechat:\n  cards: \"\"\n  cardsV2: \"- sections:\\n"), "{text}");
     assert!(text.contains("newrelic:\n  changelog: c\n  revision: r1\n  user: u\n"), "{text}");
     let shown: Value = serde_yaml_ng::from_str(&text).unwrap();
     assert_eq!((&shown["message"], &shown["alertmanager"]["labels"]["alertname"]), (&json!(NASTY), &json!("failed")));

@@ -157,6 +157,7 @@ fn structure(segment: &Segment) -> Json {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     /// `@` stands for a printed value, which follows in `values`.
@@ -217,5 +218,18 @@ mod tests {
         assert_eq!((reported("plain words"), reported("a: b"), reported("1.20"), reported("x ")), (0, 1, 1, 1));
         assert_eq!(plain(&text("text: @\n", &["1.20"])).unwrap(), json!({"text": 1.2}));
         assert!(plain(&text("text: @\n", &["a: b"])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_leaves_its_place(value in any::<String>()) {
+            for template in ["text: '@'\n", "text: |-\n  @\nurl: x\n", "- {url: x, text: '@'}\n", "text: >-\n  @\n"] {
+                let read = read(template, &[&value]);
+                let found = read.get("text").or_else(|| read[0].get("text"));
+                prop_assert_eq!(found, Some(&Json::from(value.as_str())), "{}", template);
+            }
+            prop_assert_eq!(read("text: a @ b\nurl: x\n", &[&value]), json!({"text": format!("a {value} b"), "url": "x"}));
+            prop_assert!(read("text: @\nurl: \"@\"\n", &[&value, &value]).as_object().is_some_and(|pairs| pairs.len() == 2));
+        }
     }
 }
