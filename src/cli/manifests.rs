@@ -31,6 +31,11 @@ pub(super) struct Files {
 impl Files {
     /// Loads the configuration. A NotificationsConfiguration in the same file counts as it does in a cluster.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
+        Ok(Configuration::load(&self.input()?, None, &super::load_options()))
+    }
+
+    /// Reads ConfigMap and Secret.
+    pub(super) fn input(&self) -> anyhow::Result<ConfigInput> {
         let documents = read(&self.config_map)?;
         let resource = of_kind(&documents, "NotificationsConfiguration").map(source::resource);
         let config = named(&documents, "ConfigMap", &self.config_map_name);
@@ -46,8 +51,7 @@ impl Files {
             files::secret(found)
         };
         let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
-        let input = ConfigInput { namespace: String::new(), configmap, secret, resource };
-        Ok(Configuration::load(&input, None, &super::load_options()))
+        Ok(ConfigInput { namespace: String::new(), configmap, secret, resource })
     }
 }
 

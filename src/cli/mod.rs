@@ -7,8 +7,10 @@ mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod go_yaml;
 mod manifests;
 mod migrate;
+mod notify;
 mod output;
 mod serve;
 mod template;
@@ -90,7 +92,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
-        Command::Template(command) => template::run(&command),
+        Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,

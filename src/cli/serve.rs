@@ -235,7 +235,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
     let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan), Arc::clone(&metrics), reporter));
-    let door = Arc::new(Egress::new(policy(&plan)?));
+    let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
@@ -334,13 +334,18 @@ async fn open_store(path: &str) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(SqliteStore::open(Path::new(path), STORE_RESERVE).await?))
 }
 
-fn relay_options(plan: &Plan) -> RelayOptions {
-    let settings = &plan.settings;
+/// What services need besides a notification.
+pub(super) fn service_context(settings: &Settings) -> ServiceContext {
     let json = match settings.delivery.json {
         Json::Repair => JsonMode::Repair,
         Json::Off => JsonMode::Off,
         Json::Strict => JsonMode::Strict,
     };
+    ServiceContext { json, cluster: settings.backstage.cluster.clone() }
+}
+
+fn relay_options(plan: &Plan) -> RelayOptions {
+    let settings = &plan.settings;
     RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
@@ -349,32 +354,28 @@ fn relay_options(plan: &Plan) -> RelayOptions {
             self_service: plan.self_service,
             ..super::load_options()
         },
-        service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
+        service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
     }
 }
 
-fn policy(plan: &Plan) -> anyhow::Result<Policy> {
-    egress_policy(&plan.settings.egress, matches!(plan.origin, Origin::Files(_)))
-}
-
-/// The policy that the settings make; loopback is allowed on a laptop.
-pub(super) fn egress_policy(settings: &crate::settings::Egress, loopback_allowed: bool) -> anyhow::Result<Policy> {
+/// The egress guard's rules; loopback is allowed where there is no cluster.
+pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
     let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
         texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
     };
-    let tenants = settings.tenants.iter().map(|(name, tenant)| {
+    let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;
         Ok(egress::Tenants { namespaces: glob.compile_matcher(), allow: rules(&tenant.allow, &key)? })
     });
     Ok(Policy {
-        allow: rules(&settings.allow, "egress.allow")?,
-        deny: rules(&settings.deny, "egress.deny")?,
+        allow: rules(&settings.egress.allow, "egress.allow")?,
+        deny: rules(&settings.egress.deny, "egress.deny")?,
         loopback_allowed,
         own: Vec::new(),
         tenants: tenants.collect::<anyhow::Result<_>>()?,
-        proxy_enforces: settings.proxy.enforces,
+        proxy_enforces: settings.egress.proxy.enforces,
         tenant: String::new(),
     })
 }

@@ -100,6 +100,7 @@ impl Outgoing {
             occurrence: &claimed.delivery.occurrence,
             delivery_id: &claimed.delivery.id.to_string(),
             now_ms: clock::now().millis(),
+            decided_ms: claimed.delivery.created_ms,
             memory,
         };
         let (mut rounds, mut seen) = (Vec::new(), Seen::default());

@@ -3,18 +3,28 @@
 //! Pure: no network, no clock. What [`prepare`] returns is stored and holds no URL, header or secret; these are joined in
 //! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
+mod alertmanager;
 mod backstage;
 mod chat;
 mod conversation;
 mod embedded;
 pub mod entity;
+mod googlechat;
+mod grafana;
 mod http;
 mod mattermost;
 mod missing;
+mod newrelic;
+mod opsgenie;
+mod pagerduty;
+mod pagerdutyv2;
 mod payload;
+mod post;
 mod pushover;
 mod rocketchat;
 mod slack;
+mod teams;
+mod teams_workflows;
 mod telegram;
 #[cfg(test)]
 mod testing;
@@ -29,6 +39,7 @@ use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
 use crate::notify::kind::KindSpec;
 use crate::notify::{Notification, Occurrence, Reason, ServiceConfig};
+use serde_json::Value as Json;
 use std::time::Duration;
 
 /// What preparing needs besides the notification.
@@ -115,6 +126,26 @@ pub enum RequestError {
         /// Header name.
         header: String,
     },
+    /// The recipient cannot be reached with this configuration.
+    #[error("failed to make a request for recipient '{recipient}' of service '{service}': {cause}")]
+    Recipient {
+        /// Service name.
+        service: String,
+        /// Recipient.
+        recipient: String,
+        /// Cause, without what the configuration holds for the recipient.
+        cause: String,
+    },
+    /// An option is missing.
+    #[error(
+        "failed to make a request for service '{service}': `{option}` is missing; set it in the service's configuration"
+    )]
+    Option {
+        /// Service name.
+        service: String,
+        /// Name of the option.
+        option: &'static str,
+    },
     /// Nothing of this kind can be sent.
     #[error("failed to make a request for service '{service}': services of type '{kind}' are not known")]
     Kind {
@@ -198,6 +229,10 @@ trait Kind: Sync {
     }
     /// See [`host`].
     fn host(&self, config: &ServiceConfig, recipient: &str) -> String;
+    /// See [`shown`].
+    fn show(&self, section: Json, _template: &str, _decided_ms: i64) -> Json {
+        section
+    }
     /// See [`memories`].
     fn memories(&self, _: &ServiceConfig, _: &[u8], _: &Occurrence) -> Vec<String> {
         Vec::new()
@@ -213,6 +248,16 @@ static KINDS: &[&dyn Kind] = &[
     &slack::Slack,
     &telegram::Telegram,
     &webex::Webex,
+    &alertmanager::Alertmanager,
+    &backstage::Backstage,
+    &googlechat::GoogleChat,
+    &grafana::Grafana,
+    &newrelic::Newrelic,
+    &opsgenie::Opsgenie,
+    &pagerduty::PagerDuty,
+    &pagerdutyv2::PagerDutyV2,
+    &teams::Teams,
+    &teams_workflows::TeamsWorkflows,
     &webhook::Webhook,
 ];
 
@@ -264,6 +309,19 @@ pub fn step(call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestErro
         }
     }
     Ok(step)
+}
+
+/// The Go controller's form of a notification, as its console service prints it.
+#[must_use]
+pub fn shown(notification: &Notification, decided_ms: i64) -> Json {
+    let mut out = notification.to_json();
+    for kind in KINDS {
+        let name = kind.spec().name;
+        if let (Some(section), Some(template)) = (out.get_mut(name), notification.section_of.get(name)) {
+            *section = kind.show(section.take(), template, decided_ms);
+        }
+    }
+    out
 }
 
 /// Retry settings of a service.

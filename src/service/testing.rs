@@ -139,6 +139,7 @@ pub fn play_with(
         occurrence: &occurrence,
         delivery_id: "dlv_1",
         now_ms: 1_800_000_000_000,
+        decided_ms: 1_700_000_000_123,
         memory,
     };
     let (mut requests, mut rounds, mut left) = (Vec::new(), Vec::new(), answers.iter());

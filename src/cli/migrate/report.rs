@@ -33,7 +33,7 @@ pub(super) async fn run(input: &ConfigInput, settings: Option<&Path>, format: Fo
     let options = crate::cli::load_options();
     let config = Configuration::load(input, None, &options);
     let mut entries = of_configuration(input, &config, Configuration::strict_load(input, &options).err());
-    let policy = serve::egress_policy(&Settings::load(settings)?.egress, false)?;
+    let policy = serve::policy(&Settings::load(settings)?, false)?;
     for service in config.services().values() {
         entries.extend(reach(service, &policy).await);
     }
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn hosts_that_egress_refuses_are_named_with_the_setting() {
-        let policy = serve::egress_policy(&Settings::load(None).unwrap().egress, false).unwrap();
+        let policy = serve::policy(&Settings::load(None).unwrap(), false).unwrap();
         let config = Configuration::load(
             &input(&[
                 ("service.webhook.meta", "url: http://169.254.169.254/x\n"),

@@ -241,7 +241,8 @@ fn attempt_once(
 ) -> Result<(Verdict, u16), String> {
     let memory = BTreeMap::new();
     let payload = &prepared.payload;
-    let call = Call { config: service, payload, occurrence, delivery_id: "id", now_ms: 0, memory: &memory };
+    let call =
+        Call { config: service, payload, occurrence, delivery_id: "id", now_ms: 0, decided_ms: 0, memory: &memory };
     let (mut rounds, mut status) = (Vec::new(), 0);
     loop {
         match service::step(&call, &rounds).map_err(|error| error.to_string())? {
