@@ -174,9 +174,23 @@ impl<'r> Run<'r> {
             other if method::may_have(other) && method::has(other, &name.to_lossy()) => {
                 self.method(dot, other, node, name, given).map(Bound::plain)
             }
+            other if method::results(other, &name.to_lossy()).is_some() => {
+                self.refuse_results(other, &name.to_lossy(), &given)
+            }
             Value::Struct(view) => self.struct_field(view.as_ref(), &receiver, name, &given),
             _ => Err(self.no_field(&receiver, name)),
         }
+    }
+    /// A method that a template cannot call because it answers several values.
+    fn refuse_results(&self, receiver: &Value, name: &str, given: &Given<'_>) -> Done<Bound> {
+        self.check_count(name, given, 0, false)?;
+        Err(self.error(match method::results(receiver, name) {
+            Some(2) => {
+                let second = if name == "ZoneBounds" { "time.Time" } else { "int" };
+                format!("invalid function signature for {name}: second return value should be error; is {second}")
+            }
+            results => format!("function {name} has {} return values; should be 1 or 2", results.unwrap_or_default()),
+        }))
     }
     fn no_field(&self, receiver: &Bound, name: &Str) -> crate::error::Error {
         self.error(format!("can't evaluate field {name} in type {}", static_type(receiver)))
@@ -311,7 +325,12 @@ impl<'r> Run<'r> {
         let callee = given.arguments().first().copied();
         let values = self.arguments(dot, given, |index| Want::Spec(spec.signature.param(index)))?;
         let result = if form == Form::Value {
-            let name = callee.map_or_else(|| "value".to_owned(), |id| self.tree.show(id));
+            let name = match (callee, values.first()) {
+                (Some(id), _) => self.tree.show(id),
+                // Go names what came out of the pipe by `reflect.Value.String`.
+                (None, Some(Value::Str(text))) => text.to_lossy().into_owned(),
+                (None, value) => format!("<{} Value>", value.map_or_else(|| "invalid".to_owned(), fmt::type_name)),
+            };
             self.call_value(&name, &values)
         } else if spec.costly && !self.context.costly {
             Err(CallError::new(format!(

@@ -251,7 +251,11 @@ impl<'r> Run<'r> {
             Flow::Next
         } else {
             match &branch.otherwise {
-                Some(otherwise) => self.nested(dot, otherwise)?,
+                // As in Go, a `break` here ends this range, which is over anyway; `continue` is for the one around it.
+                Some(otherwise) => match self.nested(dot, otherwise)? {
+                    Flow::Break => Flow::Next,
+                    flow => flow,
+                },
                 None => Flow::Next,
             }
         };

@@ -42,8 +42,20 @@ fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
     let source = call.text(0);
     match source.as_str() {
         Some(source) => compile(source).map_err(CallError::new),
-        None => fail(format!("error parsing regexp: invalid UTF-8: `{}`", source.to_lossy())),
+        None => fail(format!("error parsing regexp: invalid UTF-8: `{}`", from_first_bad_byte(source.as_bytes()))),
     }
+}
+
+/// What Go shows of a pattern that is not UTF-8: the rest from the first bad byte, each bad byte as U+FFFD.
+fn from_first_bad_byte(pattern: &[u8]) -> std::string::String {
+    let mut shown = std::string::String::new();
+    for chunk in pattern.utf8_chunks() {
+        if !shown.is_empty() {
+            shown.push_str(chunk.valid());
+        }
+        shown.extend(chunk.invalid().iter().map(|_| '\u{FFFD}'));
+    }
+    shown
 }
 
 /// As [`pattern`], with the words of Go's `regexp.MustCompile`.
