@@ -10,6 +10,13 @@ use crate::template::MissingKey;
 use crate::want::{Reading, Want, zero};
 use gatepost_value::{CallError, Func, GoType, Map, Signature, Str, StructView, Value, fmt, method};
 
+/// Private fields, which Go tells from fields that are not there.
+const UNEXPORTED: &[(&str, &[&str])] = &[
+    ("time.Time", &["wall", "ext", "loc"]),
+    ("*time.Location", &["name", "zone", "tx", "extend", "cacheStart", "cacheEnd", "cacheZone"]),
+    ("*semver.Version", &["major", "minor", "patch", "pre", "metadata", "original"]),
+];
+
 /// What a command is given: its words, and the result of the command before it in the pipeline.
 struct Given<'a> {
     words: &'a [Id],
@@ -193,6 +200,10 @@ impl<'r> Run<'r> {
         }))
     }
     fn no_field(&self, receiver: &Bound, name: &Str) -> crate::error::Error {
+        let kind = fmt::type_name(&receiver.value);
+        if UNEXPORTED.iter().any(|(of, names)| *of == kind && names.iter().any(|own| *name == **own)) {
+            return self.error(format!("{name} is an unexported field of struct type {kind}"));
+        }
         self.error(format!("can't evaluate field {name} in type {}", static_type(receiver)))
     }
     fn refuse_call(&self, name: &Str, given: &Given<'_>, why: &str) -> Done<()> {

@@ -172,6 +172,9 @@ impl StructView for Version {
     fn is_pointer(&self) -> bool {
         true
     }
+    fn own_json(&self) -> Option<Value> {
+        Some(Value::str(self.text()))
+    }
     fn call(&self, name: &str, context: &CallContext<'_>, args: &[Value]) -> Result<Value, CallError> {
         let wanted = match name {
             "Compare" | "Equal" | "GreaterThan" | "GreaterThanEqual" | "LessThan" | "LessThanEqual" => 1,

@@ -132,7 +132,10 @@ impl<'w> Writer<'w> {
             }
             Value::List(list) => self.begin(Items::List(Arc::clone(&list.items))),
             Value::Map(map) => self.begin(Items::Object(map.entries())),
-            Value::Struct(_) => self.begin(Items::Object(members(value, 0))),
+            Value::Struct(view) => match view.own_json() {
+                Some(own) => return self.value(&own),
+                None => self.begin(Items::Object(members(value, 0))),
+            },
             Value::Named(named) if &*named.type_name == "v1.Time" => self.kubernetes_time(&named.base)?,
             Value::Named(named) => return self.value(&named.base),
             Value::Time(time) => self.time(time)?,
@@ -252,7 +255,7 @@ fn members(value: &Value, depth: u32) -> Vec<(Str, Value)> {
     members
 }
 
-/// What `omitempty` leaves out: structs are never empty.
+/// What `omitempty` leaves out: structs are never empty. A view says itself of its pointers that they are not.
 pub(super) fn is_empty(value: &Value) -> bool {
     !matches!(value, Value::Struct(_) | Value::Time(_)) && !crate::cast::truth(value)
         || matches!(value, Value::Float(_, f) if *f == 0.0)
