@@ -10,6 +10,9 @@ use crate::template::MissingKey;
 use crate::want::{Reading, Want, zero};
 use gatepost_value::{CallError, Func, GoType, Map, Signature, Str, StructView, Value, fmt, method};
 
+/// Bytes of arguments from which on a call is paid for by size.
+const LARGE: usize = 16 << 10;
+
 /// Private fields, which Go tells from fields that are not there.
 const UNEXPORTED: &[(&str, &[&str])] = &[
     ("time.Time", &["wall", "ext", "loc"]),
@@ -349,9 +352,25 @@ impl<'r> Run<'r> {
                 spec.name
             )))
         } else {
-            (spec.run)(&mut Call::new(self.context, &values, &self.overlay))
+            self.pay(&values)?;
+            (spec.run)(&mut Call::new(self.context, &values, &self.overlay).with_patterns(&self.tree.patterns))
         };
         self.called(spec.name, node, result).map(Bound::plain)
+    }
+    /// What a call costs by the size of what it is given: large texts and lists are looked at whole, and then the clock is.
+    fn pay(&self, values: &[Value]) -> Done<()> {
+        let size = values.iter().map(|value| match value {
+            Value::Str(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(list) => list.items.len() * 16,
+            _ => 0,
+        });
+        let size: usize = size.sum();
+        if size < LARGE {
+            return Ok(());
+        }
+        self.limited(self.context.budget.step(size as u64 / 1024))?;
+        self.limited(self.context.budget.check_time())
     }
     fn called(&mut self, name: &str, node: Id, result: Result<Value, CallError>) -> Done<Value> {
         result.map_err(|error| {

@@ -265,3 +265,45 @@ pub(super) fn is_empty(value: &Value) -> bool {
 pub(super) fn struct_members(value: &Value) -> Vec<(Str, Value)> {
     members(value, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use crate::{Budget, Limits, Str, StructView, Value, json};
+    use std::sync::Arc;
+
+    /// A struct with `Plain bool` and `Pointer *bool`, both with `omitempty`.
+    struct Switches {
+        plain: bool,
+        pointer: Option<bool>,
+    }
+
+    impl StructView for Switches {
+        fn type_name(&self) -> &str {
+            "main.Switches"
+        }
+        fn field(&self, name: &str) -> Option<Value> {
+            self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+        }
+        fn fields(&self) -> Vec<(Str, Value)> {
+            let pointer = self.pointer.map_or(Value::Nil, Value::Bool);
+            vec![("Plain".into(), Value::Bool(self.plain)), ("Pointer".into(), pointer)]
+        }
+        fn json_fields(&self) -> Vec<(Option<Str>, Value, bool)> {
+            let pointer = self.pointer.map_or(Value::Nil, Value::Bool);
+            let left_out = self.pointer.is_none();
+            vec![(Some("plain".into()), Value::Bool(self.plain), true), (Some("pointer".into()), pointer, left_out)]
+        }
+    }
+
+    #[test]
+    fn a_pointer_to_false_is_not_empty() {
+        let written = |plain, pointer| {
+            let value = Value::Struct(Arc::new(Switches { plain, pointer }));
+            String::from_utf8(json::marshal(&Budget::new(Limits::default()), &value).unwrap()).unwrap()
+        };
+        assert_eq!(written(false, Some(false)), r#"{"pointer":false}"#);
+        assert_eq!(written(false, None), "{}");
+        assert_eq!(written(true, Some(true)), r#"{"plain":true,"pointer":true}"#);
+    }
+}
