@@ -111,7 +111,7 @@ fn is_complex(parts: &str) -> bool {
         let exponent = parts[..at].ends_with(['e', 'E', 'p', 'P']);
         (at > 0 && !exponent && matches!(c, '+' | '-')).then_some(at)
     };
-    let (real, imaginary) = match parts.char_indices().filter_map(sign).last() {
+    let (real, imaginary) = match parts.char_indices().filter_map(sign).next_back() {
         Some(at) => (Some(&parts[..at]), &parts[at..]),
         None => (None, parts),
     };
