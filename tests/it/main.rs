@@ -9,7 +9,7 @@ mod notifications_vectors;
 mod promises;
 mod relay;
 mod running;
-mod services_alerts;
 mod schema;
+mod services_alerts;
 mod services_chat;
 mod tenants;

@@ -11,6 +11,8 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 
 /// Compiled size allowed for one pattern.
 const SIZE_LIMIT: usize = 4 << 20;
+/// Compiled size of a pattern that is kept, and of the tables that it builds while it runs.
+const SMALL: usize = 256 << 10;
 
 /// Compiles a pattern with Go's syntax.
 ///
@@ -27,6 +29,13 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
         };
         format!("error parsing regexp: {reason}: `{pattern}`")
     })
+}
+
+/// Compiles a pattern that will be kept: `None` where it is wrong or compiles to more than a small program.
+#[must_use]
+pub fn compile_small(pattern: &str) -> Option<Regex> {
+    let translated = translate::translate(pattern).ok()?;
+    RegexBuilder::new(&translated).size_limit(SMALL).dfa_size_limit(SMALL).nest_limit(2_000).build().ok()
 }
 
 /// Go's `regexp.QuoteMeta`.
