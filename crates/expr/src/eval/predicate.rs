@@ -55,7 +55,16 @@ impl Run<'_> {
                 &made
             }
         };
-        let element = Element { item, index, acc };
+        let element = Element { item: Some(item), index, acc };
+        self.eval(node, Frame { element: Some(&element), ..around.frame })
+    }
+    /// A third argument. Go has entered the loop when it evaluates one: in a predicate around, `#` is not that one's
+    /// element but the first of this loop.
+    fn third(&self, around: &Loop<'_>, node: &Node) -> Outcome {
+        if around.items.len() > 0 {
+            return self.body(around, node, 0, None);
+        }
+        let element = Element { item: None, index: 0, acc: None };
         self.eval(node, Frame { element: Some(&element), ..around.frame })
     }
     /// The predicate, or the element itself where the predicate was left out.
@@ -154,7 +163,7 @@ impl Run<'_> {
     }
     fn sort_by(&self, around: &Loop<'_>) -> Outcome {
         let descending = match around.call.args.get(2) {
-            Some(node) => at(around.place, descending(&self.eval(node, around.frame)?))?,
+            Some(node) => at(around.place, descending(&self.third(around, node)?))?,
             None => false,
         };
         let mut keyed = Vec::with_capacity(around.items.len());
@@ -171,7 +180,7 @@ impl Run<'_> {
     fn reduce(&self, around: &Loop<'_>) -> Outcome {
         let Some(body) = around.call.args.get(1) else { return Ok(Value::Nil) };
         let (mut acc, start) = match around.call.args.get(2) {
-            Some(initial) => (plain(self.eval(initial, around.frame)?), 0),
+            Some(initial) => (plain(self.third(around, initial)?), 0),
             None if around.items.len() == 0 => {
                 return at(around.place, fault("reduce of empty array with no initial value"));
             }
