@@ -191,7 +191,8 @@ fn chunks(options: &Options) -> Box<dyn Iterator<Item = Vec<Json>> + '_> {
     }
     let text = std::fs::read_to_string(&options.cases)
         .unwrap_or_else(|error| panic!("cannot read the cases in {}: {error}", options.cases));
-    let cases: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).expect("a case is a line of JSON")).collect();
+    let cases: Vec<Json> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a case is a line of JSON")).collect();
     let size = usize::try_from(CHUNK).unwrap();
     let chunks: Vec<Vec<Json>> = cases.chunks(size).map(<[Json]>::to_vec).collect();
     Box::new(chunks.into_iter())

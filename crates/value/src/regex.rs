@@ -12,11 +12,17 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 /// Compiled size allowed for one pattern.
 const SIZE_LIMIT: usize = 4 << 20;
 
+/// Bytes of one pattern: compiling takes time that no budget sees.
+const LONGEST: usize = 16 << 10;
+
 /// Compiles a pattern with Go's syntax.
 ///
 /// # Errors
 /// Go's text, for example ``error parsing regexp: missing closing ): `(a` ``.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > LONGEST {
+        return Err(format!("error parsing regexp: expression too large: more than {LONGEST} bytes"));
+    }
     let translated =
         translate::translate(pattern).map_err(|e| format!("error parsing regexp: {}: `{}`", e.reason, e.at))?;
     let built = RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).nest_limit(2_000).build();

@@ -49,8 +49,10 @@ impl Writer {
         let mut text = self.of(Kind::List, depth.saturating_sub(1));
         for _ in 0..=self.random.below(3) {
             let name = self.random.pick(&["filter", "map", "sortBy", "groupBy", "reduce", "count", "find", "any"]);
-            let plain = self.random.pick(&["len()", "reverse()", "uniq()", "flatten()", "toPairs()", "first()", "join(',')"]);
-            let link = if self.random.chance(65) { format!("{name}({})", self.body(name, 1)) } else { plain.to_owned() };
+            let plain =
+                self.random.pick(&["len()", "reverse()", "uniq()", "flatten()", "toPairs()", "first()", "join(',')"]);
+            let link =
+                if self.random.chance(65) { format!("{name}({})", self.body(name, 1)) } else { plain.to_owned() };
             text = format!("{text} | {link}");
         }
         text

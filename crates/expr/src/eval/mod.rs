@@ -12,9 +12,9 @@ pub(crate) mod member;
 pub mod number;
 mod operator;
 mod predicate;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod trace;
 
 pub use trace::Trace;
@@ -48,8 +48,8 @@ fn at<T>(position: Position, result: Res<T>) -> Result<T, Stop> {
 
 /// What `#`, `#index` and `#acc` are.
 struct Element<'a> {
-    /// Absent where a loop over nothing is entered all the same: `#` cannot be read there.
-    item: Option<&'a Value>,
+    /// What `#` is, or why it cannot be read.
+    item: Result<&'a Value, &'static str>,
     index: usize,
     acc: Option<&'a Value>,
 }
@@ -211,7 +211,7 @@ impl<'r> Run<'r> {
     fn look<'v>(&'v self, node: &'v Node, frame: Frame<'v>) -> Option<&'v Value> {
         match &node.kind {
             Kind::Constant(value) => Some(value),
-            Kind::Pointer(Pointer::Element) => frame.element.and_then(|element| element.item),
+            Kind::Pointer(Pointer::Element) => frame.element.and_then(|element| element.item.ok()),
             Kind::Identifier { target: Target::Slot(slot), .. } => frame.variable(*slot),
             Kind::Identifier { name, target: Target::Env } => frozen(self.env, name),
             Kind::Member { object, property, .. } => match &property.kind {
@@ -314,8 +314,8 @@ impl<'r> Run<'r> {
 fn pointed(pointer: &Pointer, frame: Frame<'_>) -> Res<Value> {
     let Some(element) = frame.element else { return Ok(Value::Nil) };
     match (pointer, element.item) {
-        (Pointer::Element, Some(item)) => Ok(item.clone()),
-        (Pointer::Element, None) => fault("runtime error: index out of range [0] with length 0"),
+        (Pointer::Element, Ok(item)) => Ok(item.clone()),
+        (Pointer::Element, Err(reason)) => fault(reason),
         (Pointer::Index, _) => Ok(Value::int(element.index as i64)),
         (Pointer::Acc, _) => Ok(element.acc.cloned().unwrap_or_default()),
         (Pointer::Unknown(_), _) => Ok(Value::Nil),

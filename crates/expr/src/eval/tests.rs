@@ -42,6 +42,16 @@ fn the_start_of_an_inner_reduce_sees_its_own_first_element() {
 }
 
 #[test]
+fn a_map_is_looped_over_until_an_entry_is_read() {
+    holds("all($env, true) and count($env, false) == 0 and findLastIndex($env, true) == len($env) - 1");
+    holds("sum(map($env, 2)) == 2 * len($env) and filter($env, false) == []");
+    holds("reduce($env, #acc + #index, 0) == 6");
+    for text in ["all($env, # != 1)", "filter($env, true)", "find($env, true)", "sortBy($env, 1)", "reduce($env, 1)"] {
+        fails(text, "reflect: call of reflect.Value.Index on map Value");
+    }
+}
+
+#[test]
 fn unsigned_integers_beyond_int_keep_their_size_as_floats() {
     holds("huge + 0.5 == 18446744073709551616.0");
     holds("huge > 1.5 and 1.5 < huge and huge == 18446744073709551616.0");
