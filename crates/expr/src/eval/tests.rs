@@ -52,6 +52,12 @@ fn a_map_is_looped_over_until_an_entry_is_read() {
 }
 
 #[test]
+fn sort_makes_nil_only_of_what_it_does_not_know() {
+    holds("sort(toPairs($env)) == nil");
+    holds("sort([]) != nil and sort(concat([])) != nil and sort(keys({})) != nil");
+}
+
+#[test]
 fn unsigned_integers_beyond_int_keep_their_size_as_floats() {
     holds("huge + 0.5 == 18446744073709551616.0");
     holds("huge > 1.5 and 1.5 < huge and huge == 18446744073709551616.0");

@@ -17,10 +17,10 @@ import (
 	"github.com/expr-lang/expr/file"
 )
 
-// Maps of two keys come out in the same order every other time: where an order may show, many runs are needed.
+// Go gives a map of two keys the same order seven times of eight: where an order may show, many runs are needed.
 const (
 	repeats        = 4
-	orderedRepeats = 16
+	orderedRepeats = 64
 )
 
 var showsOrder = regexp.MustCompile(`keys|values|toPairs|groupBy`)
