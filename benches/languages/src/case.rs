@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use gatepost_expr::{CompileOptions, Program};
 use gatepost_template::{Profile, Template};
 use gatepost_value::json::{self, Numbers};
-use gatepost_value::{Budget, CallContext, CallError, GoType, Limits, Location, Map, Str, Time, Value, namespace};
+use gatepost_value::{Budget, CallContext, GoType, Limits, Location, Map, Str, Time, Value, namespace};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::path::Path;
@@ -62,18 +62,8 @@ pub fn environment(folder: &Path) -> Result<Value> {
             *value = Value::Map(Map::frozen_of(GoType::String, texts.entries()));
         }
     }
-    entries.push((Str::from_static("time"), time()));
+    entries.push((Str::from_static("time"), namespace::time()));
     Ok(Value::map(entries))
-}
-
-/// `time.Now` and `time.Parse`, which fail and answer as notifications' do.
-fn time() -> Value {
-    let now = namespace::typed("Now", Vec::new(), GoType::Any, |ctx, _| Ok(Value::Time(ctx.now.clone())));
-    let parse = namespace::typed("Parse", vec![GoType::String], GoType::Any, |_, args| {
-        let parsed = args.first().and_then(Value::as_str).and_then(|text| Time::parse_rfc3339(text).ok());
-        parsed.map(Value::Time).ok_or_else(|| CallError::new("not a time"))
-    });
-    Value::map(vec![(Str::from_static("Now"), now), (Str::from_static("Parse"), parse)])
 }
 
 enum Compiled {

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Position};
 use crate::pattern::Regex;
 use crate::program::Program;
 use convert::{Res, as_text, assertion, fault, plain, type_text};
-use gatepost_value::{CallContext, CallError, LimitError, Map, Str, Value};
+use gatepost_value::{CallContext, CallError, GoType, LimitError, Map, Str, Value};
 use std::cell::{Cell, RefCell};
 
 /// Elements that one run may make with ranges, literals and list functions; the same number as in Go's expr.
@@ -322,10 +322,10 @@ fn pointed(pointer: &Pointer, frame: Frame<'_>) -> Res<Value> {
     }
 }
 
-/// The member of a map that never changes.
+/// The member of a map that never changes; nil where a map of anything lacks it.
 fn frozen<'v>(from: &'v Value, name: &Str) -> Option<&'v Value> {
-    match from {
-        Value::Map(Map::Frozen(map)) => map.get(name.as_bytes()),
-        _ => None,
-    }
+    static ABSENT: Value = Value::Nil;
+    let Value::Map(map) = from else { return None };
+    let Map::Frozen(entries) = map else { return None };
+    entries.get(name.as_bytes()).or_else(|| matches!(map.elem(), GoType::Any).then_some(&ABSENT))
 }

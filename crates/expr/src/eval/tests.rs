@@ -58,6 +58,12 @@ fn sort_makes_nil_only_of_what_it_does_not_know() {
 }
 
 #[test]
+fn what_a_map_lacks_is_nil_and_has_no_members() {
+    holds("$env.absent == nil and absent == nil and $env.absent?.deeper.still == nil");
+    fails("$env.absent.deeper", "cannot fetch deeper from <nil>");
+}
+
+#[test]
 fn unsigned_integers_beyond_int_keep_their_size_as_floats() {
     holds("huge + 0.5 == 18446744073709551616.0");
     holds("huge > 1.5 and 1.5 < huge and huge == 18446744073709551616.0");
