@@ -226,6 +226,11 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_has_a_longest_length() {
+        assert!(compile(&"a".repeat(LONGEST)).is_ok());
+        assert!(compile(&"a".repeat(LONGEST + 1)).unwrap_err().contains("too large"));
+    }
+    #[test]
     fn perl_classes_are_ascii() {
         assert!(!matches(r"^\d$", "٣"));
         assert!(!matches(r"^\w$", "é"));
