@@ -1,7 +1,9 @@
 //! ConfigMap, Secret and Application from files, as `argocd admin notifications` takes them.
 
 use super::output::Format;
+use super::repo_server::{self, RepoServerFlags};
 use crate::notify::{ConfigInput, Configuration, LoadOptions};
+use crate::source::repo_server::{Keyring, RepoServer};
 use crate::source::{Object, files};
 use anyhow::{Context as _, bail};
 use gatepost_value::Value;
@@ -27,26 +29,47 @@ pub(super) struct Files {
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "wide", global = true)]
     pub output: Format,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 impl Files {
     /// Loads the configuration.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
-        let documents = read(&self.config_map)?;
-        let config = named(&documents, "ConfigMap", &self.config_map_name).with_context(|| {
+        self.configuration(&self.documents()?)
+    }
+    /// Loads the configuration, and the repo-server that the flags name; Secrets of repositories are in the same files.
+    pub(super) fn load_all(&self) -> anyhow::Result<(Configuration, RepoServer)> {
+        let documents = self.documents()?;
+        let config = self.configuration(&documents)?;
+        let Documents { config: mut all, secret } = documents;
+        all.extend(secret);
+        Ok((config, repo_server::client(self.repo_server.settings("")?, Keyring::Documents(all))?))
+    }
+    fn documents(&self) -> anyhow::Result<Documents> {
+        let secret = if self.secret == ":empty" { Vec::new() } else { read(&self.secret)? };
+        Ok(Documents { config: read(&self.config_map)?, secret })
+    }
+    fn configuration(&self, documents: &Documents) -> anyhow::Result<Configuration> {
+        let config = named(&documents.config, "ConfigMap", &self.config_map_name).with_context(|| {
             format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name)
         })?;
         let secret = if self.secret == ":empty" {
             BTreeMap::new()
         } else {
-            let documents = read(&self.secret)?;
-            let found = named(&documents, "Secret", &self.secret_name)
+            let found = named(&documents.secret, "Secret", &self.secret_name)
                 .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
             files::secret(found)
         };
         let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
         Ok(Configuration::load(&input, None, &LoadOptions::default()))
     }
+}
+
+/// What the two files hold.
+struct Documents {
+    config: Vec<Value>,
+    secret: Vec<Value>,
 }
 
 /// The objects of a file or of standard input.

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod manifests;
 mod output;
+mod repo_server;
 mod serve;
 mod template;
 mod trigger;
@@ -78,8 +79,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
-        Command::Template(command) => template::run(&command),
-        Command::Trigger(command) => trigger::run(&command),
+        Command::Template(command) => template::run(&command).await,
+        Command::Trigger(command) => trigger::run(&command).await,
         Command::Deliveries(command) => deliveries::run(command).await,
     }
 }

@@ -1,5 +1,6 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::repo_server::{self, RepoServerFlags};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -9,6 +10,7 @@ use crate::notify::json::JsonMode;
 use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
+use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
@@ -80,15 +82,8 @@ pub(super) struct Arguments {
     /// Taken for compatibility: self-service namespaces are not served yet, and a warning says so.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_SELF_SERVICE_NOTIFICATION_ENABLED", num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     self_service_notification_enabled: String,
-    /// Taken for compatibility: `repo.GetCommitMetadata` and `repo.GetAppDetails` are not served yet.
-    #[arg(long, default_value = "")]
-    argocd_repo_server: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_plaintext: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_strict_tls: String,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 /// Where Applications come from.
@@ -106,6 +101,7 @@ pub(super) struct Plan {
     pub config_map: String,
     pub secret: String,
     pub origin: Origin,
+    pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
 }
@@ -137,6 +133,9 @@ fn warn_of_what_is_missing(arguments: &Arguments) {
 async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> {
     let metrics = Some(listen(settings.server.metrics)?);
     let api = listen(settings.server.api)?;
+    // The Go controller's default is a name in the cluster; a folder has no such neighbour.
+    let default = if arguments.files.is_some() { "" } else { repo_server::DEFAULT };
+    let repo_server = arguments.repo_server.settings(default)?;
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
@@ -161,6 +160,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         config_map: arguments.config_map_name,
         secret: arguments.secret_name,
         origin,
+        repo_server,
         metrics,
         api,
     })
@@ -230,7 +230,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
-    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan), Arc::clone(&metrics), reporter));
+    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan)?, Arc::clone(&metrics), reporter));
     let door = Arc::new(Egress::new(policy(&plan)?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
@@ -328,19 +328,28 @@ async fn open_store(path: &str) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(SqliteStore::open(Path::new(path), STORE_RESERVE).await?))
 }
 
-fn relay_options(plan: &Plan) -> RelayOptions {
+fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
     let settings = &plan.settings;
     let json = match settings.delivery.json {
         Json::Repair => JsonMode::Repair,
         Json::Off => JsonMode::Off,
         Json::Strict => JsonMode::Strict,
     };
-    RelayOptions {
+    Ok(RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
         load: LoadOptions { costly: settings.templates.costly_functions, ..LoadOptions::default() },
         service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+        repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
+    })
+}
+
+/// Where Argo CD keeps the credentials of repositories.
+fn keyring(plan: &Plan) -> Keyring {
+    match &plan.origin {
+        Origin::Files(folder) => Keyring::Folder(folder.clone()),
+        Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
 }
 
@@ -406,14 +415,15 @@ async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken)
     }
 }
 
-/// Conditions that read the clock are evaluated again on the Go controller's beat.
+/// On the Go controller's beat conditions that read the clock are evaluated again, and what waits for the repo-server.
 async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BEAT) => {}
         }
-        if relay.is_synced() && relay.reads_clock() {
+        let undecided = relay.take_undecided();
+        if relay.is_synced() && (undecided || relay.reads_clock()) {
             relay.relist.notify_one();
         }
     }

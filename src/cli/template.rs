@@ -2,13 +2,15 @@
 
 use super::manifests::{self, Files};
 use super::output::{self, Format, shortened};
-use crate::notify::{self, Configuration, Destination, Notification, ObjectId, World};
+use crate::notify::{self, Configuration, Destination, Notification, ObjectId, Repository, World};
 use crate::source::Object;
+use crate::source::repo_server::RepoServer;
 use anyhow::bail;
 use gatepost_value::{Location, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Longest preview of a template.
 const PREVIEW: usize = 100;
@@ -39,15 +41,15 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Get { name, files } => get(&files.load()?, name.as_deref(), files.output),
         Command::Notify { name, application, recipient, files } => {
-            let (config, object) = (files.load()?, manifests::application(application)?);
+            let ((config, repo_server), object) = (files.load_all()?, manifests::application(application)?);
             for recipient in recipient {
                 let (service, recipient) = recipient.split_once(':').unwrap_or((recipient, ""));
                 let to = Destination { service: service.to_owned(), recipient: recipient.to_owned() };
-                print_notification(&render(&config, &object, name, &to)?);
+                print_notification(&render(&config, &object, &repo_server, name, &to).await?);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -83,9 +85,18 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(config: &Configuration, object: &Object, name: &str, to: &Destination) -> anyhow::Result<Notification> {
+async fn render(
+    config: &Configuration,
+    object: &Object,
+    repo_server: &RepoServer,
+    name: &str,
+    to: &Destination,
+) -> anyhow::Result<Notification> {
     let names = [name.to_owned()];
-    let rendered = with_world(config, object, false, |world| notify::evaluate::render_for(world, &names, to));
+    let look = |repository: &Arc<Repository>| {
+        with_world(config, object, repository, false, |world| notify::evaluate::render_for(world, &names, to))
+    };
+    let rendered = repo_server.consult(look).await;
     rendered.map_err(|failure| anyhow::anyhow!("failed to notify '{}': {}", to.recipient, failure.message))
 }
 
@@ -93,6 +104,7 @@ fn render(config: &Configuration, object: &Object, name: &str, to: &Destination)
 pub(super) fn with_world<T>(
     config: &Configuration,
     object: &Object,
+    repository: &Arc<Repository>,
     trace: bool,
     look: impl FnOnce(&World<'_>) -> T,
 ) -> T {
@@ -103,6 +115,7 @@ pub(super) fn with_world<T>(
         object: object.value(),
         id: &id,
         project: None,
+        repository,
         states: &states,
         event_resource_version: "",
         first_list: false,

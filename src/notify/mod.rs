@@ -8,6 +8,7 @@ pub mod json;
 pub mod model;
 pub mod notification;
 mod render;
+pub mod repository;
 mod selector;
 pub mod subscriptions;
 mod yaml;
@@ -22,4 +23,5 @@ pub use evaluate::{
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 pub use notification::{BackstageMessage, Notification, Text, WebhookMessage};
+pub use repository::Repository;
 pub use subscriptions::Subscription;

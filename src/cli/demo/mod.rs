@@ -96,6 +96,7 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         config_map: "argocd-notifications-cm".into(),
         secret: "argocd-notifications-secret".into(),
         origin: Origin::Files(manifests.to_owned()),
+        repo_server: None,
         metrics: None,
         api,
     };

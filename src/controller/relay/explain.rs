@@ -4,6 +4,7 @@ use super::Relay;
 use crate::notify::{self, Evaluation, Occurrence, World};
 use crate::source::Object;
 use crate::{outbox, service};
+use std::sync::Arc;
 
 impl Relay {
     /// Evaluates without doing anything: for `explain`. The remarks say what would be wrong with the notifications of the
@@ -13,11 +14,14 @@ impl Relay {
     /// The store cannot be read.
     pub async fn explain(&self, object: &Object) -> Result<(Evaluation, Vec<String>), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        self.with_world(object, &states, false, true, |world| {
-            let evaluation = notify::evaluate(world);
-            let remarks = self.remarks(world, &evaluation);
-            Ok((evaluation, remarks))
-        })
+        let look = |repository: &Arc<notify::Repository>| {
+            self.with_world(object, &states, false, true, repository, |world| {
+                let evaluation = notify::evaluate(world);
+                let remarks = self.remarks(world, &evaluation);
+                (evaluation, remarks)
+            })
+        };
+        Ok(self.options.repo_server.consult(look).await)
     }
 
     fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {

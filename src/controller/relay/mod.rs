@@ -10,9 +10,10 @@ mod observe;
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, World, history};
+use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, Repository, World, history};
 use crate::outbox::{self, Change, Store};
 use crate::service;
+use crate::source::repo_server::RepoServer;
 use crate::source::{Event, Object};
 use crate::telemetry::Metrics;
 use gatepost_value::{Location, Time, Value};
@@ -48,6 +49,8 @@ pub struct RelayOptions {
     pub service: service::Context,
     /// Until when a delivery is retried.
     pub give_up_after: Duration,
+    /// What only the repositories know.
+    pub repo_server: Arc<RepoServer>,
 }
 
 /// One decision, as the API shows it.
@@ -105,6 +108,7 @@ pub struct Relay {
     projects: RwLock<HashMap<String, Value>>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
+    undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
     /// Woken when deliveries were committed.
     pub committed: Notify,
@@ -132,6 +136,7 @@ impl Relay {
             projects: RwLock::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
+            undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
@@ -265,6 +270,12 @@ impl Relay {
         conditions.any(|condition| condition.program.as_ref().is_some_and(|program| program.usage().clock))
     }
 
+    /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
+    #[must_use]
+    pub fn take_undecided(&self) -> bool {
+        self.undecided.swap(false, Ordering::AcqRel)
+    }
+
     fn project(&self, name: &str, value: Option<Value>) {
         self.metrics.watch_events.with_label_values(&["AppProject"]).inc();
         let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
@@ -375,6 +386,7 @@ impl Relay {
         states: &BTreeMap<String, notify::KeyState>,
         first_list: bool,
         trace: bool,
+        repository: &Arc<Repository>,
         look: impl FnOnce(&World<'_>) -> T,
     ) -> T {
         let config = self.configuration();
@@ -385,6 +397,7 @@ impl Relay {
             object: object.value(),
             id: &object.id(),
             project: project.as_ref(),
+            repository,
             states,
             event_resource_version: object.resource_version(),
             first_list,
@@ -418,7 +431,11 @@ impl Relay {
 
     async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        let evaluation = self.with_world(object, &states, first_list, false, notify::evaluate);
+        let look = |repository: &Arc<Repository>| {
+            self.with_world(object, &states, first_list, false, repository, notify::evaluate)
+        };
+        let evaluation = self.options.repo_server.consult(look).await;
+        self.undecided.fetch_or(evaluation.undecided, Ordering::AcqRel);
         let changes = self.changes(&evaluation);
         if !changes.is_empty() {
             let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));

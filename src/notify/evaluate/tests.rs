@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::notify::repository::Failure;
 use crate::notify::{ConfigInput, LoadOptions};
 use gatepost_value::json::{Numbers, from_serde};
 use serde_json::json;
 
 struct Scene {
+    repository: Arc<Repository>,
     config: Configuration,
     phase: &'static str,
     annotation: String,
@@ -20,11 +22,15 @@ impl Scene {
         Self::with("- when: app.phase == 'on'\n  send: [m]\n")
     }
     fn with(trigger: &str) -> Self {
+        Self::with_all(trigger, &[])
+    }
+    fn with_all(trigger: &str, more: &[(&str, &str)]) -> Self {
         let pairs =
             [("trigger.t", trigger), ("template.m", "message: hello"), ("service.webhook.hook", "url: http://h/")];
-        let configmap = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let configmap = pairs.iter().chain(more).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let input = ConfigInput { configmap, ..ConfigInput::default() };
         Self {
+            repository: Repository::absent("none"),
             config: Configuration::load(&input, None, &LoadOptions::default()),
             phase: "on",
             annotation: String::new(),
@@ -32,6 +38,14 @@ impl Scene {
             version: "10",
             first_list: false,
         }
+    }
+    /// All that is asked of the repository has no answer yet.
+    fn unanswered(mut self) -> Self {
+        self.repository = Arc::default();
+        drop(self.look());
+        let failure = Failure { text: "the server is down".into(), passing: true };
+        self.repository.take_open().into_iter().for_each(|asked| self.repository.learn(asked, Err(failure.clone())));
+        self
     }
     fn key(&self) -> String {
         self.look().triggers[0].conditions[0].destinations[0].state_key.clone()
@@ -46,7 +60,7 @@ impl Scene {
         self
     }
     fn look(&self) -> Evaluation {
-        let object = json!({"phase": self.phase, "metadata": {"annotations": {
+        let object = json!({"phase": self.phase, "spec": {"source": {"repoURL": "https://h/r"}}, "metadata": {"annotations": {
             "notifications.argoproj.io/subscribe.t.hook": "",
             "notified.notifications.argoproj.io": self.annotation,
         }}});
@@ -56,6 +70,7 @@ impl Scene {
             object: &from_serde(&object, Numbers::Kubernetes),
             id: &id,
             project: None,
+            repository: &self.repository,
             states: &self.states,
             event_resource_version: self.version,
             first_list: self.first_list,
@@ -144,6 +159,26 @@ fn what_is_missing_becomes_a_dead_letter_that_says_so() {
     let [Change::Deliver { rendered: Err(failure), .. }] = look.changes.as_slice() else { panic!() };
     assert_eq!(failure.message, "template 'nosuch' is not supported");
     assert_eq!(scene.reason(), Reason::TemplateNotConfigured);
+}
+
+/// What the repo-server failed to say, in a condition, in oncePer and in a template.
+#[test]
+fn nothing_is_decided_on_an_answer_that_may_still_come() {
+    let asks = "repo.GetAppDetails().Type == 'Helm'";
+    let template = [("template.m", "message: '{{ (call .repo.GetAppDetails).Type }}'")];
+    let held = Phase::Delivered { at: 1 };
+    let scenes = [
+        Scene::with(&format!("- when: {asks}\n  send: [m]\n")).knows(true, held.clone()),
+        Scene::with(&format!("- when: 'true'\n  oncePer: {asks}\n  send: [m]\n")).knows(true, held),
+        Scene::with_all("- when: 'true'\n  send: [m]\n", &template),
+    ];
+    for scene in scenes.map(Scene::unanswered) {
+        let look = scene.look();
+        assert!(look.changes.is_empty() && look.undecided, "{look:?}");
+        let outcome = &look.triggers[0].conditions[0].destinations[0];
+        assert_eq!(outcome.reason, Reason::RepositoryUnavailable);
+        assert!(outcome.message.contains("the server is down"), "{outcome:?}");
+    }
 }
 
 #[test]
