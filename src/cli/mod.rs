@@ -2,6 +2,7 @@
 //!
 //! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
 
+mod catalog;
 mod check;
 mod client;
 mod deliveries;
@@ -47,6 +48,9 @@ enum Command {
     /// Look at triggers and run them.
     #[command(subcommand)]
     Trigger(trigger::Command),
+    /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -81,6 +85,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,
+        Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
     }
 }

@@ -60,7 +60,9 @@ impl RepoServerFlags {
         let named = |path: &PathBuf| !path.as_os_str().is_empty();
         let (certificate, key) = (&self.repo_server_client_cert_path, &self.repo_server_client_cert_key_path);
         if named(certificate) != named(key) {
-            bail!("--repo-server-client-cert-path and --repo-server-client-cert-key-path belong together: name both or none");
+            bail!(
+                "--repo-server-client-cert-path and --repo-server-client-cert-key-path belong together: name both or none"
+            );
         }
         let client = named(certificate).then(|| (certificate.clone(), key.clone()));
         Ok(Tls { roots: self.roots(), client })

@@ -217,7 +217,12 @@ mod tests {
     use gatepost_value::{Budget, Limits, Location};
     use serde_json::json;
 
-    fn call(app: serde_json::Value, name: &str, args: &[Value], repository: &Arc<Repository>) -> Result<Value, CallError> {
+    fn call(
+        app: serde_json::Value,
+        name: &str,
+        args: &[Value],
+        repository: &Arc<Repository>,
+    ) -> Result<Value, CallError> {
         let app = from_serde(&app, Numbers::Kubernetes);
         let found = members(&app, repository).into_iter().find(|(member, _)| *member == name);
         let Some((_, Value::Func(function))) = found else { panic!("no {name}") };
@@ -239,8 +244,7 @@ mod tests {
             assert!(call(app(), "GetCommitMetadata", &revision, &repository).is_err());
         }
         let open = repository.take_open();
-        let question =
-            Question::Commit { url: "https://h/r.git".into(), project: "p".into(), revision: "abc".into() };
+        let question = Question::Commit { url: "https://h/r.git".into(), project: "p".into(), revision: "abc".into() };
         assert_eq!(open, [question.clone()]);
         let commit =
             Commit { message: "m".into(), author: "a".into(), date: Time::unix(0, 0), tags: vec!["v1".into()] };
@@ -268,8 +272,18 @@ mod tests {
         let repository = Repository::absent("not configured");
         let sha = [Value::str("x")];
         let cases = [
-            (json!({"spec": {"project": "p"}}), "GetCommitMetadata", &sha[..], "the Application has no spec.source.repoURL"),
-            (json!({"spec": {"source": {"repoURL": "u"}}}), "GetCommitMetadata", &sha[..], "the Application has no spec.project"),
+            (
+                json!({"spec": {"project": "p"}}),
+                "GetCommitMetadata",
+                &sha[..],
+                "the Application has no spec.source.repoURL",
+            ),
+            (
+                json!({"spec": {"source": {"repoURL": "u"}}}),
+                "GetCommitMetadata",
+                &sha[..],
+                "the Application has no spec.project",
+            ),
             (json!({"spec": {}}), "GetAppDetails", &[][..], "the Application has no spec.source"),
             (app(), "GetAppDetails", &[][..], "not configured"),
         ];

@@ -10,7 +10,9 @@ mod observe;
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, Repository, World, history};
+use crate::notify::{
+    self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, Repository, World, history,
+};
 use crate::outbox::{self, Change, Store};
 use crate::service;
 use crate::source::repo_server::RepoServer;

@@ -84,7 +84,8 @@ async fn connect(address: &str, name: &str, tls: Option<&Tls>) -> std::io::Resul
 impl Tls {
     fn config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
         let builder = match &self.roots {
             Some(files) => builder.with_root_certificates(roots(files)?),
             None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))),

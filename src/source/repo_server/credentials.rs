@@ -318,9 +318,9 @@ fn same_url(one: &str, other: &str) -> bool {
 fn normalized(url: &str) -> String {
     let lower = url.trim().to_lowercase();
     let bare = lower.strip_prefix("ssh://").unwrap_or(&lower);
-    let is_ssh = bare.split_once('@').is_some_and(|(user, rest)| {
-        !user.contains(['/', ':']) && !rest.is_empty() && !rest.contains('@')
-    });
+    let is_ssh = bare
+        .split_once('@')
+        .is_some_and(|(user, rest)| !user.contains(['/', ':']) && !rest.is_empty() && !rest.contains('@'));
     let written_short = is_ssh && !lower.starts_with("ssh://");
     let path = if written_short { bare.replacen(':', "/", 1) } else { bare.to_owned() };
     path.strip_suffix(".git").unwrap_or(&path).to_owned()
@@ -394,7 +394,10 @@ mod tests {
     #[test]
     fn a_wrong_secret_is_said_without_its_value() {
         let error = material().repository("https://h/wrong", "p").unwrap_err();
-        assert!(error.contains("enableLfs") && error.contains("https://h/wrong") && !error.contains("maybe"), "{error}");
+        assert!(
+            error.contains("enableLfs") && error.contains("https://h/wrong") && !error.contains("maybe"),
+            "{error}"
+        );
     }
 
     #[test]

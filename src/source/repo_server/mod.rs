@@ -42,8 +42,7 @@ const COMMIT: &str = "/repository.RepoServerService/GetRevisionMetadata";
 const DETAILS: &str = "/repository.RepoServerService/GetAppDetails";
 
 /// What is said where no repo-server is configured.
-const ABSENT: &str =
-    "repo.GetCommitMetadata and repo.GetAppDetails need Argo CD's repo-server: name it with --argocd-repo-server HOST:PORT";
+const ABSENT: &str = "repo.GetCommitMetadata and repo.GetAppDetails need Argo CD's repo-server: name it with --argocd-repo-server HOST:PORT";
 
 /// The repo-server cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
@@ -272,8 +271,12 @@ const fn passing(code: Code) -> bool {
 
 const fn advice(code: Code) -> &'static str {
     match code {
-        Code::Unavailable => "; check --argocd-repo-server, its TLS flags, and that network policies let this pod reach it",
-        Code::Unauthenticated | Code::PermissionDenied => "; check the client certificate (--repo-server-client-cert-path)",
+        Code::Unavailable => {
+            "; check --argocd-repo-server, its TLS flags, and that network policies let this pod reach it"
+        }
+        Code::Unauthenticated | Code::PermissionDenied => {
+            "; check the client certificate (--repo-server-client-cert-path)"
+        }
         _ => "",
     }
 }

@@ -90,7 +90,10 @@ mod tests {
                 {"name": "s", "string": ""}, {"name": "m", "map": {"a": "b"}}, {"name": "l", "array": []}]},
         });
         let read = parse(&source.to_string()).unwrap();
-        assert_eq!((read.repo_url.as_str(), read.target_revision.as_str(), read.tag_prefix.as_str()), ("https://h/r", "main", "t-"));
+        assert_eq!(
+            (read.repo_url.as_str(), read.target_revision.as_str(), read.tag_prefix.as_str()),
+            ("https://h/r", "main", "t-")
+        );
         let helm = read.helm.unwrap();
         assert_eq!(helm.values_object.unwrap().raw, br#"{"a":[1]}"#);
         assert!(helm.parameters[0].force_string);
@@ -101,7 +104,10 @@ mod tests {
         assert_eq!(target.res_id.unwrap().gvk.unwrap().kind, "Deployment");
         assert!(read.directory.unwrap().jsonnet.unwrap().ext_vars[0].code);
         let parameters = read.plugin.unwrap().parameters;
-        assert_eq!((parameters[0].string.as_deref(), parameters[2].array.clone()), (Some(""), Some(OptionalArray::default())));
+        assert_eq!(
+            (parameters[0].string.as_deref(), parameters[2].array.clone()),
+            (Some(""), Some(OptionalArray::default()))
+        );
         assert_eq!(parameters[1].map.clone().unwrap().map["a"], "b");
     }
 

@@ -227,7 +227,8 @@ mod tests {
     use crate::{Budget, Limits, Location, Time, json};
 
     fn details() -> AppDetails {
-        let parameter = |name: &str, value: &str| Parameter { name: name.into(), value: value.into(), ..Parameter::default() };
+        let parameter =
+            |name: &str, value: &str| Parameter { name: name.into(), value: value.into(), ..Parameter::default() };
         AppDetails {
             kind: "Helm".into(),
             helm: Some(HelmDetails {
@@ -278,7 +279,8 @@ mod tests {
 
     #[test]
     fn images_of_kustomize() {
-        let value = AppDetails { kustomize: Some(vec!["a:1".into()]), directory: true, ..AppDetails::default() }.value();
+        let value =
+            AppDetails { kustomize: Some(vec!["a:1".into()]), directory: true, ..AppDetails::default() }.value();
         assert!(matches!(value.at(&["Kustomize", "Images"]), Some(Value::List(list)) if list.items.len() == 1));
         assert!(matches!(value.get("Directory"), Some(Value::Struct(_))));
     }
