@@ -3,9 +3,11 @@
 
 mod arrows;
 mod backstage;
+mod catalog;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
 mod promises;
 mod relay;
+mod repo_server;
 mod running;

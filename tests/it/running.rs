@@ -31,6 +31,11 @@ fn free_port() -> u16 {
 impl Gatepost {
     /// Starts it and waits until it is ready.
     pub async fn start(start: Start<'_>) -> Self {
+        Self::start_with(start, &[]).await
+    }
+
+    /// Starts it with more flags and waits until it is ready.
+    pub async fn start_with(start: Start<'_>, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());
         let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
@@ -47,6 +52,7 @@ impl Gatepost {
             .args(["--namespace", start.namespace])
             .arg("--config")
             .arg(&config)
+            .args(flags)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
