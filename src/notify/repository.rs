@@ -4,7 +4,7 @@
 //! The engines never wait. A question without a known answer is noted and fails the run; whoever looks then takes the
 //! questions, finds the answers out, teaches them and looks again. Never here: the network, the clock, waiting.
 
-use gatepost_value::namespace::{AppDetails, Record, typed};
+use gatepost_value::namespace::{Record, typed};
 use gatepost_value::{CallContext, CallError, GoType, Str, Time, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,12 @@ pub enum Answer {
     /// To [`Question::Commit`].
     Commit(Commit),
     /// To [`Question::Details`].
-    Details(AppDetails),
+    Details {
+        /// Made once: it may be large, and is shared.
+        value: Value,
+        /// Bytes of its texts, about.
+        size: usize,
+    },
 }
 
 /// Why there is no answer.
@@ -146,7 +151,7 @@ fn commit(app: &Value, revision: &str, asked: &Repository, context: &CallContext
             let tags = tags.iter().map(|tag| Value::str(tag.as_str())).collect();
             Ok(Record::commit(&message, &author, date.within(&context.local), tags))
         }
-        Answer::Details(_) => Err(CallError::new("the repo-server answered another question")),
+        Answer::Details { .. } => Err(CallError::new("the repo-server answered another question")),
     }
 }
 
@@ -164,7 +169,7 @@ fn details(app: &Value, asked: &Repository) -> Result<Value, CallError> {
         resolved: resolved(app),
     };
     match asked.ask(question)? {
-        Answer::Details(details) => Ok(details.value()),
+        Answer::Details { value, .. } => Ok(value),
         Answer::Commit(_) => Err(CallError::new("the repo-server answered another question")),
     }
 }

@@ -53,7 +53,11 @@ fn secrets() -> [Value; 2] {
     };
     [
         secret("repo-shop", "repository", json!({"url": "https://git.example.com/team/shop", "project": "team"})),
-        secret("creds", "repo-creds", json!({"url": "https://git.example.com", "username": "bot", "password": "pw-of-bot"})),
+        secret(
+            "creds",
+            "repo-creds",
+            json!({"url": "https://git.example.com", "username": "bot", "password": "pw-of-bot"}),
+        ),
     ]
 }
 
@@ -104,7 +108,8 @@ async fn a_server_that_hangs_decides_nothing_and_delays_nobody_else() {
     server.behave(Manner::Hang);
     let mut map = config(&receiver.url());
     map["data"]["trigger.on-all"] = json!([{"when": "true", "send": ["all"]}]).to_string().into();
-    map["data"]["template.all"] = json!({"webhook": {"hook": {"method": "POST", "body": "{\"plain\": true}"}}}).to_string().into();
+    map["data"]["template.all"] =
+        json!({"webhook": {"hook": {"method": "POST", "body": "{\"plain\": true}"}}}).to_string().into();
     let mut other = application("other");
     other["metadata"]["annotations"] = json!({"notifications.argoproj.io/subscribe.on-all.hook": ""});
     apply(&namespace, [map, application("a"), other]).await;
@@ -114,8 +119,10 @@ async fn a_server_that_hangs_decides_nothing_and_delays_nobody_else() {
         let items = decisions["items"].as_array().cloned().unwrap_or_default();
         items.into_iter().find(|decision| decision["reason"] == "repositoryUnavailable")
     };
-    wait_until("the decision is put off", PATIENCE, || async { unavailable(&gatepost.get("decisions").await).is_some() })
-        .await;
+    wait_until("the decision is put off", PATIENCE, || async {
+        unavailable(&gatepost.get("decisions").await).is_some()
+    })
+    .await;
     let put_off = unavailable(&gatepost.get("decisions").await).unwrap();
     let message = put_off["message"].as_str().unwrap();
     assert!(message.contains("no answer within 5 s") && message.contains(REVISION), "{message}");
@@ -150,8 +157,9 @@ async fn without_a_repo_server_the_condition_says_what_to_do() {
 /// Runs the trigger on the command line.
 fn trigger_run(folder: &Path, address: &str, more: &[&str]) -> Output {
     let cm = folder.join("cm.yaml");
-    let documents = secrets().iter().map(Value::to_string).chain([config("http://127.0.0.1:1").to_string()]);
-    std::fs::write(&cm, documents.collect::<Vec<_>>().join("\n---\n")).unwrap();
+    let [repository, credentials] = secrets();
+    let documents = [repository, credentials, config("http://127.0.0.1:1")].map(|document| document.to_string());
+    std::fs::write(&cm, documents.join("\n---\n")).unwrap();
     std::fs::write(folder.join("app.yaml"), application("a").to_string()).unwrap();
     Command::new(env!("CARGO_BIN_EXE_gatepost"))
         .args(["trigger", "run", "on-ada"])
@@ -186,8 +194,9 @@ impl Authority {
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.ca.der().clone()).unwrap();
-        let clients =
-            rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+            .build()
+            .unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -228,7 +237,9 @@ async fn the_command_line_checks_certificates_where_a_ca_is_named_and_shows_its_
         assert!(out.contains("true"), "{out}{error}");
     }
     let strange = [&shown[..], &["--repo-server-ca-cert-path", &wrong]].concat();
-    for (flags, cause) in [(strange, "UnknownIssuer"), (vec!["--argocd-repo-server-plaintext"], "repo-server")] {
+    for (flags, cause) in
+        [(strange, "invalid peer certificate"), (vec!["--argocd-repo-server-plaintext"], "repo-server")]
+    {
         let (out, error) = run(flags).await.unwrap();
         assert!(out.contains("false") && error.contains(cause), "{out}{error}");
     }

@@ -98,10 +98,7 @@ fn size(outcome: &Outcome) -> usize {
         Ok(Answer::Commit(commit)) => {
             commit.message.len() + commit.author.len() + commit.tags.iter().map(String::len).sum::<usize>()
         }
-        Ok(Answer::Details(details)) => details.helm.as_ref().map_or(0, |helm| {
-            let parameters = helm.parameters.iter().chain(&helm.overrides);
-            helm.values.len() + parameters.map(|p| p.name.len() + p.value.len()).sum::<usize>()
-        }),
+        Ok(Answer::Details { size, .. }) => *size,
     }
 }
 

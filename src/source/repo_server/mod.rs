@@ -176,8 +176,9 @@ impl Client {
             source: Some(source.clone()),
         };
         let found: wire::AppDetailsResponse = self.call(DETAILS, request).await?;
+        let size = prost::Message::encoded_len(&found);
         let overrides = source.helm.map(|helm| helm.parameters).unwrap_or_default();
-        Ok(Answer::Details(details(found, overrides)))
+        Ok(Answer::Details { value: details(found, overrides).value(), size })
     }
 
     /// One unary call. A connection that broke while idle shows itself at the next call, so there is a second try.
@@ -287,7 +288,7 @@ fn causes(status: &Status) -> String {
     let mut at = std::error::Error::source(status);
     while let Some(cause) = at {
         let text = cause.to_string();
-        if !out.contains(&text) {
+        if !out.contains(&text) && text != "transport error" {
             out = format!("{out}: {text}");
         }
         at = cause.source();
