@@ -3,6 +3,7 @@
 //! The result says everything, also why something was *not* sent; acting on it is the controller's. Never here: the
 //! clock, the store, the network.
 
+mod condition;
 mod freshness;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use crate::notify::render::{self, Surroundings};
 use crate::notify::repository::Repository;
 use crate::notify::subscriptions::{self, Subscription};
 use crate::notify::{environment, history};
-use gatepost_value::{Location, Time, Value, fmt};
+use gatepost_value::{Location, Time, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -235,8 +236,8 @@ impl<'a> Look<'a> {
     }
     fn condition(&mut self, trigger: &str, condition: &Condition, destinations: &[&Destination]) -> ConditionOutcome {
         let before = self.world.repository.stumbles();
-        let Tried { triggered, error, once_per, once_per_error, trace } =
-            run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
+        let condition::Tried { triggered, error, once_per, once_per_error, trace } =
+            condition::run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
         let undecided = self.world.repository.stumbles() != before;
         let mut out = ConditionOutcome {
             key: condition.key.clone(),
@@ -392,57 +393,6 @@ fn summary(conditions: &[ConditionOutcome]) -> Reason {
         Reason::ConditionError
     } else {
         Reason::ConditionFalse
-    }
-}
-
-/// What a condition came to.
-#[derive(Default)]
-struct Tried {
-    triggered: bool,
-    error: Option<String>,
-    once_per: String,
-    /// Told only where it is the repository's silence.
-    once_per_error: Option<String>,
-    trace: Vec<(String, String)>,
-}
-
-/// Runs a condition: only `true` counts, and oncePer is asked only then; where it fails it counts as absent.
-fn run(
-    condition: &Condition,
-    vars: &Value,
-    config: &Configuration,
-    surroundings: &Surroundings<'_>,
-    traced: bool,
-) -> Tried {
-    let mut out = Tried::default();
-    let Some(program) = &condition.program else { return out };
-    let result = surroundings.with(config, |context| {
-        if !traced {
-            return program.run(vars, context);
-        }
-        let (result, trace) = program.run_traced(vars, context);
-        out.trace = trace.into_iter().map(|step| (step.text, shown(step.outcome))).collect();
-        result
-    });
-    match result {
-        Ok(value) => out.triggered = value.as_bool() == Some(true),
-        Err(error) => out.error = Some(error.to_string()),
-    }
-    if let (true, Some(program)) = (out.triggered, &condition.once_per_program) {
-        let value = surroundings.with(config, |context| program.run(vars, context));
-        match value {
-            Ok(value) => out.once_per = fmt::sprint_v(&value).to_lossy().into_owned(),
-            Err(error) => out.once_per_error = Some(error.to_string()),
-        }
-    }
-    out
-}
-
-/// A traced value, cut to what fits a table.
-fn shown(outcome: Result<Value, String>) -> String {
-    match outcome {
-        Ok(value) => fmt::sprint_v(&value).to_lossy().chars().take(200).collect(),
-        Err(error) => format!("error: {error}"),
     }
 }
 

@@ -250,7 +250,7 @@ mod tests {
         }
         let open = repository.take_open();
         let question = Question::Commit { url: "https://h/r.git".into(), project: "p".into(), revision: "abc".into() };
-        assert_eq!(open, [question.clone()]);
+        assert_eq!(open, std::slice::from_ref(&question));
         let commit =
             Commit { message: "m".into(), author: "a".into(), date: Time::unix(0, 0), tags: vec!["v1".into()] };
         repository.learn(question, Ok(Answer::Commit(commit)));

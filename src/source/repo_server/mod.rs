@@ -8,6 +8,7 @@ mod cache;
 mod channel;
 mod credentials;
 mod pause;
+mod secret;
 mod source;
 mod wire;
 
