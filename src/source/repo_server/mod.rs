@@ -11,6 +11,7 @@ mod pause;
 mod secret;
 mod source;
 mod wire;
+mod wire_source;
 
 pub use channel::{Settings, Tls};
 pub use credentials::Keyring;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use wire_source::HelmParameter;
 
 /// Longest that one call takes, as in the Go controller.
 const CALL: Duration = Duration::from_secs(5);
@@ -304,8 +306,8 @@ fn told(question: &Question) -> String {
     }
 }
 
-fn details(found: wire::AppDetailsResponse, overrides: Vec<wire::HelmParameter>) -> AppDetails {
-    let parameter = |p: wire::HelmParameter| Parameter { name: p.name, value: p.value, force_string: p.force_string };
+fn details(found: wire::AppDetailsResponse, overrides: Vec<HelmParameter>) -> AppDetails {
+    let parameter = |p: HelmParameter| Parameter { name: p.name, value: p.value, force_string: p.force_string };
     let helm = found.helm.map(|helm| HelmDetails {
         name: helm.name,
         value_files: helm.value_files,

@@ -2,7 +2,7 @@
 //!
 //! Only the forms that JSON and protobuf write differently are here; the rest is in the message's own names.
 
-use super::wire::{
+use super::wire_source::{
     ApplicationSource, IntOrString, KustomizeGvk, KustomizeResId, KustomizeSelector, OptionalArray, OptionalMap,
     RawExtension,
 };
