@@ -197,7 +197,11 @@ impl Client {
             }
         };
         match tokio::time::timeout(CALL, calling).await {
-            Ok(outcome) => outcome.map_err(Fault::Status),
+            Ok(outcome) => outcome.map_err(|status| match status.code() {
+                // The same deadline, noticed by tonic or by the repo-server.
+                Code::DeadlineExceeded | Code::Cancelled => Fault::Late,
+                _ => Fault::Status(status),
+            }),
             Err(_) => Err(Fault::Late),
         }
     }
