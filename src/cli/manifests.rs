@@ -1,7 +1,9 @@
 //! ConfigMap, Secret and Application from files, as `argocd admin notifications` takes them.
 
 use super::output::Format;
+use super::repo_server::{self, RepoServerFlags};
 use crate::notify::{ConfigInput, Configuration};
+use crate::source::repo_server::{Keyring, RepoServer};
 use crate::source::{self, Object, files};
 use anyhow::{Context as _, bail};
 use gatepost_value::Value;
@@ -26,6 +28,8 @@ pub(super) struct Files {
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "wide", global = true)]
     pub output: Format,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 impl Files {
@@ -36,23 +40,46 @@ impl Files {
 
     /// Reads ConfigMap and Secret.
     pub(super) fn input(&self) -> anyhow::Result<ConfigInput> {
-        let documents = read(&self.config_map)?;
-        let resource = of_kind(&documents, "NotificationsConfiguration").map(source::resource);
-        let config = named(&documents, "ConfigMap", &self.config_map_name);
+        self.configuration(&self.documents()?)
+    }
+
+    /// Reads ConfigMap and Secret, and makes a client for the repo-server that the flags name; Secrets of repositories are
+    /// in the same files.
+    pub(super) fn input_with_repo_server(&self) -> anyhow::Result<(ConfigInput, RepoServer)> {
+        let documents = self.documents()?;
+        let input = self.configuration(&documents)?;
+        let Documents { config: mut all, secret } = documents;
+        all.extend(secret);
+        Ok((input, repo_server::client(self.repo_server.settings("")?, Keyring::Documents(all))?))
+    }
+
+    fn documents(&self) -> anyhow::Result<Documents> {
+        let secret = if self.secret == ":empty" { Vec::new() } else { read(&self.secret)? };
+        Ok(Documents { config: read(&self.config_map)?, secret })
+    }
+
+    fn configuration(&self, documents: &Documents) -> anyhow::Result<ConfigInput> {
+        let resource = of_kind(&documents.config, "NotificationsConfiguration").map(source::resource);
+        let config = named(&documents.config, "ConfigMap", &self.config_map_name);
         if config.is_none() && resource.is_none() {
             bail!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name);
         }
         let secret = if self.secret == ":empty" {
             BTreeMap::new()
         } else {
-            let documents = read(&self.secret)?;
-            let found = named(&documents, "Secret", &self.secret_name)
+            let found = named(&documents.secret, "Secret", &self.secret_name)
                 .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
             files::secret(found)
         };
         let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
         Ok(ConfigInput { namespace: String::new(), configmap, secret, resource })
     }
+}
+
+/// What the two files hold.
+struct Documents {
+    config: Vec<Value>,
+    secret: Vec<Value>,
 }
 
 /// The objects of a file or of standard input.

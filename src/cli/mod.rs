@@ -2,6 +2,7 @@
 //!
 //! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
 
+mod catalog;
 mod check;
 mod client;
 mod deliveries;
@@ -12,6 +13,7 @@ mod manifests;
 mod migrate;
 mod notify;
 mod output;
+mod repo_server;
 mod serve;
 mod template;
 mod trigger;
@@ -60,6 +62,9 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -93,7 +98,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Template(command) => template::run(&command).await,
-        Command::Trigger(command) => trigger::run(&command),
+        Command::Trigger(command) => trigger::run(&command).await,
+        Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {

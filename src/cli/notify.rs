@@ -7,15 +7,17 @@ use super::manifests::{self, Files};
 use super::{go_yaml, serve, template};
 use crate::egress::redact::Scrubber;
 use crate::egress::{self, Egress};
-use crate::notify::{self, Configuration, Destination, Notification, Occurrence};
+use crate::notify::{self, Configuration, Destination, Notification, Occurrence, Repository};
 use crate::outbox::DeliveryId;
 use crate::service::{self, Answer, Call, Context, Outgoing, Step, Verdict};
 use crate::settings::Settings;
 use crate::source::Object;
+use crate::source::repo_server::RepoServer;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The service that prints; there without being configured, as in the Argo CD command line.
 const CONSOLE: &str = "console";
@@ -26,6 +28,7 @@ const ROUNDS_MAX: usize = 32;
 struct Run {
     config: Configuration,
     object: Object,
+    repo_server: RepoServer,
     context: Context,
     door: Egress,
     scrubber: Scrubber,
@@ -38,11 +41,13 @@ pub(super) async fn run(
     files: &Files,
 ) -> anyhow::Result<ExitCode> {
     egress::install_provider();
-    let (settings, input) = (Settings::load(None)?, files.input()?);
+    let settings = Settings::load(None)?;
+    let (input, repo_server) = files.input_with_repo_server()?;
     let run = Run {
         scrubber: Scrubber::new(input.secret.values().map(Vec::as_slice)),
         config: Configuration::load(&input, None, &super::load_options()),
         object: manifests::application(application)?,
+        repo_server,
         context: serve::service_context(&settings),
         door: Egress::new(serve::policy(&settings, true)?),
     };
@@ -64,7 +69,7 @@ impl Run {
     async fn notify(&self, name: &str, recipient: &str) -> anyhow::Result<String> {
         let (service, to) = recipient.split_once(':').unwrap_or((recipient, ""));
         let to = Destination { service: service.to_owned(), recipient: to.to_owned() };
-        let notification = self.render(name, &to)?;
+        let notification = self.render(name, &to).await?;
         if to.service == CONSOLE && self.config.service(CONSOLE).is_none() {
             return Ok(go_yaml::print(&shown(&notification)));
         }
@@ -72,10 +77,13 @@ impl Run {
         told(recipient, verdict, &self.scrubber)
     }
 
-    fn render(&self, name: &str, to: &Destination) -> anyhow::Result<Notification> {
+    async fn render(&self, name: &str, to: &Destination) -> anyhow::Result<Notification> {
         let names = [name.to_owned()];
-        let look = |world: &notify::World<'_>| notify::evaluate::render_for(world, &names, to);
-        let rendered = template::with_world(&self.config, &self.object, false, look);
+        let look = |repository: &Arc<Repository>| {
+            let render = |world: &notify::World<'_>| notify::evaluate::render_for(world, &names, to);
+            template::with_world(&self.config, &self.object, repository, false, render)
+        };
+        let rendered = self.repo_server.consult(look).await;
         rendered.map_err(|failure| anyhow!(failure.message))
     }
 

@@ -1,5 +1,6 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::repo_server::{self, RepoServerFlags};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -9,6 +10,7 @@ use crate::notify::json::JsonMode;
 use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
+use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
@@ -83,15 +85,8 @@ pub(super) struct Arguments {
     /// Serve the configuration of each of --application-namespaces beside the controller's own.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_SELF_SERVICE_NOTIFICATION_ENABLED", num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     self_service_notification_enabled: String,
-    /// Taken for compatibility: `repo.GetCommitMetadata` and `repo.GetAppDetails` are not served yet.
-    #[arg(long, default_value = "")]
-    argocd_repo_server: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_plaintext: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_strict_tls: String,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 /// Where Applications come from.
@@ -113,6 +108,7 @@ pub(super) struct Plan {
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
     pub origin: Origin,
+    pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
 }
@@ -136,6 +132,9 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
     let metrics = Some(listen(settings.server.metrics)?);
     let api = listen(settings.server.api)?;
     let self_service = arguments.self_service_notification_enabled == "true";
+    // The Go controller's default is a name in the cluster; a folder has no such neighbour.
+    let default = if arguments.files.is_some() { "" } else { repo_server::DEFAULT };
+    let repo_server = arguments.repo_server.settings(default)?;
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
@@ -164,6 +163,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         resource: arguments.notifications_configuration_name,
         self_service,
         origin,
+        repo_server,
         metrics,
         api,
     })
@@ -234,7 +234,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
-    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan), Arc::clone(&metrics), reporter));
+    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan)?, Arc::clone(&metrics), reporter));
     let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
@@ -344,9 +344,9 @@ pub(super) fn service_context(settings: &Settings) -> ServiceContext {
     ServiceContext { json, cluster: settings.backstage.cluster.clone() }
 }
 
-fn relay_options(plan: &Plan) -> RelayOptions {
+fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
     let settings = &plan.settings;
-    RelayOptions {
+    Ok(RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
         load: LoadOptions {
@@ -356,6 +356,15 @@ fn relay_options(plan: &Plan) -> RelayOptions {
         },
         service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+        repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
+    })
+}
+
+/// Where Argo CD keeps the credentials of repositories.
+fn keyring(plan: &Plan) -> Keyring {
+    match &plan.origin {
+        Origin::Files(folder) => Keyring::Folder(folder.clone()),
+        Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
 }
 
@@ -430,14 +439,15 @@ async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken)
     }
 }
 
-/// Conditions that read the clock are evaluated again on the Go controller's beat.
+/// On the Go controller's beat conditions that read the clock are evaluated again, and what waits for the repo-server.
 async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BEAT) => {}
         }
-        if relay.is_synced() && relay.reads_clock() {
+        let undecided = relay.take_undecided();
+        if relay.is_synced() && (undecided || relay.reads_clock()) {
             relay.relist.notify_one();
         }
     }

@@ -4,13 +4,14 @@
 use super::manifests::Files;
 use super::notify;
 use super::output::{self, Format, shortened};
-use crate::notify::{Configuration, ObjectId, World};
+use crate::notify::{Configuration, ObjectId, Repository, World};
 use crate::source::Object;
 use anyhow::bail;
 use gatepost_value::{Location, Time};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Longest preview of a template.
 const PREVIEW: usize = 100;
@@ -83,6 +84,7 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
 pub(super) fn with_world<T>(
     config: &Configuration,
     object: &Object,
+    repository: &Arc<Repository>,
     trace: bool,
     look: impl FnOnce(&World<'_>) -> T,
 ) -> T {
@@ -93,6 +95,7 @@ pub(super) fn with_world<T>(
         object: object.value(),
         id: &id,
         project: None,
+        repository,
         states: &states,
         event_resource_version: "",
         first_list: false,

@@ -3,10 +3,11 @@
 use super::manifests::{self, Files};
 use super::output::{self, Format};
 use super::template::with_world;
-use crate::notify::{Configuration, Reason, TriggerOutcome, evaluate};
+use crate::notify::{Configuration, Reason, Repository, TriggerOutcome, evaluate};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -29,12 +30,17 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Get { name, files } => get(&files.load()?, name.as_deref(), files.output),
         Command::Run { name, application, files } => {
-            let (config, object) = (files.load()?, manifests::application(application)?);
-            let outcome = with_world(&config, &object, true, |world| evaluate::try_trigger(world, name));
+            let ((input, repo_server), object) =
+                (files.input_with_repo_server()?, manifests::application(application)?);
+            let config = Configuration::load(&input, None, &super::load_options());
+            let look = |repository: &Arc<Repository>| {
+                with_world(&config, &object, repository, true, |world| evaluate::try_trigger(world, name))
+            };
+            let outcome = repo_server.consult(look).await;
             if matches!(outcome.reason, Reason::TriggerNotConfigured | Reason::TriggerBroken) {
                 return Err(missing(&config, name));
             }

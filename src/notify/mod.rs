@@ -10,6 +10,7 @@ pub mod lint;
 pub mod model;
 pub mod notification;
 mod render;
+pub mod repository;
 mod selector;
 pub mod subscriptions;
 pub(crate) mod yaml;
@@ -24,4 +25,5 @@ pub use evaluate::{
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 pub use notification::{BackstageMessage, Notification, Rendered, Text, WebhookMessage};
+pub use repository::Repository;
 pub use subscriptions::Subscription;

@@ -39,6 +39,7 @@ pub fn rendered(config: &Configuration, to: &Destination) -> Result<Notification
         object: &object,
         id: &id,
         project: None,
+        repository: &crate::notify::Repository::absent("none"),
         states: &states,
         event_resource_version: "",
         first_list: false,

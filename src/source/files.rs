@@ -273,6 +273,12 @@ pub fn parse_documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
     Ok(values)
 }
 
+/// Every object of a folder, for looking at them on demand. What cannot be read is passed over: the watch reports it.
+pub(crate) fn objects(folder: &Path) -> Vec<Value> {
+    let paths = manifests(folder).unwrap_or_default();
+    paths.into_iter().filter_map(|path| documents(&path).ok()).flatten().collect()
+}
+
 /// One Application of a folder, for looking at it on demand.
 ///
 /// # Errors

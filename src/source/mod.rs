@@ -1,4 +1,5 @@
-//! Where Applications and configuration come from: a Kubernetes API server or a folder of manifests.
+//! Where Applications and configuration come from: a Kubernetes API server or a folder of manifests; and what only Argo CD's
+//! repo-server knows.
 //!
 //! A source streams [`Event`]s and never keeps an object. What the events mean is decided elsewhere.
 
@@ -6,6 +7,7 @@ pub mod files;
 pub mod kubernetes;
 mod namespaces;
 mod object;
+pub mod repo_server;
 
 pub use namespaces::{NamespacePattern, Namespaces};
 pub use object::Object;

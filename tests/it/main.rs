@@ -3,11 +3,13 @@
 
 mod arrows;
 mod backstage;
+mod catalog;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
 mod promises;
 mod relay;
+mod repo_server;
 mod running;
 mod schema;
 mod services_alerts;

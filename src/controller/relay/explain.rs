@@ -4,6 +4,7 @@ use super::Relay;
 use crate::notify::{self, Evaluation, Occurrence, World};
 use crate::source::Object;
 use crate::{outbox, service};
+use std::sync::Arc;
 
 /// What one configuration makes of an Application.
 pub struct Explained {
@@ -23,14 +24,16 @@ impl Relay {
     pub async fn explain(&self, object: &Object) -> Result<Vec<Explained>, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
         let configs = self.read().of(&self.label(object.namespace().to_owned()));
-        let explained = configs.iter().map(|config| {
-            self.with_world(config, object, &states, false, true, |world| {
+        let one = |config: &Arc<notify::Configuration>, repository: &Arc<notify::Repository>| {
+            self.with_world(config, object, &states, false, true, repository, |world| {
                 let evaluation = notify::evaluate(world);
                 let remarks = self.remarks(world, &evaluation);
                 Explained { namespace: config.namespace().to_owned(), evaluation, remarks }
             })
-        });
-        Ok(explained.collect())
+        };
+        let look =
+            |repository: &Arc<notify::Repository>| configs.iter().map(|config| one(config, repository)).collect();
+        Ok(self.options.repo_server.consult(look).await)
     }
 
     fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {

@@ -14,9 +14,12 @@ use self::configurations::{Configurations, Reloaded};
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, Configuration, Evaluation, InForce, LoadOptions, ObjectId, Reason, World, history};
+use crate::notify::{
+    self, Configuration, Evaluation, InForce, LoadOptions, ObjectId, Reason, Repository, World, history,
+};
 use crate::outbox::{self, Change, Store};
 use crate::service;
+use crate::source::repo_server::RepoServer;
 use crate::source::{Event, Object};
 use crate::telemetry::Metrics;
 use gatepost_value::{Location, Time, Value};
@@ -52,6 +55,8 @@ pub struct RelayOptions {
     pub service: service::Context,
     /// Until when a delivery is retried.
     pub give_up_after: Duration,
+    /// What only the repositories know.
+    pub repo_server: Arc<RepoServer>,
 }
 
 /// One decision, as the API shows it.
@@ -91,6 +96,7 @@ pub struct Relay {
     projects: RwLock<HashMap<String, Value>>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
+    undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
     /// Woken when deliveries were committed.
     pub committed: Notify,
@@ -118,6 +124,7 @@ impl Relay {
             projects: RwLock::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
+            undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
@@ -263,6 +270,12 @@ impl Relay {
         if namespace == self.options.namespace { String::new() } else { namespace }
     }
 
+    /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
+    #[must_use]
+    pub fn take_undecided(&self) -> bool {
+        self.undecided.swap(false, Ordering::AcqRel)
+    }
+
     fn project(&self, name: &str, value: Option<Value>) {
         self.metrics.watch_events.with_label_values(&["AppProject"]).inc();
         let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
@@ -360,6 +373,7 @@ impl Relay {
         states: &BTreeMap<String, notify::KeyState>,
         first_list: bool,
         trace: bool,
+        repository: &Arc<Repository>,
         look: impl FnOnce(&World<'_>) -> T,
     ) -> T {
         let project = self.project_of(object.value());
@@ -369,6 +383,7 @@ impl Relay {
             object: object.value(),
             id: &object.id(),
             project: project.as_ref(),
+            repository,
             states,
             event_resource_version: object.resource_version(),
             first_list,
@@ -403,13 +418,17 @@ impl Relay {
     async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
         let configs = self.read().of(&self.label(object.namespace().to_owned()));
-        let mut changes = Vec::new();
-        let mut evaluations = Vec::with_capacity(configs.len());
-        for config in &configs {
-            let evaluation = self.with_world(config, object, &states, first_list, false, notify::evaluate);
-            changes.extend(self.changes(config, &evaluation));
-            evaluations.push(evaluation);
-        }
+        let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
+            let one = |config: &Arc<Configuration>| {
+                self.with_world(config, object, &states, first_list, false, repository, notify::evaluate)
+            };
+            configs.iter().map(one).collect()
+        };
+        let evaluations = self.options.repo_server.consult(look).await;
+        let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
+        self.undecided.fetch_or(undecided, Ordering::AcqRel);
+        let pairs = configs.iter().zip(&evaluations);
+        let changes: Vec<Change> = pairs.flat_map(|(config, evaluation)| self.changes(config, evaluation)).collect();
         if !changes.is_empty() {
             let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));
             self.store.commit(&object.id(), changes, clock::now().millis()).await?;

@@ -59,7 +59,10 @@ impl LoadOptions {
         static WEBHOOK: KindSpec = KindSpec {
             name: "webhook",
             own: false,
-            options: Record { go: "WebhookOptions", fields: &[Field::new("url", Shape::Text), Field::new("token", Shape::Text)] },
+            options: Record {
+                go: "WebhookOptions",
+                fields: &[Field::new("url", Shape::Text), Field::new("token", Shape::Text)],
+            },
             transport: true,
             section: None,
             check: unchecked,

@@ -11,6 +11,7 @@ pub mod http;
 mod part;
 pub mod postgres;
 pub mod receiver;
+pub mod repo_server;
 
 use std::future::Future;
 use std::time::Duration;

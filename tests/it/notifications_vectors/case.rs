@@ -1,6 +1,6 @@
 //! One vector file, and the scene it describes.
 
-use gatepost::notify::{ConfigInput, Configuration, KeyState, LoadOptions, ObjectId, World};
+use gatepost::notify::{ConfigInput, Configuration, KeyState, LoadOptions, ObjectId, Repository, World};
 use gatepost_value::json::{Numbers, from_serde};
 use gatepost_value::{Location, Time, Value};
 use serde_json::{Map, Value as Json, json};
@@ -106,6 +106,7 @@ impl Scene {
             object: &from_serde(&self.app, Numbers::Kubernetes),
             id: &id,
             project: self.project.as_ref(),
+            repository: &Repository::absent("the vectors have no repo-server"),
             states: &self.states,
             event_resource_version: &self.version.to_string(),
             first_list: false,
