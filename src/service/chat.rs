@@ -124,14 +124,19 @@ pub fn cause(response: &Response, words: &str) -> String {
 /// Members that a group has even when nothing was written.
 pub type Always = &'static [(&'static str, Json)];
 
-/// The list in a field; empty where there is none.
+/// The list in a field; empty where the field holds blanks only, as an `if` that did not hold leaves them.
 ///
 /// # Errors
 /// JSON that is no list.
 pub fn list(field: &str, text: &Text, draft: &Draft<'_>, repairs: &mut Vec<Repair>) -> Result<Vec<Json>, PrepareError> {
+    if text.bytes().trim_ascii().is_empty() {
+        return Ok(Vec::new());
+    }
     match embedded::json(field, text, draft.context, repairs)? {
         None | Some(Json::Null) => Ok(Vec::new()),
         Some(Json::Array(items)) => Ok(items),
+        // The Go controller takes it for no blocks.
+        Some(Json::Object(members)) if members.is_empty() => Ok(Vec::new()),
         Some(_) => Err(refuse(format!("failed to unmarshal {field}: it is no list"), "write a JSON list: `[{...}]`")),
     }
 }

@@ -129,15 +129,18 @@ mod tests {
 
     #[test]
     fn without_a_section_the_message_goes_alone() {
-        let played = played("message: m", &[answer(201, "")]).unwrap();
-        assert_eq!(played.json(0)["props"], json!({"attachments": []}));
+        let blank = r#"mattermost: {attachments: "{{if false}}[]{{end}}\n"}"#;
+        for template in ["message: m", &format!("message: m\n{blank}"), "message: m\nmattermost: {attachments: '{}'}"] {
+            let played = played(template, &[answer(201, "")]).unwrap();
+            assert_eq!(played.json(0)["props"], json!({"attachments": []}), "{template}");
+        }
     }
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
         assert!(play("service.mattermost", SERVICE, "message: m", " ", &[]).unwrap_err().contains("channel's id"));
         assert!(played("message: ''", &[]).unwrap_err().contains("a message or attachments"));
-        assert!(played("message: m\nmattermost: {attachments: '{}'}", &[]).unwrap_err().contains("no list"));
+        assert!(played("message: m\nmattermost: {attachments: '7'}", &[]).unwrap_err().contains("no list"));
         assert!(play("service.mattermost", "{}", "message: m", "c", &[]).unwrap_err().contains("URL"));
     }
 

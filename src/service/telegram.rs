@@ -157,7 +157,8 @@ fn judge(response: &Response, now_ms: i64) -> Verdict {
     let cause = chat::cause(response, said);
     let parameters = &answer["parameters"];
     match response.status {
-        200..=299 if answer["ok"] == true => Verdict::Delivered { reached: None, note: None },
+        // Telegram repeats the message, so that its answer may have been cut; no refusal is as long as that.
+        200..=299 if answer["ok"] == true || response.truncated => Verdict::Delivered { reached: None, note: None },
         200..=299 => Verdict::SlowRetry { cause: format!("{cause} with something that is no answer of Telegram") },
         429 => {
             let asked = parameters["retry_after"].as_u64().map(Duration::from_secs);

@@ -212,3 +212,28 @@ async fn a_second_message_waits_for_the_one_that_begins_the_thread() {
     assert_eq!(requests.len(), 2);
     assert_eq!(form(&requests[1])["thread_ts"], "11.1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_used_until_it_is_refused() {
+    let login = |token: &str| Answer::json(&json!({"status": "success", "data": {"authToken": token, "userId": "u"}}));
+    let sent = || Answer::json(&json!({"success": true}));
+    let script = [login("first"), sent(), Answer::status(401), login("second"), sent()];
+    let rocketchat = Receiver::start(script).await;
+    let folder = tempfile::tempdir().unwrap();
+    let service = json!({"email": "bot", "password": "$password", "serverUrl": rocketchat.url()});
+    let template = json!({"message": "{{.app.status.operationState.syncResult.revision}}"});
+    let data = [("service.rocketchat", service), ("template.on-failed", template)];
+    configure(folder.path(), data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+    let subscriptions = [("on-failed.rocketchat", "#general")];
+    application(folder.path(), &subscriptions, "Failed", "r1");
+    let gatepost = Gatepost::start_on_files(folder.path()).await;
+    delivered(&gatepost, 1).await;
+    application(folder.path(), &subscriptions, "Failed", "r2");
+    delivered(&gatepost, 2).await;
+    let requests = rocketchat.requests();
+    let seen: Vec<_> = requests.iter().map(|request| (request.path.as_str(), request.header("x-auth-token"))).collect();
+    let (login, post) = ("/api/v1/login", "/api/v1/chat.postMessage");
+    let expected = [(login, None), (post, Some("first")), (post, Some("first")), (login, None), (post, Some("second"))];
+    assert_eq!(seen, expected);
+    assert_eq!(requests[4].json()["text"], "r2");
+}

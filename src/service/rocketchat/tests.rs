@@ -87,6 +87,8 @@ fn a_refused_login_is_forgotten() {
     let out = outcome(&[answer(200, LOGIN), answer(401, r#"{"status":"error"}"#)]);
     assert!(matches!(out.verdict, Verdict::Retry { .. }) && out.forget_answers);
     assert!(!outcome(&[answer(200, LOGIN), answer(200, SENT)]).forget_answers);
+    let cut = answer(200, "{\"message\":").map(|whole| crate::egress::Response { truncated: true, ..whole });
+    assert!(matches!(outcome(&[answer(200, LOGIN), cut]).verdict, Verdict::Delivered { .. }));
 }
 
 #[test]

@@ -74,9 +74,10 @@ pub fn read(response: &Response, now_ms: i64) -> Said {
     if !(200..=299).contains(&response.status) {
         return Said::No(http::judge(response, now_ms));
     }
-    let answer = chat::answer(response);
+    let answer = read_whole(response);
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    if answer["ok"] == true {
+    // No refusal is as long as that.
+    if answer["ok"] == true || response.truncated {
         return Said::Yes { ts: text("ts"), channel: text("channel") };
     }
     let error = text("error");
@@ -90,6 +91,16 @@ pub fn read(response: &Response, now_ms: i64) -> Said {
         () if is(&CHANNEL) || error.is_empty() => Verdict::SlowRetry { cause },
         () => Verdict::Permanent { cause },
     })
+}
+
+/// Slack repeats the whole message in its answer, which may be cut because of that; what matters stands before it.
+fn read_whole(response: &Response) -> Json {
+    if !response.truncated {
+        return chat::answer(response);
+    }
+    let text = String::from_utf8_lossy(&response.body);
+    let begin = text.split(r#","message":"#).next().unwrap_or_default();
+    serde_json::from_str(&format!("{begin}}}")).unwrap_or_default()
 }
 
 fn cause(response: &Response, answer: &Json, error: &str) -> String {

@@ -217,3 +217,14 @@ fn an_icon_that_is_none_is_left_out_and_said() {
     let node = crate::notify::yaml::parse("{}").unwrap();
     assert!((SPEC.check)(&node, &options).unwrap()[0].cause.contains("'robot'"));
 }
+
+#[test]
+fn an_answer_that_was_cut_is_no_refusal() {
+    let cut = |body: &str| answer(200, body).map(|whole| crate::egress::Response { truncated: true, ..whole });
+    let long = cut(r#"{"ok":true,"channel":"C9","ts":"17.2","message":{"text":"aaaa"#);
+    let played = played(&grouped("Post"), &[long]).unwrap();
+    assert!(matches!(played.outcome.verdict, Verdict::Delivered { .. }));
+    assert_eq!((kept(&played).ts.as_str(), kept(&played).channel.as_str()), ("17.2", "C9"));
+    let odd = play("service.slack", SERVICE, &grouped("Post"), "general", &[cut("[")]).unwrap();
+    assert!(matches!(odd.outcome.verdict, Verdict::Delivered { .. }) && odd.outcome.remember.is_empty());
+}

@@ -99,6 +99,8 @@ fn answers_are_judged() {
     assert!(matches!(sent(refusal(400, "Bad Request: message is too long")), Verdict::Permanent { .. }));
     assert!(matches!(sent(answer(502, "")), Verdict::Retry { .. }));
     assert!(matches!(sent(answer(200, "<html>")), Verdict::SlowRetry { .. }));
+    let cut = answer(200, "{\"ok\":true").map(|whole| crate::egress::Response { truncated: true, ..whole });
+    assert!(matches!(sent(cut), Verdict::Delivered { .. }));
     let limited = json!({"ok": false, "description": "Too Many Requests", "parameters": {"retry_after": 5}});
     let limited = sent(answer(429, &limited.to_string()));
     assert!(matches!(limited, Verdict::Retry { after: Some(wait), .. } if wait == Duration::from_secs(5)));
