@@ -112,8 +112,10 @@ fn entries() -> anyhow::Result<Vec<Entry>> {
     let mut out = Vec::new();
     for file in FILES {
         let keys: BTreeMap<String, String> = serde_yaml_ng::from_str(file).context("failed to read the catalogue")?;
-        // Triggers before templates, as people look for them.
-        for (key, text) in keys.into_iter().rev() {
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        // Triggers before templates, Argo CD's names before their variants.
+        keys.sort_by_key(|(key, _)| (key.starts_with("template."), key.len()));
+        for (key, text) in keys {
             let (kind, name) = key.split_once('.').context("failed to read a key of the catalogue")?;
             out.push(Entry { kind: kind.to_owned(), name: name.to_owned(), text });
         }
