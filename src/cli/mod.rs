@@ -127,6 +127,11 @@ fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// How configurations are loaded: with every kind of service that can be sent to.
+fn load_options() -> LoadOptions {
+    LoadOptions { kinds: service::kinds(), ..LoadOptions::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,9 +163,4 @@ mod tests {
         let parsed = Arguments::try_parse_from(as_serve(line.iter().map(OsString::from).collect())).unwrap();
         assert!(matches!(parsed.command, Command::Serve(_)));
     }
-}
-
-/// How configurations are loaded: with every kind of service that can be sent to.
-fn load_options() -> LoadOptions {
-    LoadOptions { kinds: service::kinds(), ..LoadOptions::default() }
 }

@@ -10,6 +10,8 @@ use crate::notify::json::{self, Action, Repair, Segment};
 use crate::notify::yaml::{self, Kind, Node, Scalar};
 use serde_json::Value as Json;
 
+/// What a mark begins with: the first of these that the template's own text does not hold.
+const MARKS: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{f8ff}';
 /// What a mark ends with: inside double quotes it is read as a semicolon, elsewhere as it stands.
 const END: &str = "\\x3b";
 
@@ -46,7 +48,7 @@ fn is_ordinary(value: &[u8]) -> bool {
 /// A text with marks, and what they stand for.
 struct Marked<'a> {
     text: String,
-    mark: String,
+    mark: char,
     values: Vec<&'a Segment>,
 }
 
@@ -58,15 +60,12 @@ enum Piece<'a> {
 
 impl<'a> Marked<'a> {
     fn of(text: &'a Text) -> Self {
-        let whole = text.lossy();
-        let mut mark = "mark".to_owned();
-        while whole.contains(&mark) {
-            mark.push('q');
-        }
-        let (mut out, mut values) = (String::with_capacity(whole.len()), Vec::new());
+        let own: String = text.segments.iter().filter(|segment| segment.is_own_text()).map(lossy).collect();
+        let mark = MARKS.into_iter().find(|mark| !own.contains(*mark)).unwrap_or(*MARKS.start());
+        let (mut out, mut values) = (String::with_capacity(own.len()), Vec::new());
         for segment in &text.segments {
             if segment.is_own_text() {
-                out.push_str(&String::from_utf8_lossy(&segment.bytes));
+                out.push_str(&lossy(segment));
             } else {
                 out.push_str(&format!("{mark}{}{END}", values.len()));
                 values.push(segment);
@@ -99,7 +98,7 @@ impl<'a> Marked<'a> {
     }
 
     fn pieces<'t>(&'t self, text: &'t str) -> Vec<Piece<'t>> {
-        let mut parts = text.split(&self.mark);
+        let mut parts = text.split(self.mark);
         let mut pieces: Vec<Piece<'t>> =
             parts.next().filter(|own| !own.is_empty()).map(Piece::Own).into_iter().collect();
         for part in parts {
@@ -209,7 +208,8 @@ mod tests {
 
     #[test]
     fn marks_are_none_of_the_texts_own() {
-        assert_eq!(read("text: mark0 @ markq\n", &["mark0\\x3b"]), json!({"text": "mark0 mark0\\x3b markq"}));
+        let read = read("text: \u{e000}0 @ \u{e001}\n", &["\u{e002}0\\x3b"]);
+        assert_eq!(read, json!({"text": "\u{e000}0 \u{e002}0\\x3b \u{e001}"}));
     }
 
     #[test]
