@@ -1,5 +1,6 @@
 //! Settings: defaults, then a file, then the environment. Every key is documented in `config/gatepost.toml`, which *is* the defaults.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,10 +38,24 @@ pub struct Server {
 
 /// `[store]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Store {
     /// SQLite file; empty for memory.
     pub path: String,
+    /// MiB that must stay free where the file lies.
+    pub reserve: u64,
+    /// PostgreSQL; empty for SQLite. May hold a password.
+    pub url: SecretString,
+    /// PostgreSQL schema.
+    pub schema: String,
+    /// Certificates that the PostgreSQL server's may be signed by.
+    pub ca_file: String,
+    /// Seconds.
+    pub lease: u64,
+    /// File with keys for what is stored.
+    pub encryption_key_file: String,
+    /// The keys themselves.
+    pub encryption_keys: SecretString,
 }
 
 /// `[delivery]`
