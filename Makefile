@@ -21,7 +21,8 @@ lint: ## formatting and clippy
 	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
 bench: ## benchmarks
-	cargo bench --workspace
+	cargo bench --workspace --exclude gatepost
+	@scripts/timed "bench of the stores" benches/outbox/run
 
 prerequisites: ## what the tests need from the system; installs Debian packages when run as root
 	@scripts/timed "prerequisites" scripts/prerequisites

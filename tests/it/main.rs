@@ -6,6 +6,8 @@ mod backstage;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
+mod outbox_postgres;
+mod outbox_scale;
 mod promises;
 mod relay;
 mod running;

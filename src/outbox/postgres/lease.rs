@@ -15,8 +15,6 @@ use tokio::time::Instant;
 const SURE_PART: u32 = 5;
 /// Renewals in a lease.
 const RENEWALS: u32 = 20;
-/// Longest pause between two renewals, which are also the beat on which rows of others are looked for.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Bits of a claim token that count the claims of its process.
 const CLAIM_BITS: u32 = 32;
 
@@ -52,6 +50,7 @@ DELETE FROM process p WHERE p.lease_until < clock_timestamp() - interval '1 day'
 #[derive(Debug)]
 pub(super) struct Lease {
     length: Duration,
+    beat: Duration,
     process: AtomicI64,
     claims: AtomicI64,
     /// Milliseconds from `origin` to the last renewal.
@@ -60,9 +59,9 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(length: Duration) -> Self {
+    pub(super) fn new(length: Duration, beat: Duration) -> Self {
         let (process, claims, renewed_ms) = (AtomicI64::new(0), AtomicI64::new(0), AtomicU64::new(0));
-        Self { length, process, claims, renewed_ms, origin: Instant::now() }
+        Self { length, beat, process, claims, renewed_ms, origin: Instant::now() }
     }
 
     /// Number of this process; another one after a lease that ran out.
@@ -95,7 +94,7 @@ impl Lease {
 
     /// Pause between two renewals.
     pub(super) fn pause(&self) -> Duration {
-        (self.length / RENEWALS).min(MAX_PAUSE)
+        (self.length / RENEWALS).min(self.beat)
     }
 
     /// Renews the lease; one that ran out meanwhile is a new process's, whose claims are none.
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn attempts_begin_only_in_the_first_fifth_after_a_renewal() {
-        let lease = Lease::new(Duration::from_secs(100));
+        let lease = Lease::new(Duration::from_secs(100), Duration::MAX);
         lease.process.store(7, Ordering::Release);
         lease.renewed_ms.store(50_000, Ordering::Release);
         let (token, _) = lease.token();
@@ -154,7 +153,7 @@ mod tests {
 
     #[test]
     fn tokens_of_one_process_differ_and_name_it() {
-        let lease = Lease::new(Duration::from_secs(1));
+        let lease = Lease::new(Duration::from_secs(1), Duration::MAX);
         lease.process.store(3, Ordering::Release);
         let ((first, _), (second, _)) = (lease.token(), lease.token());
         assert_ne!(first, second);

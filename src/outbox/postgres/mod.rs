@@ -60,6 +60,8 @@ pub struct PostgresOptions {
     pub ca_file: Option<PathBuf>,
     /// After this a process that is not heard of counts as dead. At least 1.25 times the longest attempt.
     pub lease: Duration,
+    /// Longest pause between two looks for rows that nobody told of, and between two renewals of the lease.
+    pub beat: Duration,
     /// Longest that one statement may take.
     pub statement_timeout: Duration,
     /// How long a server that cannot be reached is waited for at the start.
@@ -74,6 +76,7 @@ impl Default for PostgresOptions {
             schema: "gatepost".to_owned(),
             ca_file: None,
             lease: Duration::from_secs(180),
+            beat: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             patience: Duration::from_secs(30),
             keys: Arc::default(),
@@ -132,7 +135,7 @@ impl PostgresStore {
         let pool = pool.connect_with(server.options()).await.map_err(failed)?;
         let mut connection = pool.acquire().await.map_err(failed)?;
         let identity = reading::identity(&mut connection).await?;
-        let lease = Lease::new(options.lease);
+        let lease = Lease::new(options.lease, options.beat);
         lease.renew(&mut connection).await?;
         lease::put_back(&mut connection).await?;
         reading::warn_of_missing_keys(&mut connection, &options.keys).await?;
