@@ -247,16 +247,16 @@ mod tests {
     #[test]
     fn ids_are_read_from_a_query_and_from_json() {
         let (one, two) = ("dlv_0198c0de-0000-7000-8000-000000000001", "dlv_0198c0de-0000-7000-8000-000000000002");
-        let query: Query = web::Query::from_query(&format!("ids={one},{two}&limit=7")).unwrap().into_inner();
+        let query = web::Query::<Query>::from_query(&format!("ids={one},{two}&limit=7")).unwrap().into_inner();
         let body: Query = serde_json::from_value(json!({"ids": [one, two], "limit": 7})).unwrap();
         for read in [query, body] {
             let filter = read.filter().unwrap();
             assert_eq!(filter.ids.iter().map(ToString::to_string).collect::<Vec<_>>(), [one, two]);
             assert_eq!(filter.limit, 7);
         }
-        let none: Query = web::Query::from_query("ids=").unwrap().into_inner();
+        let none = web::Query::<Query>::from_query("ids=").unwrap().into_inner();
         assert!(none.filter().unwrap().ids.is_empty());
-        let wrong: Query = web::Query::from_query("ids=x").unwrap().into_inner();
+        let wrong = web::Query::<Query>::from_query("ids=x").unwrap().into_inner();
         assert!(wrong.filter().unwrap_err().contains("not a delivery id"));
     }
 }

@@ -95,13 +95,13 @@ struct Identity {
 pub struct PostgresStore {
     shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
-    /// Ends with the store.
-    _tasks: JoinSet<()>,
 }
 
 struct Running {
     outcomes: (Writer, JoinHandle<()>),
     decisions: (Writer, JoinHandle<()>),
+    /// Beat and notifications; ended when this is dropped.
+    tasks: JoinSet<()>,
 }
 
 struct Shared {
@@ -162,11 +162,11 @@ impl PostgresStore {
             // The server gives up on a statement first, and says why.
             Writer::start(Setup { server: shared.server.clone(), patience: statement_timeout * 2, notify })
         };
-        let running = Running { outcomes: writer(), decisions: writer() };
         let mut tasks = JoinSet::new();
+        let (outcomes, decisions) = (writer(), writer());
         tasks.spawn(beat(Arc::clone(&shared)));
         tasks.spawn(listen(Arc::clone(&shared)));
-        Self { shared, running: Mutex::new(Some(running)), _tasks: tasks }
+        Self { shared, running: Mutex::new(Some(Running { outcomes, decisions, tasks })) }
     }
 
     fn writer(&self, choose: fn(&Running) -> &Writer) -> Result<Writer, Error> {
@@ -276,7 +276,6 @@ async fn listen(shared: Arc<Shared>) {
 
 async fn listen_once(shared: &Shared) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(&shared.pool).await?;
-    listener.ignore_pool_close_event(true);
     listener.listen(&shared.channel).await?;
     loop {
         let own = shared.lease.process().to_string();
@@ -458,7 +457,9 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        let Some(running) = held(&self.running).take() else { return };
+        let Some(mut running) = held(&self.running).take() else { return };
+        // They hold connections of the pool.
+        running.tasks.shutdown().await;
         for (writer, task) in [running.outcomes, running.decisions] {
             drop(writer);
             if let Err(error) = task.await {

@@ -260,8 +260,9 @@ impl Store for SqliteStore {
 
     async fn claim(&self, now_ms: i64, limits: ClaimLimits) -> Result<Claims, Error> {
         let shared = Arc::clone(&self.shared);
-        // Unique within the process; claims of earlier ones were put back at the start.
-        let token = ClaimToken(self.shared.claims.fetch_add(1, Ordering::Relaxed) + 1);
+        // Of no earlier process either: claims count in the lower half, processes in the upper.
+        let count = shared.claims.fetch_add(1, Ordering::Relaxed) + 1;
+        let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
         self.write(Priority::First, move |connection| {
             Box::pin(async move {
                 let (process, keys) = (shared.identity.process, shared.keys.as_ref());
