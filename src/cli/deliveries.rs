@@ -83,7 +83,12 @@ impl Selection {
     }
     fn query(&self) -> String {
         let ids = (!self.ids.is_empty()).then(|| ("ids", self.ids.join(",")));
-        self.named().iter().chain(&ids).map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+        self.named()
+            .iter()
+            .chain(&ids)
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&")
     }
     fn body(&self) -> Value {
         json!({"ids": self.ids, "app": self.app, "trigger": self.trigger, "service": self.service, "state": self.state,

@@ -307,7 +307,8 @@ async fn pruning_keeps_to_a_size(store: &dyn Store) {
     }
     let keep = Retention { finished_bytes: 2_500, ..Retention::default() };
     store.prune(keep, 3_000).await.unwrap();
-    let left = store.list(&Filter { object: Some(("argocd".into(), "size".into())), ..Filter::default() }).await.unwrap();
+    let left =
+        store.list(&Filter { object: Some(("argocd".into(), "size".into())), ..Filter::default() }).await.unwrap();
     let armings: Vec<_> = left.iter().map(|delivery| delivery.occurrence.arming).collect();
     assert_eq!(armings, [4, 3], "the newest stay");
 }
@@ -404,7 +405,11 @@ pub(super) async fn rotation([none, old, both, new]: [&dyn Place; 4]) {
     assert_eq!(open, expected, "what can be opened goes out");
     let waiting = store.get(first).await.unwrap().unwrap().delivery;
     assert_eq!((waiting.state, waiting.attempts), (State::Waiting, 1));
-    assert!(waiting.reason.contains("\"k1\"") && waiting.reason.contains("store.encryptionKeyFile"), "{}", waiting.reason);
+    assert!(
+        waiting.reason.contains("\"k1\"") && waiting.reason.contains("store.encryptionKeyFile"),
+        "{}",
+        waiting.reason
+    );
     assert!(claim(store.as_ref(), 3_000).await.is_empty(), "it does not come round at once");
     store.close().await;
 

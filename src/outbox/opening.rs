@@ -45,14 +45,17 @@ fn postgres(settings: &settings::Store, keys: Arc<Keys>) -> PostgresOptions {
 fn keys(settings: &settings::Store) -> Result<Keys, Error> {
     let (file, given) = (&settings.encryption_key_file, settings.encryption_keys.expose_secret());
     if !file.is_empty() && !given.is_empty() {
-        return Err(Error::Settings("store.encryptionKeyFile and store.encryptionKeys are both set; keep one".to_owned()));
+        return Err(Error::Settings(
+            "store.encryptionKeyFile and store.encryptionKeys are both set; keep one".to_owned(),
+        ));
     }
     if file.is_empty() {
         return Keys::parse(given).map_err(|error| Error::Settings(format!("store.encryptionKeys: {error}")));
     }
     let text = std::fs::read_to_string(file)
         .map_err(|error| Error::Settings(format!("failed to read store.encryptionKeyFile {file}: {error}")))?;
-    let keys = Keys::parse(&text).map_err(|error| Error::Settings(format!("store.encryptionKeyFile {file}: {error}")))?;
+    let keys =
+        Keys::parse(&text).map_err(|error| Error::Settings(format!("store.encryptionKeyFile {file}: {error}")))?;
     if !keys.encrypts() {
         return Err(Error::Settings(format!("store.encryptionKeyFile {file} holds no key")));
     }

@@ -147,11 +147,7 @@ fn count(row: &impl Columns, column: &'static str) -> Result<u32, Error> {
 
 /// The lane of a row of `lane`.
 pub(super) fn lane(row: &impl Columns) -> Result<Lane, Error> {
-    Ok(Lane {
-        config_namespace: row.text("config_namespace")?,
-        service: row.text("service")?,
-        host: row.text("host")?,
-    })
+    Ok(Lane { config_namespace: row.text("config_namespace")?, service: row.text("service")?, host: row.text("host")? })
 }
 
 /// A row of `key_state`.

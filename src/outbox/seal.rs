@@ -20,7 +20,9 @@ pub(super) const LOCKED_WAIT_MS: i64 = 60_000;
 
 /// Keys that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the encryption keys cannot be used: line {line} {cause}; a line is `<id> <base64 of 32 bytes>`, as `echo k1 $(head -c 32 /dev/urandom | base64)` makes it")]
+#[error(
+    "the encryption keys cannot be used: line {line} {cause}; a line is `<id> <base64 of 32 bytes>`, as `echo k1 $(head -c 32 /dev/urandom | base64)` makes it"
+)]
 pub struct Error {
     line: usize,
     cause: &'static str,
@@ -30,7 +32,9 @@ pub struct Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Locked {
     /// The key is not among those given.
-    #[error("encrypted with the key {0:?}, which is not among store.encryptionKeyFile or store.encryptionKeys; add its line there")]
+    #[error(
+        "encrypted with the key {0:?}, which is not among store.encryptionKeyFile or store.encryptionKeys; add its line there"
+    )]
     MissingKey(String),
     /// The key is there and does not open it.
     #[error("the key {0:?} does not open it: another key had this id, or the row was altered")]
@@ -79,7 +83,8 @@ impl Keys {
                 continue;
             }
             let failed = |cause| Error { line: index + 1, cause };
-            let (id, key) = line_text.split_once(char::is_whitespace).ok_or_else(|| failed("has no key after the id"))?;
+            let (id, key) =
+                line_text.split_once(char::is_whitespace).ok_or_else(|| failed("has no key after the id"))?;
             let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
             if id.len() > MAX_ID_LEN || !id.chars().all(is_plain) {
                 return Err(failed("has an id with other characters than A-Z a-z 0-9 . _ -, or a very long one"));
@@ -197,7 +202,8 @@ pub(super) mod tests {
 
     #[test]
     fn broken_lines_are_named_and_keys_never_shown() {
-        let cases = [("k1", "no key"), ("k1 !!", "not base64"), ("k1 AAAA", "32 bytes"), ("k\u{e9} AAAA", "characters")];
+        let cases =
+            [("k1", "no key"), ("k1 !!", "not base64"), ("k1 AAAA", "32 bytes"), ("k\u{e9} AAAA", "characters")];
         for (text, part) in cases {
             let error = Keys::parse(&format!("# keys\n{text}")).unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("line 2") && !error.contains("AAAA"), "{error}");

@@ -146,7 +146,10 @@ async fn on_a_full_disk_nothing_is_lost_and_work_goes_on_when_there_is_space() {
     let path = folder.path().join("outbox.db");
     let store = limited(&path, Some(400)).await;
     let full = fill(&store).await;
-    assert!(matches!(&full, Error::Unavailable { cause, .. } if cause.contains("full")) && full.is_transient(), "{full}");
+    assert!(
+        matches!(&full, Error::Unavailable { cause, .. } if cause.contains("full")) && full.is_transient(),
+        "{full}"
+    );
     let kept = store.list(&Filter::default()).await.unwrap().len();
     assert!(kept > 10);
     store.close().await;

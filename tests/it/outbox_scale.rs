@@ -60,7 +60,8 @@ impl Running {
     }
 
     fn cli(&self, arguments: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_gatepost")).args(arguments).args(["--server", &self.api]).output();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_gatepost")).args(arguments).args(["--server", &self.api]).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -76,8 +77,7 @@ impl Drop for Running {
 
 /// Dead on arrival, each of another Application.
 fn letter(number: u64) -> (ObjectId, Change) {
-    let object =
-        ObjectId { namespace: "argocd".into(), name: format!("app{number}"), uid: format!("uid-{number}") };
+    let object = ObjectId { namespace: "argocd".into(), name: format!("app{number}"), uid: format!("uid-{number}") };
     let occurrence = Occurrence {
         object: object.clone(),
         config_namespace: String::new(),

@@ -13,9 +13,9 @@ use super::text::write;
 use super::writer::fault;
 use crate::notify::ObjectId;
 use sha2::{Digest, Sha256};
+use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
-use sqlx::Postgres;
 
 const ARM: &str = "
 INSERT INTO key_state AS k (uid, key_hash, state_key, namespace, name, armed, arming, phase, changed_ms)

@@ -41,9 +41,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use text::write;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
-use text::write;
 use writer::{Order, Setup, Work, Writer, fault};
 
 /// Connections for reading, the beat and the notifications of others.
@@ -426,8 +426,7 @@ impl Store for PostgresStore {
 
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error> {
         let process = self.shared.lease.process();
-        let work: Work<()> =
-            Box::new(move |connection| Box::pin(reading::shift_due(connection, process, delta_ms)));
+        let work: Work<()> = Box::new(move |connection| Box::pin(reading::shift_due(connection, process, delta_ms)));
         self.first(Order { work, wakes: false, in_doubt: None }).await
     }
 

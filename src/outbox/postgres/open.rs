@@ -1,8 +1,8 @@
 //! Reaching the server: how it is connected to, what a URL may show, the schema and its migrations. No rows are touched here.
 
 use super::super::store::Error;
-use super::writer::fault;
 use super::PostgresOptions;
+use super::writer::fault;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
 use std::str::FromStr;
@@ -39,7 +39,14 @@ impl Server {
         })?;
         check_name(&settings.schema)?;
         let options = match &settings.ca_file {
-            Some(path) => options.ssl_root_cert(path),
+            Some(path) => {
+                // Read again at each connection; what is not there is told now, and by its name.
+                let readable = std::fs::File::open(path);
+                readable.map_err(|error| {
+                    Error::Settings(format!("failed to read store.caFile {}: {error}", path.display()))
+                })?;
+                options.ssl_root_cert(path)
+            }
             None => options,
         };
         let millis = |duration: Duration| duration.as_millis().to_string();
@@ -189,10 +196,22 @@ mod tests {
     fn a_password_is_never_shown() {
         let shown = server("postgres://me:hunter2@db.example:6543/post", "gatepost").unwrap().shown().to_owned();
         assert_eq!(shown, "postgres://me@db.example:6543/post");
-        for broken in ["postgres://me:hunter2@:x/", "mysql://me:hunter2@h/", "me:hunter2", "postgres://me:hunter2@h/x?sslmode=hunter2"] {
+        for broken in [
+            "postgres://me:hunter2@:x/",
+            "mysql://me:hunter2@h/",
+            "me:hunter2",
+            "postgres://me:hunter2@h/x?sslmode=hunter2",
+        ] {
             let error = server(broken, "gatepost").err().unwrap().to_string();
             assert!(error.contains("store.url") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_missing_certificate_file_is_named() {
+        let options = PostgresOptions { ca_file: Some("/nowhere.pem".into()), ..PostgresOptions::default() };
+        let error = Server::new("postgres://h/x", &options).err().unwrap().to_string();
+        assert!(error.contains("store.caFile /nowhere.pem"), "{error}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::super::store::{Detail, Error, Filter, Moved, Release};
 use super::changes::{fence, key_hash};
 use super::text::write;
 use super::writer::fault;
-use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::QueryBuilder;
+use sqlx::postgres::{PgConnection, Postgres};
 
 // The unique key and the id stay: it is the same delivery. The state again: another process may have moved it.
 const REPLAY: &str = "

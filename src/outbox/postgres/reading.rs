@@ -27,12 +27,14 @@ SELECT min(created_ms) FROM delivery WHERE seq IN (
 /// Reads the identity that was made with the schema; whoever comes first makes it.
 pub(super) async fn identity(connection: &mut PgConnection) -> Result<Identity, Error> {
     let failed = |error: sqlx::Error| fault("read the store's identity", &error);
-    sqlx::query("INSERT INTO meta (name, value) VALUES ('install_id', $1), ('epoch', $2) ON CONFLICT (name) DO NOTHING")
-        .bind(uuid::Uuid::new_v4().to_string().into_bytes())
-        .bind(&rand::random::<[u8; 8]>()[..])
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('install_id', $1), ('epoch', $2) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(uuid::Uuid::new_v4().to_string().into_bytes())
+    .bind(&rand::random::<[u8; 8]>()[..])
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
     let query = "SELECT (SELECT value FROM meta WHERE name = 'install_id') AS install_id,
                         (SELECT value FROM meta WHERE name = 'epoch') AS epoch";
     let row = sqlx::query(query).fetch_one(connection).await.map_err(failed)?;
@@ -101,8 +103,7 @@ pub(super) async fn breakers(connection: &mut PgConnection) -> Result<Vec<(Lane,
 }
 
 pub(super) async fn set_breaker(connection: &mut PgConnection, lane: &Lane, text: &str) -> Result<(), Error> {
-    let query =
-        sqlx::query("UPDATE lane SET breaker = $4 WHERE config_namespace = $1 AND service = $2 AND host = $3");
+    let query = sqlx::query("UPDATE lane SET breaker = $4 WHERE config_namespace = $1 AND service = $2 AND host = $3");
     let query = query.bind(write(&lane.config_namespace)).bind(write(&lane.service)).bind(write(&lane.host));
     query.bind(text).execute(connection).await.map_err(|error| fault("keep a breaker", &error))?;
     Ok(())

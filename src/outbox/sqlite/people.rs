@@ -55,12 +55,11 @@ pub(super) async fn get(
 ) -> Result<Option<Detail>, Error> {
     let page = list(connection, &Filter { ids: vec![id], ..Filter::default() }).await?;
     let Some(delivery) = page.into_iter().next() else { return Ok(None) };
-    let body =
-        sqlx::query("SELECT b.payload, d.key_id FROM body b JOIN delivery d ON d.seq = b.seq WHERE b.seq = $1")
-            .bind(delivery.sequence)
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failed)?;
+    let body = sqlx::query("SELECT b.payload, d.key_id FROM body b JOIN delivery d ON d.seq = b.seq WHERE b.seq = $1")
+        .bind(delivery.sequence)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed)?;
     let rows = sqlx::query("SELECT * FROM attempt WHERE seq = $1 ORDER BY number")
         .bind(delivery.sequence)
         .fetch_all(connection)
