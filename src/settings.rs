@@ -1,6 +1,9 @@
 //! Settings: defaults, then a file, then the environment. Every key is documented in `config/gatepost.toml`, which *is* the defaults.
 
+use secrecy::SecretString;
 use serde::Deserialize;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -37,10 +40,24 @@ pub struct Server {
 
 /// `[store]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Store {
     /// SQLite file; empty for memory.
     pub path: String,
+    /// MiB that must stay free where the file lies.
+    pub reserve: u64,
+    /// PostgreSQL; empty for SQLite. May hold a password.
+    pub url: SecretString,
+    /// PostgreSQL schema.
+    pub schema: String,
+    /// Certificates that the PostgreSQL server's may be signed by.
+    pub ca_file: String,
+    /// Seconds.
+    pub lease: u64,
+    /// File with keys for what is stored.
+    pub encryption_key_file: String,
+    /// The keys themselves.
+    pub encryption_keys: SecretString,
 }
 
 /// `[delivery]`
@@ -137,13 +154,10 @@ impl Settings {
         if let Some(file) = file {
             builder = builder.add_source(config::File::from(file));
         }
-        let environment = config::Environment::with_prefix("GATEPOST").prefix_separator("_").separator("__");
-        let environment = environment
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("egress.allow")
-            .with_list_parse_key("egress.deny");
-        let settings: Self = builder.add_source(environment).build()?.try_deserialize()?;
+        for (key, value) in overrides(std::env::vars_os())? {
+            builder = builder.set_override(key, value)?;
+        }
+        let settings: Self = builder.build()?.try_deserialize()?;
         match settings.server.api.ip().is_loopback() {
             true => Ok(settings),
             false => Err(Error::Exposed(settings.server.api)),
@@ -151,9 +165,57 @@ impl Settings {
     }
 }
 
+/// What the variables `GATEPOST_<SECTION>__<KEY>` set, by the names that the defaults have: a variable's case says nothing.
+/// A list is parted by commas. Variables without `__` are the command line's.
+fn overrides(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, config::Value)>, config::ConfigError> {
+    let defaults = config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+    let known: HashMap<String, HashMap<String, config::Value>> = defaults.build()?.try_deserialize()?;
+    let mut found = Vec::new();
+    for (name, value) in variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))) {
+        let Some((section, key)) = name.strip_prefix("GATEPOST_").and_then(|rest| rest.split_once("__")) else {
+            continue;
+        };
+        let value = value.into_string().map_err(|_| config::ConfigError::Message(format!("{name} is not UTF-8")))?;
+        let (section, key) = (section.to_lowercase(), key.to_lowercase());
+        let meant = known.get(&section).and_then(|keys| keys.iter().find(|(known, _)| known.to_lowercase() == key));
+        let list = meant.is_some_and(|(_, default)| matches!(default.kind, config::ValueKind::Array(_)));
+        let key = meant.map_or(key, |(known, _)| known.clone());
+        let value = match list {
+            true => value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>().into(),
+            false => config::Value::from(value),
+        };
+        found.push((format!("{section}.{key}"), value));
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_set_keys_whatever_their_case_and_leave_the_command_lines_alone() {
+        let variables = [
+            ("GATEPOST_STORE__ENCRYPTIONKEYS", "k1 x"),
+            ("GATEPOST_DELIVERY__GIVEUPAFTER", "60"),
+            ("GATEPOST_EGRESS__ALLOW", "10.0.0.1, *.example.com"),
+            ("GATEPOST_CONFIG", "x.toml"),
+            ("PATH", "/bin"),
+        ];
+        let found = overrides(variables.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        for (key, value) in found {
+            builder = builder.set_override(key, value).unwrap();
+        }
+        let settings: Settings = builder.build().unwrap().try_deserialize().unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&settings.store.encryption_keys), "k1 x");
+        assert_eq!((settings.delivery.give_up_after, settings.egress.allow.len()), (60, 2));
+        let unknown = overrides([("GATEPOST_STORE__PAHT".into(), "x".into())].into_iter()).unwrap();
+        assert_eq!(unknown[0].0, "store.paht", "left for the error about unknown keys");
+    }
 
     fn load(text: &str) -> Result<Settings, Error> {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries replay --service backstage --dry-run\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000"
+    after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries list dlv_0198c0de-0000-7000-8000-000000000000\n  gatepost deliveries replay --service backstage --dry-run\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000"
 )]
 pub(super) enum Command {
     /// List deliveries, newest first.
@@ -30,7 +30,7 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Selection {
-    /// Ids; without any the filters choose.
+    /// Ids: only these, as far as the filters choose them too.
     ids: Vec<String>,
     /// `<namespace>/<name>` of the Application.
     #[arg(long)]
@@ -82,7 +82,13 @@ impl Selection {
         named
     }
     fn query(&self) -> String {
-        self.named().iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+        let ids = (!self.ids.is_empty()).then(|| ("ids", self.ids.join(",")));
+        self.named()
+            .iter()
+            .chain(&ids)
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&")
     }
     fn body(&self) -> Value {
         json!({"ids": self.ids, "app": self.app, "trigger": self.trigger, "service": self.service, "state": self.state,

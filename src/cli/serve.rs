@@ -7,7 +7,7 @@ use crate::controller::{
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
-use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
+use crate::outbox::{self, Dispatcher, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
 use crate::source::repo_server::Keyring;
@@ -24,8 +24,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes that must stay free where the store lies, else decisions pause.
-const STORE_RESERVE: u64 = 64 << 20;
 /// Events that wait between the source and the relay.
 const EVENTS: usize = 64;
 /// Pause between the change that asks for a list of all Applications and the list: a burst of changes is one list.
@@ -229,7 +227,7 @@ impl Running {
 pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result<Running> {
     egress::install_provider();
     let metrics = Arc::new(Metrics::new().context("failed to set up the metrics")?);
-    let store = open_store(&plan.settings.store.path).await?;
+    let store = outbox::open(&plan.settings.store).await?;
     let reporter: Arc<dyn Reporter> = match &plan.origin {
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
@@ -324,14 +322,6 @@ fn serve_http(
         });
     }
     Ok(())
-}
-
-async fn open_store(path: &str) -> anyhow::Result<Arc<dyn Store>> {
-    if path.is_empty() {
-        tracing::warn!("store.path is empty: deliveries are kept in memory and do not outlive this process");
-        return Ok(Arc::new(SqliteStore::in_memory().await?));
-    }
-    Ok(Arc::new(SqliteStore::open(Path::new(path), STORE_RESERVE).await?))
 }
 
 /// What services need besides a notification.

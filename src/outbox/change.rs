@@ -3,8 +3,12 @@
 //! Whether a change is right was decided before (`notify`). The store only guards what races: a stale arming does nothing, a delivery that
 //! is there already is adopted.
 
-use super::delivery::{DeadReason, DeliveryId, Lane};
+use super::delivery::{DeadReason, DeliveryId, Lane, MAX_BODY_BYTES, State};
+use super::store::Error;
 use crate::notify::Occurrence;
+
+/// Longest text of a row that is not its body; a oncePer value of a megabyte is a mistake, not a key.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// One step of an evaluation's transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,39 @@ pub struct NewDelivery {
     pub digest: String,
     /// Dead on arrival: kept to be seen, never sent.
     pub dead: Option<DeadReason>,
+}
+
+impl NewDelivery {
+    /// The state that its row begins in.
+    pub(super) const fn arrival(&self) -> State {
+        if self.dead.is_some() { State::Dead } else { State::Prepared }
+    }
+
+    /// Refuses what no row holds.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let bytes = self.payload.len();
+        if bytes > MAX_BODY_BYTES {
+            return Err(Error::Unstorable(format!("the body has {bytes} bytes, at most {MAX_BODY_BYTES} are stored")));
+        }
+        let Occurrence { object, config_namespace, trigger, condition_key, once_per, destination, .. } =
+            &self.occurrence;
+        let texts = [
+            ("object", &object.name),
+            ("configuration namespace", config_namespace),
+            ("trigger", trigger),
+            ("condition key", condition_key),
+            ("oncePer value", once_per),
+            ("service", &destination.service),
+            ("recipient", &destination.recipient),
+        ];
+        match texts.iter().find(|(_, text)| text.len() > MAX_TEXT_BYTES) {
+            Some((what, text)) => Err(Error::Unstorable(format!(
+                "the {what} has {} bytes, at most {MAX_TEXT_BYTES} are stored",
+                text.len()
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a commit did.

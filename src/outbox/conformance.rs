@@ -1,12 +1,19 @@
-//! What every store must do, as one suite over [`Store`]; run over the file and over the store in memory.
+//! What every store must do, as one suite over [`Store`]: run over the file and the store in memory by `sqlite_tests.rs`, and over
+//! PostgreSQL by `tests/it/outbox_postgres`, which includes this file; so it names its neighbours through `super`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::change::{Change, NewDelivery};
 use super::delivery::{Attempt, Claimed, DeadReason, Lane, State};
-use super::sqlite::SqliteStore;
+use super::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
 use super::store::{ClaimLimits, Error, Filter, Release, Retention, Store};
-use crate::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
+use async_trait::async_trait;
 use std::collections::{HashMap, HashSet};
+
+/// A place for a store that can be opened again and again, as a process that starts anew does.
+#[async_trait]
+pub(super) trait Place: Sync {
+    async fn open(&self) -> Box<dyn Store>;
+}
 
 pub(super) fn object(name: &str) -> ObjectId {
     ObjectId { namespace: "argocd".into(), name: name.into(), uid: format!("uid-{name}") }
@@ -55,15 +62,15 @@ pub(super) fn attempt() -> Attempt {
     }
 }
 
-async fn put(store: &dyn Store, new: NewDelivery) {
+pub(super) async fn put(store: &dyn Store, new: NewDelivery) {
     store.commit(&new.occurrence.object.clone(), vec![deliver(new)], 1_000).await.unwrap();
 }
 
-async fn claim(store: &dyn Store, now_ms: i64) -> Vec<Claimed> {
+pub(super) async fn claim(store: &dyn Store, now_ms: i64) -> Vec<Claimed> {
     store.claim(now_ms, all()).await.unwrap().rows
 }
 
-async fn state(store: &dyn Store, new: &NewDelivery) -> KeyState {
+pub(super) async fn state(store: &dyn Store, new: &NewDelivery) -> KeyState {
     store.states(&new.occurrence.object.uid).await.unwrap()[&new.state_key].clone()
 }
 
@@ -274,7 +281,50 @@ async fn old_values_are_forgotten(store: &dyn Store) {
     assert!(store.value("m/b").await.unwrap().is_some() && store.value("n/a").await.unwrap().is_some());
 }
 
-async fn suite(store: &dyn Store) {
+async fn named_ids_only(store: &dyn Store) {
+    let mut made = Vec::new();
+    for arming in 1..=3 {
+        let new = new_delivery("named", "t", arming);
+        made.extend(store.commit(&object("named"), vec![deliver(new)], 1_000).await.unwrap().ids);
+    }
+    let named = Filter { ids: vec![made[2], made[0]], ..Filter::default() };
+    let found: Vec<_> = store.list(&named).await.unwrap().into_iter().map(|delivery| delivery.id).collect();
+    assert_eq!(found, [made[2], made[0]], "newest first, and no other");
+    store.discard(&Filter { ids: made, ..Filter::default() }, false, 2_000).await.unwrap();
+}
+
+async fn a_stepped_clock_moves_what_is_open(store: &dyn Store) {
+    put(store, new_delivery("clock", "t", 1)).await;
+    let claimed = claim(store, 2_000).await.remove(0);
+    store.record(Some(attempt()), claimed.waiting(2_000, 5_000, 1, false, "x".into())).await.unwrap();
+    store.shift_due(1_000_000).await.unwrap();
+    assert!(claim(store, 1_004_999).await.is_empty(), "not due before its time, forwards");
+    store.shift_due(-1_000_000).await.unwrap();
+    let claimed = claim(store, 5_000).await.remove(0);
+    assert_eq!(claimed.delivery.since_ms, 1_000);
+    store.record(None, claimed.delivered(5_000, String::new())).await.unwrap();
+    let before = store.get(claimed.delivery.id).await.unwrap().unwrap().delivery;
+    store.shift_due(77).await.unwrap();
+    assert_eq!(store.get(before.id).await.unwrap().unwrap().delivery, before, "what is over stays as it is");
+}
+
+async fn pruning_keeps_to_a_size(store: &dyn Store) {
+    for arming in 1..=4 {
+        put(store, NewDelivery { payload: vec![b'x'; 1_000], ..new_delivery("size", "t", arming) }).await;
+    }
+    for claimed in claim(store, 2_000).await {
+        store.record(None, claimed.delivered(2_000, String::new())).await.unwrap();
+    }
+    let keep = Retention { finished_bytes: 2_500, ..Retention::default() };
+    store.prune(keep, 3_000).await.unwrap();
+    let left =
+        store.list(&Filter { object: Some(("argocd".into(), "size".into())), ..Filter::default() }).await.unwrap();
+    let armings: Vec<_> = left.iter().map(|delivery| delivery.occurrence.arming).collect();
+    assert_eq!(armings, [4, 3], "the newest stay");
+}
+
+/// Everything that one store does in one life.
+pub(super) async fn suite(store: &dyn Store) {
     one_occurrence_has_one_row(store).await;
     late_delivery_after_disarm_and_rearm(store).await;
     annotations_are_owed_until_written(store).await;
@@ -286,6 +336,9 @@ async fn suite(store: &dyn Store) {
     limits_and_turns_hold(store).await;
     a_claim_is_recorded_once(store).await;
     adoption_truncation_and_forgetting(store).await;
+    named_ids_only(store).await;
+    a_stepped_clock_moves_what_is_open(store).await;
+    pruning_keeps_to_a_size(store).await;
     pruning_drops_the_old_only(store).await;
     old_values_are_forgotten(store).await;
     store.set_value("cursor", b"7".to_vec()).await.unwrap();
@@ -295,50 +348,84 @@ async fn suite(store: &dyn Store) {
     assert!(matches!(store.health().await, Err(Error::Closed)));
 }
 
-#[tokio::test]
-async fn the_store_in_memory_conforms() {
-    suite(&SqliteStore::in_memory().await.unwrap()).await;
-}
-
-#[tokio::test]
-async fn the_store_in_a_file_conforms() {
-    let folder = tempfile::tempdir().unwrap();
-    suite(&SqliteStore::open(&folder.path().join("outbox.db"), 0).await.unwrap()).await;
-}
-
-#[tokio::test]
-async fn a_restart_between_arming_and_delivery_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("outbox.db");
-    let store = SqliteStore::open(&path, 0).await.unwrap();
+/// What is left after a process ended between arming and delivery.
+pub(super) async fn a_restart_between_arming_and_delivery_loses_nothing(place: &dyn Place) {
+    let store = place.open().await;
     let new = new_delivery("restart", "t", 1);
-    put(&store, new.clone()).await;
-    let held = claim(&store, 2_000).await.remove(0);
+    put(store.as_ref(), new.clone()).await;
+    let held = claim(store.as_ref(), 2_000).await.remove(0);
     let (install, epoch) = (store.install_id().to_owned(), store.epoch());
     store.close().await;
-    let store = SqliteStore::open(&path, 0).await.unwrap();
+    let store = place.open().await;
     assert_eq!((store.install_id(), store.epoch()), (install.as_str(), epoch));
-    assert_eq!(state(&store, &new).await, KeyState { armed: true, arming: 1, phase: Phase::Pending });
-    let again = claim(&store, 2_000).await.remove(0);
+    assert_eq!(state(store.as_ref(), &new).await, KeyState { armed: true, arming: 1, phase: Phase::Pending });
+    let again = claim(store.as_ref(), 2_000).await.remove(0);
     assert_eq!(again.delivery.id, held.delivery.id);
     assert!(again.earlier_process);
+    let lost = store.record(None, held.delivered(2_000, String::new())).await;
+    assert!(matches!(lost, Err(Error::ClaimLost(_))), "the claim of the earlier process is no more");
     let committed = store.commit(&object("restart"), vec![deliver(new)], 3_000).await.unwrap();
     assert_eq!(committed.adopted, [held.delivery.id]);
     store.close().await;
 }
 
-#[tokio::test]
-async fn below_the_reserve_decisions_pause_and_outcomes_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("outbox.db");
-    let store = SqliteStore::open(&path, 0).await.unwrap();
-    put(&store, new_delivery("full", "t", 1)).await;
+/// A body whose words can be looked for.
+pub(super) const PLAIN: &str = "plain words of a body";
+/// What a receiver said, which may repeat what it was sent.
+pub(super) const ANSWER: &str = "plain words of an answer";
+
+/// A dead letter with a body and an answer whose words can be looked for in whatever the store wrote.
+pub(super) async fn put_a_dead_letter(store: &dyn Store, app: &str) -> super::delivery::DeliveryId {
+    let new = NewDelivery { payload: PLAIN.into(), ..new_delivery(app, "t", 1) };
+    put(store, new).await;
+    let claimed = claim(store, 2_000).await.remove(0);
+    assert_eq!(&claimed.payload[..], PLAIN.as_bytes());
+    let attempt = Attempt { excerpt: ANSWER.into(), ..attempt() };
+    store.record(Some(attempt), claimed.dead(2_000, DeadReason::Rejected)).await.unwrap();
+    claimed.delivery.id
+}
+
+/// What is encrypted opens with its key, old or new; without it only what needs it stops, and says so.
+/// `places`: without keys, with `k1`, with `k2` and `k1`, with `k2` alone; all of the same store.
+pub(super) async fn rotation([none, old, both, new]: [&dyn Place; 4]) {
+    let store = none.open().await;
+    let plain = put_a_dead_letter(store.as_ref(), "plain").await;
     store.close().await;
-    let store = SqliteStore::open(&path, u64::MAX).await.unwrap();
-    let new = new_delivery("full", "t", 2);
-    let refused = store.commit(&object("full"), vec![deliver(new)], 1_000).await;
-    assert!(matches!(refused, Err(Error::Reserve { .. })));
-    let claimed = claim(&store, 2_000).await.remove(0);
-    store.record(None, claimed.delivered(2_000, String::new())).await.unwrap();
+    let store = old.open().await;
+    let first = put_a_dead_letter(store.as_ref(), "first").await;
+    store.close().await;
+    let store = both.open().await;
+    let second = put_a_dead_letter(store.as_ref(), "second").await;
+    for id in [plain, first, second] {
+        let detail = store.get(id).await.unwrap().unwrap();
+        assert_eq!((detail.payload.as_slice(), detail.locked), (PLAIN.as_bytes(), None));
+        assert_eq!(detail.attempts[0].excerpt, ANSWER);
+    }
+    store.close().await;
+
+    let store = new.open().await;
+    let detail = store.get(first).await.unwrap().unwrap();
+    assert!(detail.payload.is_empty() && detail.locked.unwrap().contains("\"k1\""));
+    assert!(detail.attempts[0].excerpt.contains("\"k1\""));
+    let all_dead = Filter { states: vec![State::Dead], ..Filter::default() };
+    assert_eq!(store.replay(&all_dead, false, 3_000).await.unwrap().moved.len(), 3);
+    let mut open: Vec<_> = claim(store.as_ref(), 3_000).await.iter().map(|claimed| claimed.delivery.id).collect();
+    let mut expected = [plain, second];
+    open.sort();
+    expected.sort();
+    assert_eq!(open, expected, "what can be opened goes out");
+    let waiting = store.get(first).await.unwrap().unwrap().delivery;
+    assert_eq!((waiting.state, waiting.attempts), (State::Waiting, 1));
+    assert!(
+        waiting.reason.contains("\"k1\"") && waiting.reason.contains("store.encryptionKeyFile"),
+        "{}",
+        waiting.reason
+    );
+    assert!(claim(store.as_ref(), 3_000).await.is_empty(), "it does not come round at once");
+    store.close().await;
+
+    let store = both.open().await;
+    let late = claim(store.as_ref(), 200_000).await;
+    assert!(late.iter().any(|claimed| claimed.delivery.id == first && &claimed.payload[..] == PLAIN.as_bytes()));
     store.close().await;
 }

@@ -329,6 +329,17 @@ pub struct Delivery {
     pub body_bytes: u64,
 }
 
+/// Whether a dispatcher still holds what it claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody else can have it before an attempt that begins now is over.
+    Sure,
+    /// The store was not heard of for a while: begin nothing.
+    Doubtful,
+    /// It was put back for others.
+    Lost,
+}
+
 /// Proof that a dispatcher holds a delivery. An outcome is committed only while the row still carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClaimToken(pub(super) i64);
@@ -377,8 +388,25 @@ impl Claimed {
     }
 
     fn arrow(&self, at_ms: i64, arrow: Arrow) -> Transition {
-        Transition { id: self.delivery.id, sequence: self.delivery.sequence, token: self.token, at_ms, arrow }
+        let delivery = &self.delivery;
+        let ordering = delivery.ordering.clone().filter(|_| delivery.supersedes);
+        let replaceable = ordering.map(|ordering| Replaceable {
+            config_namespace: delivery.lane.config_namespace.clone(),
+            service: delivery.lane.service.clone(),
+            recipient: delivery.occurrence.destination.recipient.clone(),
+            ordering,
+        });
+        Transition { id: delivery.id, sequence: delivery.sequence, token: self.token, at_ms, arrow, replaceable }
     }
+}
+
+/// What a delivery shares with those that may replace it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Replaceable {
+    pub config_namespace: String,
+    pub service: String,
+    pub recipient: String,
+    pub ordering: String,
 }
 
 /// What becomes of a claimed delivery. Made by the functions of [`Claimed`] only.
@@ -389,6 +417,7 @@ pub struct Transition {
     pub(super) token: ClaimToken,
     pub(super) at_ms: i64,
     pub(super) arrow: Arrow,
+    pub(super) replaceable: Option<Replaceable>,
 }
 
 impl Transition {
@@ -419,6 +448,31 @@ impl Transition {
             Arrow::Dead { reason } => Some(reason),
             _ => None,
         }
+    }
+}
+
+/// An arrow as the columns of the row that it changes; `None` leaves a column as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step<'a> {
+    pub reason: &'a str,
+    pub due_ms: Option<i64>,
+    pub step: Option<i64>,
+    pub unknown: bool,
+}
+
+impl Transition {
+    /// What the row becomes.
+    pub(super) fn step(&self) -> Step<'_> {
+        let (reason, due_ms, step, unknown) = match &self.arrow {
+            Arrow::Delivered { note } => (note.as_str(), None, None, false),
+            Arrow::Waiting { due_ms, step, unknown, cause } => {
+                (cause.as_str(), Some(*due_ms), Some(i64::from(*step)), *unknown)
+            }
+            Arrow::Dead { reason } => (reason.as_str(), None, None, *reason == DeadReason::UnknownOutcome),
+            Arrow::TakenOver { .. } => ("sent by the Go controller meanwhile", None, None, false),
+            Arrow::Released { due_ms, cause } => (cause.as_str(), Some(*due_ms), None, false),
+        };
+        Step { reason: clip(reason, MAX_EXCERPT_BYTES), due_ms, step, unknown }
     }
 }
 

@@ -4,7 +4,7 @@
 //! decides what an outcome means (`verdict.rs`), nor what may be claimed (the store), nor how long to wait (`schedule.rs`): it only moves rows.
 
 use super::breaker::Breaker;
-use super::delivery::{Attempt, Claimed, DeadReason, Lane, State, Transition, clip};
+use super::delivery::{Attempt, Claimed, DeadReason, Hold, Lane, State, Transition, clip};
 use super::lane::LaneQueue;
 use super::sender::{Event, Observer, SendOutcome, Sender, Verdict};
 use super::store::{ClaimLimits, Store};
@@ -98,6 +98,7 @@ impl Dispatcher {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.shared.wake.notified() => work.want_claim = true,
+                () = self.shared.store.changed() => work.want_claim = true,
                 Some(landed) = work.flights.join_next(), if !work.flights.is_empty() => work.landed(landed).await,
                 () = tokio::time::sleep(pause) => {}
             }
@@ -196,7 +197,14 @@ impl Loop {
         for (lane, queue) in &mut self.lanes {
             let policy = self.shared.sender.policy(lane);
             while let Some(claimed) = queue.next(&policy, now_ms) {
-                self.flights.spawn(fly(Arc::clone(&self.shared), claimed));
+                match self.shared.store.hold(&claimed) {
+                    Hold::Sure => drop(self.flights.spawn(fly(Arc::clone(&self.shared), claimed))),
+                    Hold::Lost => queue.finished(),
+                    Hold::Doubtful => {
+                        queue.keep(claimed);
+                        break;
+                    }
+                }
             }
         }
         self.lanes.retain(|_, queue| !queue.is_idle());

@@ -9,6 +9,7 @@ use super::sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
 use super::sqlite::SqliteStore;
 use super::store::{Filter, Store};
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -61,9 +62,17 @@ fn now_ms() -> i64 {
 
 impl Run {
     async fn start(script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static) -> Self {
+        Self::start_by(now_ms, script).await
+    }
+
+    /// The same by another clock.
+    async fn start_by(
+        clock: fn() -> i64,
+        script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
+    ) -> Self {
         let store = Arc::new(SqliteStore::in_memory().await.unwrap());
         let (tell, told) = mpsc::unbounded_channel();
-        let settings = Settings { grace: Duration::from_millis(10), ..Settings::default() };
+        let settings = Settings { grace: Duration::from_millis(10), clock, ..Settings::default() };
         let sender = Arc::new(Scripted { script: Box::new(script) });
         let dispatcher = Dispatcher::new(store.clone(), sender, settings, Arc::new(Told(tell)));
         let shutdown = CancellationToken::new();
@@ -189,4 +198,60 @@ async fn a_shutdown_puts_back_what_was_not_tried() {
     assert_eq!(run.next().await.1, State::Delivered);
     let store = run.stop().await;
     assert_eq!(store.counts().await.unwrap().by_state.get(&State::Claimed), None);
+}
+
+/// Hours by which a clock is wrong.
+static FORWARDS: AtomicI64 = AtomicI64::new(0);
+static BACKWARDS: AtomicI64 = AtomicI64::new(0);
+const HOUR_MS: i64 = 3_600_000;
+
+fn steps_forwards() -> i64 {
+    now_ms() + FORWARDS.load(Ordering::SeqCst)
+}
+
+fn steps_backwards() -> i64 {
+    now_ms() + BACKWARDS.load(Ordering::SeqCst)
+}
+
+/// Fails at first, to be tried again after `wait`; then delivers.
+fn second_time_lucky(wait: Duration) -> impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static {
+    move |claimed| match claimed.delivery.attempts {
+        0 => Some(Verdict::Retry { after: Some(wait), cause: "503".into() }),
+        _ => delivered(),
+    }
+}
+
+async fn due_ms(run: &Run) -> i64 {
+    run.store.list(&Filter::default()).await.unwrap()[0].due_ms
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_forwards_makes_nothing_due_early() {
+    let mut run = Run::start_by(steps_forwards, second_time_lucky(Duration::from_secs(600))).await;
+    run.put("a", "h", None).await;
+    assert_eq!(run.next().await.1, State::Waiting);
+    let before = due_ms(&run).await;
+    FORWARDS.store(HOUR_MS, Ordering::SeqCst);
+    run.dispatcher.wake();
+    let moved = async {
+        while due_ms(&run).await == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), moved).await.expect("the step is seen");
+    let by = due_ms(&run).await - before;
+    assert!((by - HOUR_MS).abs() < 60_000, "moved by {by} ms");
+    assert!(run.told.try_recv().is_err(), "nothing was sent");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_backwards_keeps_nobody_waiting() {
+    let mut run = Run::start_by(steps_backwards, second_time_lucky(Duration::from_secs(1))).await;
+    run.put("a", "h", None).await;
+    assert_eq!(run.next().await.1, State::Waiting);
+    BACKWARDS.store(-HOUR_MS, Ordering::SeqCst);
+    run.dispatcher.wake();
+    assert_eq!(run.next().await.1, State::Delivered, "a second later, not an hour");
+    run.stop().await;
 }

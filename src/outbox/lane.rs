@@ -35,6 +35,12 @@ impl LaneQueue {
         self.queue.pop_front()
     }
 
+    /// Takes back what [`LaneQueue::next`] gave, to be the next one again.
+    pub(super) fn keep(&mut self, claimed: Claimed) {
+        self.queue.push_front(claimed);
+        self.finished();
+    }
+
     /// A try is over.
     pub(super) fn finished(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);

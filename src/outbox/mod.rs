@@ -12,23 +12,35 @@ pub mod change;
 pub mod delivery;
 pub mod dispatch;
 mod lane;
+mod opening;
+mod people;
+pub mod postgres;
+mod rows;
 pub mod schedule;
+pub mod seal;
 pub mod sender;
 pub mod sqlite;
 pub mod store;
+mod turns;
 mod verdict;
 
+#[cfg(test)]
+use crate::notify;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod dispatch_tests;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod sqlite_tests;
 
 pub use breaker::Breaker;
 pub use change::{Change, Committed, NewDelivery};
-pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Lane, State, Transition};
+pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lane, State, Transition};
 pub use dispatch::{Dispatcher, Settings};
+pub use opening::open;
+pub use postgres::PostgresStore;
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
 pub use sqlite::SqliteStore;

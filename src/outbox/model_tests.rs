@@ -1,15 +1,14 @@
-//! Random lives of deliveries, with crashes, run against the store in a file and against a model of a few lines.
+//! Random lives of deliveries, with crashes, run against a store and against a model of a few lines. Included by `tests/it/outbox_postgres` as well.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::conformance::{all, deliver, new_delivery, object};
+use super::conformance::{Place, all, deliver, new_delivery, object};
 use super::delivery::{Claimed, DeadReason, DeliveryId, State};
-use super::sqlite::SqliteStore;
 use super::store::{Filter, Store};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Decide { app: u8, arming: u64, ordered: bool, supersedes: bool },
     Claim,
     Deliver(u8),
@@ -19,7 +18,8 @@ enum Step {
     Crash,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// A step of a life. `crashes`: the store outlives its process.
+fn step(crashes: bool) -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u8..3, 1_u64..5, any::<bool>(), any::<bool>())
             .prop_map(|(app, arming, ordered, supersedes)| Step::Decide { app, arming, ordered, supersedes }),
@@ -28,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u8>().prop_map(Step::Retry),
         1 => any::<u8>().prop_map(Step::Kill),
         1 => Just(Step::Replay),
-        1 => Just(Step::Crash),
+        u32::from(crashes) => Just(Step::Crash),
     ]
 }
 
@@ -103,7 +103,7 @@ impl Model {
     }
 }
 
-async fn decide(store: &SqliteStore, model: &mut Model, app: u8, arming: u64, ordered: bool, supersedes: bool) {
+async fn decide(store: &dyn Store, model: &mut Model, app: u8, arming: u64, ordered: bool, supersedes: bool) {
     let name = format!("app{app}");
     let mut new = new_delivery(&name, "t", arming);
     new.ordering = ordered.then(|| name.clone());
@@ -123,7 +123,7 @@ async fn decide(store: &SqliteStore, model: &mut Model, app: u8, arming: u64, or
     }
 }
 
-async fn check(store: &SqliteStore, model: &Model) {
+async fn check(store: &dyn Store, model: &Model) {
     let kept = store.list(&Filter { limit: 1000, ..Filter::default() }).await.unwrap();
     let kept: BTreeMap<_, _> = kept.into_iter().map(|delivery| (delivery.id, delivery.state)).collect();
     let expected: BTreeMap<_, _> = model.rows.iter().map(|row| (row.id, row.state)).collect();
@@ -133,17 +133,16 @@ async fn check(store: &SqliteStore, model: &Model) {
     assert_eq!(flatten(&kept), flatten(&expected));
 }
 
-async fn run(steps: Vec<Step>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("outbox.db");
-    let mut store = SqliteStore::open(&path, 0).await.unwrap();
+/// Runs one life in an empty place.
+pub(super) async fn run(place: &dyn Place, steps: Vec<Step>) {
+    let mut store = place.open().await;
     let mut model = Model::default();
     let mut held: Vec<Claimed> = Vec::new();
     for step in steps {
         let pick = |n: u8, held: &[Claimed]| (!held.is_empty()).then(|| usize::from(n) % held.len());
         match step {
             Step::Decide { app, arming, ordered, supersedes } => {
-                decide(&store, &mut model, app, arming, ordered, supersedes).await;
+                decide(store.as_ref(), &mut model, app, arming, ordered, supersedes).await;
             }
             Step::Claim => {
                 let rows = store.claim(1_000, all()).await.unwrap().rows;
@@ -173,23 +172,24 @@ async fn run(steps: Vec<Step>) {
                 model.replay();
             }
             Step::Crash => {
-                // What was claimed is forgotten without a word; the file is all that is left.
+                // What was claimed is forgotten without a word; the store is all that is left.
                 held.clear();
                 store.close().await;
-                store = SqliteStore::open(&path, 0).await.unwrap();
+                store = place.open().await;
                 model.crash();
             }
         }
-        check(&store, &model).await;
+        check(store.as_ref(), &model).await;
     }
     store.close().await;
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+/// Lives of up to 40 steps.
+pub(super) fn life(crashes: bool) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(crashes), 1..40)
+}
 
-    #[test]
-    fn the_store_lives_as_the_model_does(steps in proptest::collection::vec(step(), 1..40)) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run(steps));
-    }
+/// How many lives are tried; none is kept on the disk.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -4,7 +4,7 @@
 
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
-use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Lane, State, Transition};
+use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,7 +15,7 @@ pub enum Error {
     /// The store could not be opened at all.
     #[error("failed to open the store {path}: {cause}")]
     Open {
-        /// File.
+        /// File, or the URL without its password.
         path: String,
         /// The cause.
         cause: String,
@@ -45,6 +45,20 @@ pub enum Error {
         /// The cause.
         cause: String,
     },
+    /// What the disk gives back is not what was written. Deliveries pause: what was lost is not known.
+    #[error(
+        "the store is damaged: failed to {what}: {cause}; stop Gatepost, then restore a copy of the store or move it away: \
+         without it the annotations tell what was sent, and what was pending is decided anew"
+    )]
+    Damaged {
+        /// What was tried.
+        what: &'static str,
+        /// The cause.
+        cause: String,
+    },
+    /// Settings of the store that do not go together or cannot be read.
+    #[error("{0}")]
+    Settings(String),
     /// Too little space is left: decisions pause, outcomes go on.
     #[error(
         "only {free_bytes} bytes are free where the store lies, {reserve_bytes} are kept in reserve: decisions pause until there is space"
@@ -67,7 +81,7 @@ impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Reserve { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Damaged { .. } | Self::Reserve { .. })
     }
 }
 
@@ -127,18 +141,19 @@ pub struct Filter {
     pub after: Option<DeliveryId>,
     /// Only these; empty: all.
     pub ids: Vec<DeliveryId>,
-    /// Rows a page holds; 0 reads as 100. At most 10,000.
+    /// Rows a page holds; 0 reads as 100, or as many as there are ids. At most 10,000.
     pub limit: usize,
 }
 
 impl Filter {
     /// The page size in force.
     #[must_use]
-    pub const fn page(&self) -> usize {
-        match self.limit {
-            0 => 100,
-            n if n > 10_000 => 10_000,
-            n => n,
+    pub fn page(&self) -> usize {
+        const MAX: usize = 10_000;
+        match (self.limit, self.ids.len()) {
+            (0, 0) => 100,
+            (0, named) => named.min(MAX),
+            (limit, _) => limit.min(MAX),
         }
     }
 }
@@ -150,8 +165,10 @@ pub struct Detail {
     pub delivery: Delivery,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// Its body.
+    /// Its body; empty if it is closed.
     pub payload: Vec<u8>,
+    /// Why the body cannot be shown: encrypted, and no key opens it.
+    pub locked: Option<String>,
 }
 
 /// What a replay or a discard did, or would do.
@@ -204,6 +221,8 @@ pub struct Retention {
     pub finished_age_ms: i64,
     /// Rows of these.
     pub finished_max: u64,
+    /// Bytes of their bodies.
+    pub finished_bytes: u64,
 }
 
 impl Default for Retention {
@@ -215,6 +234,7 @@ impl Default for Retention {
             dead_bytes: 1 << 30,
             finished_age_ms: 7 * DAY_MS,
             finished_max: 100_000,
+            finished_bytes: 1 << 30,
         }
     }
 }
@@ -239,6 +259,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether rows outlive the process.
     fn is_durable(&self) -> bool;
+
+    /// Returns when another process, or the end of one, may have made rows fall due. Never, in a store of one process.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
+    /// Whether a claim is still ours, to be asked before an attempt begins. Always, in a store of one process.
+    fn hold(&self, _claimed: &Claimed) -> Hold {
+        Hold::Sure
+    }
 
     /// What is known of the object's keys.
     async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error>;
@@ -280,7 +310,7 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a breaker.
     async fn set_breaker(&self, lane: &Lane, breaker: &Breaker) -> Result<(), Error>;
 
-    /// Moves the due times of waiting rows: the wall clock was stepped.
+    /// Moves the due times of open rows that this process set: its wall clock was stepped.
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error>;
 
     /// Drops what is old or too much, dead letters by tenant share.

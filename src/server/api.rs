@@ -136,9 +136,25 @@ struct Query {
     until: Option<i64>,
     after: Option<String>,
     limit: Option<usize>,
+    #[serde(deserialize_with = "several")]
     ids: Vec<String>,
     #[serde(rename = "dryRun")]
     dry_run: bool,
+}
+
+/// A list, as JSON has it, or one text parted by commas, as a query has it.
+fn several<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        List(Vec<String>),
+        Text(String),
+    }
+    let texts = match Either::deserialize(deserializer)? {
+        Either::List(texts) => texts,
+        Either::Text(text) => text.split(',').map(str::to_owned).collect(),
+    };
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
 }
 
 impl Query {
@@ -187,7 +203,13 @@ async fn show(state: web::Data<State>, id: web::Path<String>) -> HttpResponse {
         Err(error) => return problem::invalid(&format!("{error}")),
     };
     match state.relay.store().get(id).await {
-        Ok(Some(detail)) => HttpResponse::Ok().json(masked(&state, json!({"delivery": detail.delivery, "attempts": detail.attempts, "payload": String::from_utf8_lossy(&detail.payload)}))),
+        Ok(Some(detail)) => {
+            let mut view = json!({"delivery": detail.delivery, "attempts": detail.attempts, "payload": String::from_utf8_lossy(&detail.payload)});
+            if let Some(why) = detail.locked {
+                view["locked"] = json!(why);
+            }
+            HttpResponse::Ok().json(masked(&state, view))
+        }
         Ok(None) => problem::answer(StatusCode::NOT_FOUND, "No such delivery", &format!("there is no delivery {id}")),
         Err(error) => problem::store(&error),
     }
@@ -217,5 +239,27 @@ fn answer(moved: Result<Moved, crate::outbox::Error>) -> HttpResponse {
             HttpResponse::Ok().json(json!({"moved": moved.moved, "skipped": skipped}))
         }
         Err(error) => problem::store(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn ids_are_read_from_a_query_and_from_json() {
+        let (one, two) = ("dlv_0198c0de-0000-7000-8000-000000000001", "dlv_0198c0de-0000-7000-8000-000000000002");
+        let query = web::Query::<Query>::from_query(&format!("ids={one},{two}&limit=7")).unwrap().into_inner();
+        let body: Query = serde_json::from_value(json!({"ids": [one, two], "limit": 7})).unwrap();
+        for read in [query, body] {
+            let filter = read.filter().unwrap();
+            assert_eq!(filter.ids.iter().map(ToString::to_string).collect::<Vec<_>>(), [one, two]);
+            assert_eq!(filter.limit, 7);
+        }
+        let none = web::Query::<Query>::from_query("ids=").unwrap().into_inner();
+        assert!(none.filter().unwrap().ids.is_empty());
+        let wrong = web::Query::<Query>::from_query("ids=x").unwrap().into_inner();
+        assert!(wrong.filter().unwrap_err().contains("not a delivery id"));
     }
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs a throwaway PostgreSQL on loopback until standard input is closed.
 # Says "READY postgres://USER:PASSWORD@127.0.0.1:PORT" on standard output. By hand: run it, end it with Ctrl-D.
+# POSTGRES_OPTIONS are further options of the server.
+# A line "restart" on standard input kills the server as a crash does and starts it again.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 exec 3<&0 </dev/null
@@ -27,9 +29,11 @@ as_owner "$bin/initdb" -D "$dir/data" -U postgres -A scram-sha-256 --pwfile=pass
 for _ in 1 2 3 4 5; do
   port=$(free_port)
   if as_owner "$bin/pg_ctl" -D "$dir/data" -w -s -l "$dir/data/server.log" start -o "-p $port -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories='' -c fsync=off -c max_connections=300" 2>/dev/null; then
+    -c unix_socket_directories='' -c fsync=off -c max_connections=300 ${POSTGRES_OPTIONS:-}" 2>/dev/null; then
     echo "READY postgres://postgres:$password@127.0.0.1:$port"
-    until_closed
+    while read -r order <&3; do
+      if [ "$order" = restart ]; then as_owner "$bin/pg_ctl" -D "$dir/data" -w -s -m immediate -l "$dir/data/server.log" restart >/dev/null; fi
+    done
     exit 0
   fi
 done

@@ -7,6 +7,8 @@ mod catalog;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
+mod outbox_postgres;
+mod outbox_scale;
 mod promises;
 mod relay;
 mod repo_server;

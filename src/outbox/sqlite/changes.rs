@@ -1,17 +1,14 @@
 //! Applies one evaluation's changes. Runs inside the writer's savepoint: an error takes all of them back.
 
 use super::super::change::{Change, Committed, NewDelivery};
-use super::super::delivery::{DeliveryId, MAX_BODY_BYTES, State, unique_key};
+use super::super::delivery::{DeliveryId, State, unique_key};
+use super::super::rows::{self, Columns, code};
+use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
-use super::rows::{self, code};
 use super::writer::fault;
-use crate::notify::{ObjectId, Occurrence};
-use sqlx::Row;
+use crate::notify::ObjectId;
 use sqlx::sqlite::SqliteConnection;
-
-/// Longest text of a row that is not its body; a oncePer value of a megabyte is a mistake, not a key.
-const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 const ARM: &str = "
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, changed_ms)
@@ -54,8 +51,8 @@ const DELIVER: &str = "
 INSERT OR IGNORE INTO lane (config_namespace, service, host) VALUES ($6, $10, $20);
 INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
     recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, process, state, reason, due_ms,
-    created_ms, since_ms, updated_ms, body_bytes, lane)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24,
+    created_ms, since_ms, updated_ms, body_bytes, key_id, lane)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24, $26,
     (SELECT id FROM lane WHERE config_namespace = $6 AND service = $10 AND host = $20));
 INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $25);
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
@@ -67,7 +64,7 @@ WHERE excluded.arming >= arming";
 
 const REVIVE: &str = "
 UPDATE delivery SET state = $2, reason = $3, digest = $4, due_ms = $5, since_ms = $5, updated_ms = $5, step = 0, unknowns = 0,
-    body_bytes = $6
+    body_bytes = $6, key_id = $11
 WHERE seq = $1;
 UPDATE body SET payload = $7 WHERE seq = $1;
 UPDATE key_state SET phase = iif($2 = 4, 'dead', 'pending'), digest = $4, changed_ms = $5
@@ -85,6 +82,7 @@ RETURNING id";
 pub(super) struct Evaluation<'a> {
     pub(super) connection: &'a mut SqliteConnection,
     pub(super) identity: &'a Identity,
+    pub(super) keys: &'a Keys,
     pub(super) object: &'a ObjectId,
     pub(super) now_ms: i64,
 }
@@ -130,22 +128,24 @@ impl Evaluation<'_> {
     }
 
     async fn deliver(&mut self, new: NewDelivery, committed: &mut Committed) -> Result<(), Error> {
-        check(&new)?;
+        new.check()?;
         let key = unique_key(&self.identity.install_id, self.identity.epoch, &new.occurrence);
         let id = DeliveryId::new(self.now_ms, rand::random());
         match self.insert(id, &key, &new).await {
-            Ok(()) => {
+            Ok(true) => {
                 committed.ids.push(id);
                 self.supersede(id, &new, committed).await
             }
-            Err(error) if is_taken(&error) => self.adopt(&key, &new, committed).await,
-            Err(error) => Err(fault("insert a delivery", &error)),
+            Ok(false) => self.adopt(&key, &new, committed).await,
+            Err(error) => Err(error),
         }
     }
 
-    async fn insert(&mut self, id: DeliveryId, key: &[u8; 32], new: &NewDelivery) -> Result<(), sqlx::Error> {
+    /// False: the occurrence has its row already.
+    async fn insert(&mut self, id: DeliveryId, key: &[u8; 32], new: &NewDelivery) -> Result<bool, Error> {
         let occurrence = &new.occurrence;
-        sqlx::query(DELIVER)
+        let body = self.keys.seal(id, Part::Body, &new.payload)?;
+        let done = sqlx::query(DELIVER)
             .bind(&id.as_bytes()[..])
             .bind(&key[..])
             .bind(&occurrence.object.uid)
@@ -166,14 +166,19 @@ impl Evaluation<'_> {
             .bind(&new.digest)
             .bind(self.identity.process)
             .bind(&new.lane.host)
-            .bind(code(arrival(new)))
+            .bind(code(new.arrival()))
             .bind(new.dead.map_or("", |reason| reason.as_str()))
             .bind(self.now_ms)
             .bind(i64::try_from(new.payload.len()).unwrap_or(i64::MAX))
-            .bind(&new.payload)
+            .bind(body.bytes)
+            .bind(body.key_id)
             .execute(&mut *self.connection)
-            .await?;
-        Ok(())
+            .await;
+        match done {
+            Ok(_) => Ok(true),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(fault("insert a delivery", &error)),
+        }
     }
 
     async fn supersede(&mut self, id: DeliveryId, new: &NewDelivery, committed: &mut Committed) -> Result<(), Error> {
@@ -189,7 +194,7 @@ impl Evaluation<'_> {
             .await
             .map_err(|error| fault("supersede deliveries", &error))?;
         for row in replaced {
-            let old: Vec<u8> = row.try_get("id").map_err(|error| fault("supersede deliveries", &error))?;
+            let old = row.bytes("id")?;
             // What the replaced one had replaced is now replaced by the new one.
             sqlx::query("UPDATE delivery SET successor = $1 WHERE successor = $2")
                 .bind(&id.as_bytes()[..])
@@ -209,38 +214,35 @@ impl Evaluation<'_> {
             .fetch_one(&mut *self.connection)
             .await
             .map_err(|error| fault("read a delivery", &error))?;
-        let read = |error| fault("read a delivery", &error);
-        let id = rows::id(&row.try_get::<Vec<u8>, _>("id").map_err(read)?)?;
-        let was_dead = rows::state(row.try_get("state").map_err(read)?)? == State::Dead;
-        if was_dead && row.try_get::<String, _>("digest").map_err(read)? != new.digest {
-            self.revive(row.try_get("seq").map_err(read)?, new).await?;
+        let id = rows::id(&row.bytes("id")?)?;
+        let was_dead = rows::state(row.int("state")?)? == State::Dead;
+        if was_dead && row.text("digest")? != new.digest {
+            self.revive(id, row.int("seq")?, new).await?;
         }
         committed.ids.push(id);
         committed.adopted.push(id);
         Ok(())
     }
 
-    async fn revive(&mut self, sequence: i64, new: &NewDelivery) -> Result<(), Error> {
+    async fn revive(&mut self, id: DeliveryId, sequence: i64, new: &NewDelivery) -> Result<(), Error> {
+        let body = self.keys.seal(id, Part::Body, &new.payload)?;
         sqlx::query(REVIVE)
             .bind(sequence)
-            .bind(code(arrival(new)))
+            .bind(code(new.arrival()))
             .bind(new.dead.map_or("", |reason| reason.as_str()))
             .bind(&new.digest)
             .bind(self.now_ms)
             .bind(i64::try_from(new.payload.len()).unwrap_or(i64::MAX))
-            .bind(&new.payload)
+            .bind(body.bytes)
             .bind(&new.occurrence.object.uid)
             .bind(&new.state_key)
             .bind(new.occurrence.arming.cast_signed())
+            .bind(body.key_id)
             .execute(&mut *self.connection)
             .await
             .map_err(|error| fault("make a dead letter anew", &error))?;
         Ok(())
     }
-}
-
-const fn arrival(new: &NewDelivery) -> State {
-    if new.dead.is_some() { State::Dead } else { State::Prepared }
 }
 
 fn json(texts: &[String]) -> String {
@@ -250,29 +252,4 @@ fn json(texts: &[String]) -> String {
 /// The unique key is there; any other broken constraint is an error.
 fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|database| database.message().contains("delivery.unique_key"))
-}
-
-fn check(new: &NewDelivery) -> Result<(), Error> {
-    if new.payload.len() > MAX_BODY_BYTES {
-        return Err(Error::Unstorable(format!(
-            "the body has {} bytes, at most {MAX_BODY_BYTES} are stored",
-            new.payload.len()
-        )));
-    }
-    let Occurrence { object, config_namespace, trigger, condition_key, once_per, destination, .. } = &new.occurrence;
-    let texts = [
-        ("object", &object.name),
-        ("configuration namespace", config_namespace),
-        ("trigger", trigger),
-        ("condition key", condition_key),
-        ("oncePer value", once_per),
-        ("service", &destination.service),
-        ("recipient", &destination.recipient),
-    ];
-    match texts.iter().find(|(_, text)| text.len() > MAX_TEXT_BYTES) {
-        Some((what, text)) => {
-            Err(Error::Unstorable(format!("the {what} has {} bytes, at most {MAX_TEXT_BYTES} are stored", text.len())))
-        }
-        None => Ok(()),
-    }
 }

@@ -1,12 +1,13 @@
 //! Taking due rows: tenants in turn, their lanes in turn, heads of ordering keys only.
 
-use super::super::delivery::{ClaimToken, Claimed, Lane, State};
+use super::super::delivery::{ClaimToken, Claimed, Delivery, Lane, State};
+use super::super::rows::{self, Columns};
+use super::super::seal::{Keys, LOCKED_WAIT_MS, Locked, Part};
 use super::super::store::{ClaimLimits, Claims, Error};
-use super::rows;
+use super::super::turns::{one_each, turns};
 use super::writer::fault;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
-use std::collections::{BTreeMap, VecDeque};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::BTreeMap;
 
 const DUE_LANES: &str = "
 SELECT id, config_namespace, service, host FROM lane
@@ -33,8 +34,19 @@ const TAKEN: &str = concat!(
     "JOIN body b ON b.seq = d.seq WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq"
 );
 
+// Its key is missing: it waits, and is not counted as tried.
+const LOCKED: &str = "
+UPDATE delivery SET state = 1, claim = 0, due_ms = $2, reason = $3 WHERE seq = $1";
+
 fn failed(error: sqlx::Error) -> Error {
     fault("claim deliveries", &error)
+}
+
+/// Who claims.
+pub(super) struct Claimer<'a> {
+    pub token: ClaimToken,
+    pub process: i64,
+    pub keys: &'a Keys,
 }
 
 /// Claims what is due within the limits; each claim begins its round elsewhere.
@@ -42,39 +54,25 @@ pub(super) async fn claim(
     connection: &mut SqliteConnection,
     now_ms: i64,
     limits: ClaimLimits,
-    token: ClaimToken,
-    process: i64,
+    claimer: Claimer<'_>,
 ) -> Result<Claims, Error> {
     let mut more = false;
     let mut queues = Vec::new();
-    let start = usize::try_from(token.0.unsigned_abs()).unwrap_or(0);
-    for (id, lane) in in_turn(due_lanes(connection, now_ms).await?, start) {
-        if limits.blocked.contains(&lane) {
-            continue;
-        }
-        let room = limits.per_lane.saturating_sub(limits.held.get(&lane).copied().unwrap_or(0)).min(limits.max);
-        let due = due_rows(connection, id, now_ms, room).await?;
-        more |= due.len() >= room;
+    let start = usize::try_from(claimer.token.0.unsigned_abs()).unwrap_or(0);
+    for turn in turns(due_lanes(connection, now_ms).await?, &limits, start) {
+        let due = due_rows(connection, turn.lane, now_ms, turn.room).await?;
+        more |= due.len() >= turn.room;
         queues.push(due);
     }
     let chosen = one_each(queues, limits.max);
     more |= chosen.len() >= limits.max;
-    let rows = if chosen.is_empty() { Vec::new() } else { take(connection, &chosen, token, now_ms, process).await? };
+    let rows = if chosen.is_empty() { Vec::new() } else { take(connection, &chosen, claimer, now_ms).await? };
     Ok(Claims { rows, next_due_ms: next_due(connection, now_ms, &limits).await?, more })
 }
 
 async fn due_lanes(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<(i64, Lane)>, Error> {
     let rows = sqlx::query(DUE_LANES).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(|row| Ok((row.try_get("id").map_err(failed)?, lane(row)?))).collect()
-}
-
-/// The lane of a row of `lane`.
-pub(super) fn lane(row: &sqlx::sqlite::SqliteRow) -> Result<Lane, Error> {
-    Ok(Lane {
-        config_namespace: row.try_get("config_namespace").map_err(failed)?,
-        service: row.try_get("service").map_err(failed)?,
-        host: row.try_get("host").map_err(failed)?,
-    })
+    rows.iter().map(|row| Ok((row.int("id")?, rows::lane(row)?))).collect()
 }
 
 async fn due_rows(connection: &mut SqliteConnection, lane: i64, now_ms: i64, room: usize) -> Result<Vec<i64>, Error> {
@@ -87,11 +85,10 @@ async fn due_rows(connection: &mut SqliteConnection, lane: i64, now_ms: i64, roo
 
 async fn next_due(connection: &mut SqliteConnection, now_ms: i64, limits: &ClaimLimits) -> Result<Option<i64>, Error> {
     let rows = sqlx::query(NEXT_DUE).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
-    let mut next = None;
+    let mut next: Option<i64> = None;
     for row in &rows {
-        if !limits.blocked.contains(&lane(row)?) {
-            let due: i64 = row.try_get("next").map_err(failed)?;
-            next = Some(next.map_or(due, |other: i64| other.min(due)));
+        if !limits.blocked.contains(&rows::lane(row)?) {
+            next = next.into_iter().chain([row.int("next")?]).min();
         }
     }
     Ok(next)
@@ -100,74 +97,43 @@ async fn next_due(connection: &mut SqliteConnection, now_ms: i64, limits: &Claim
 async fn take(
     connection: &mut SqliteConnection,
     chosen: &[i64],
-    token: ClaimToken,
+    claimer: Claimer<'_>,
     now_ms: i64,
-    process: i64,
 ) -> Result<Vec<Claimed>, Error> {
     let list = serde_json::Value::from(chosen).to_string();
-    sqlx::query(TAKE).bind(&list).bind(token.0).bind(now_ms).execute(&mut *connection).await.map_err(failed)?;
-    let rows = sqlx::query(TAKEN).bind(&list).fetch_all(connection).await.map_err(failed)?;
+    let query = sqlx::query(TAKE).bind(&list).bind(claimer.token.0).bind(now_ms);
+    query.execute(&mut *connection).await.map_err(failed)?;
+    let rows = sqlx::query(TAKEN).bind(&list).fetch_all(&mut *connection).await.map_err(failed)?;
     let mut claimed = BTreeMap::new();
     for row in &rows {
         let delivery = rows::delivery(row)?;
-        let payload: Vec<u8> = row.try_get("payload").map_err(failed)?;
-        let earlier_process = row.try_get::<i64, _>("process").map_err(failed)? < process;
         debug_assert_eq!(delivery.state, State::Claimed);
-        claimed.insert(delivery.sequence, Claimed { delivery, payload: payload.into(), earlier_process, token });
+        match opened(row, &delivery, claimer.keys)? {
+            Ok(payload) => {
+                let earlier_process = row.int("process")? < claimer.process;
+                let payload = payload.into();
+                let token = claimer.token;
+                claimed.insert(delivery.sequence, Claimed { delivery, payload, earlier_process, token });
+            }
+            Err(locked) => put_back(connection, &delivery, &locked, now_ms).await?,
+        }
     }
     Ok(chosen.iter().filter_map(|sequence| claimed.remove(sequence)).collect())
 }
 
-/// One lane of each tenant in turn, beginning with another tenant and another lane each time.
-fn in_turn(lanes: Vec<(i64, Lane)>, start: usize) -> Vec<(i64, Lane)> {
-    let mut tenants: BTreeMap<String, VecDeque<(i64, Lane)>> = BTreeMap::new();
-    for entry in lanes {
-        tenants.entry(entry.1.config_namespace.clone()).or_default().push_back(entry);
-    }
-    let mut tenants: Vec<_> = tenants.into_values().collect();
-    for lanes in &mut tenants {
-        let by = start % lanes.len().max(1);
-        lanes.rotate_left(by);
-    }
-    let by = start % tenants.len().max(1);
-    tenants.rotate_left(by);
-    one_each(tenants, usize::MAX)
+fn opened(row: &SqliteRow, delivery: &Delivery, keys: &Keys) -> Result<Result<Vec<u8>, Locked>, Error> {
+    let key_id = row.maybe_text("key_id")?;
+    Ok(keys.open(delivery.id, Part::Body, key_id.as_deref(), row.bytes("payload")?))
 }
 
-/// Takes one from each queue, round after round, up to `max`.
-fn one_each<T, Q: IntoIterator<Item = T>>(queues: Vec<Q>, max: usize) -> Vec<T> {
-    let mut queues: VecDeque<_> = queues.into_iter().map(IntoIterator::into_iter).collect();
-    let mut taken = Vec::new();
-    while let Some(mut queue) = queues.pop_front() {
-        if taken.len() >= max {
-            break;
-        }
-        if let Some(item) = queue.next() {
-            taken.push(item);
-            queues.push_back(queue);
-        }
-    }
-    taken
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lane(tenant: &str, host: &str) -> (i64, Lane) {
-        (0, Lane { config_namespace: tenant.into(), service: "s".into(), host: host.into() })
-    }
-
-    #[test]
-    fn a_tenant_with_many_lanes_gets_one_turn_a_round() {
-        let lanes = vec![lane("a", "1"), lane("a", "2"), lane("a", "3"), lane("b", "1")];
-        let order: Vec<_> =
-            in_turn(lanes, 0).into_iter().map(|(_, l)| format!("{}{}", l.config_namespace, l.host)).collect();
-        assert_eq!(order, ["a1", "b1", "a2", "a3"]);
-    }
-
-    #[test]
-    fn a_short_budget_is_shared() {
-        assert_eq!(one_each(vec![vec![1, 2, 3], vec![10], vec![20, 21]], 4), [1, 10, 20, 2]);
-    }
+async fn put_back(
+    connection: &mut SqliteConnection,
+    delivery: &Delivery,
+    locked: &Locked,
+    now_ms: i64,
+) -> Result<(), Error> {
+    tracing::warn!(delivery = %delivery.id, "a body cannot be read: {locked}");
+    let query = sqlx::query(LOCKED).bind(delivery.sequence).bind(now_ms.saturating_add(LOCKED_WAIT_MS));
+    query.bind(format!("its body is {locked}")).execute(connection).await.map_err(failed)?;
+    Ok(())
 }

@@ -9,30 +9,50 @@ mod open;
 mod outcome;
 mod people;
 mod retention;
-mod rows;
 mod writer;
 
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, ClaimToken, Delivery, DeliveryId, Lane, State, Transition};
+use super::people::Wish;
+use super::rows::{self, Columns};
+use super::seal::Keys;
 use super::store::{
     ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use people::Wish;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use writer::{Priority, Writer, fault};
 
 /// Space that is kept free for outcomes (`store.reserve`).
 pub const DEFAULT_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// How a file is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Bytes that must stay free where the file lies, else decisions pause (`store.reserve`).
+    pub reserve_bytes: u64,
+    /// Keys that bodies and answers are encrypted with.
+    pub keys: Arc<Keys>,
+    /// Most pages that the file may have, of [`PAGE_BYTES`] each; beyond it the disk counts as full.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { reserve_bytes: DEFAULT_RESERVE_BYTES, keys: Arc::default(), max_pages: None }
+    }
+}
+
+/// Bytes of a page of the file.
+pub const PAGE_BYTES: u32 = open::PAGE_SIZE;
 /// Connections for reading.
 const READERS: u32 = 2;
 
@@ -69,8 +89,11 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Shared {
     identity: Identity,
+    keys: Arc<Keys>,
     claims: AtomicI64,
     file: Option<OpenFile>,
+    /// The first damage that was met: nothing heals it but a person.
+    damage: OnceLock<Error>,
     writer: Mutex<Option<(Writer, tokio::task::JoinHandle<()>)>>,
 }
 
@@ -85,26 +108,39 @@ struct OpenFile {
 impl SqliteStore {
     /// Opens (or makes) the file; refused if another process has it, if it lies on a network file system or if a newer version wrote it.
     pub async fn open(path: &Path, reserve_bytes: u64) -> Result<Self, Error> {
+        Self::open_with(path, SqliteOptions { reserve_bytes, ..SqliteOptions::default() }).await
+    }
+
+    /// [`SqliteStore::open`] with everything that can be chosen.
+    pub async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, Error> {
         let lock = open::secure(path)?;
-        let connection = open::connect(Some(path)).await?;
+        let connection = open::connect(Some(path), options.max_pages).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
         let readers = readers.connect_with(open::reading(path)).await;
         let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
-        let file = OpenFile { path: path.to_owned(), reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
-        Self::start(connection, Some(file)).await
+        let (path, reserve_bytes) = (path.to_owned(), options.reserve_bytes);
+        let file = OpenFile { path, reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
+        Self::start(connection, Some(file), options.keys).await
     }
 
     /// A store that ends with the process.
     pub async fn in_memory() -> Result<Self, Error> {
-        Self::start(open::connect(None).await?, None).await
+        Self::in_memory_with(Arc::default()).await
     }
 
-    async fn start(mut connection: SqliteConnection, file: Option<OpenFile>) -> Result<Self, Error> {
+    /// The same with bodies encrypted: a dump of the process's memory shows fewer of them.
+    pub async fn in_memory_with(keys: Arc<Keys>) -> Result<Self, Error> {
+        Self::start(open::connect(None, None).await?, None, keys).await
+    }
+
+    async fn start(mut connection: SqliteConnection, file: Option<OpenFile>, keys: Arc<Keys>) -> Result<Self, Error> {
         let identity = identify(&mut connection).await?;
         sqlx::query(REOPEN).execute(&mut connection).await.map_err(|error| fault("release earlier claims", &error))?;
+        warn_of_missing_keys(&mut connection, &keys).await?;
         let claims = AtomicI64::new(0);
         let writer = Mutex::new(Some(Writer::start(connection)));
-        Ok(Self { shared: Arc::new(Shared { identity, claims, file, writer }) })
+        let damage = OnceLock::new();
+        Ok(Self { shared: Arc::new(Shared { identity, keys, claims, file, damage, writer }) })
     }
 
     fn writer(&self) -> Result<Writer, Error> {
@@ -117,7 +153,15 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
     {
-        self.writer()?.run(priority, work).await
+        self.noting(self.writer()?.run(priority, work).await)
+    }
+
+    /// Remembers damage, so that readiness tells of it whatever is asked next.
+    fn noting<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error @ Error::Damaged { .. }) = &result {
+            let _ = self.shared.damage.set(error.clone());
+        }
+        result
     }
 
     /// Reads what is committed; in memory there is one connection only, the writer's.
@@ -129,7 +173,7 @@ impl SqliteStore {
         let Some(file) = &self.shared.file else { return self.write(Priority::First, work).await };
         let mut connection =
             file.readers.acquire().await.map_err(|error| fault("open the store for reading", &error))?;
-        work(&mut connection).await
+        self.noting(work(&mut connection).await)
     }
 
     fn check_reserve(&self) -> Result<(), Error> {
@@ -204,28 +248,34 @@ impl Store for SqliteStore {
         if changes.iter().any(|change| matches!(change, Change::Deliver(_))) {
             self.check_reserve()?;
         }
-        let (object, identity) = (object.clone(), self.shared.identity.clone());
+        let (object, shared) = (object.clone(), Arc::clone(&self.shared));
         self.write(Priority::Second, move |connection| {
             Box::pin(async move {
-                changes::Evaluation { connection, identity: &identity, object: &object, now_ms }.apply(changes).await
+                let (identity, keys) = (&shared.identity, shared.keys.as_ref());
+                changes::Evaluation { connection, identity, keys, object: &object, now_ms }.apply(changes).await
             })
         })
         .await
     }
 
     async fn claim(&self, now_ms: i64, limits: ClaimLimits) -> Result<Claims, Error> {
-        let process = self.shared.identity.process;
-        // Unique within the process; claims of earlier ones were put back at the start.
-        let token = ClaimToken(self.shared.claims.fetch_add(1, Ordering::Relaxed) + 1);
+        let shared = Arc::clone(&self.shared);
+        // Of no earlier process either: claims count in the lower half, processes in the upper.
+        let count = shared.claims.fetch_add(1, Ordering::Relaxed) + 1;
+        let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
         self.write(Priority::First, move |connection| {
-            Box::pin(claim::claim(connection, now_ms, limits, token, process))
+            Box::pin(async move {
+                let (process, keys) = (shared.identity.process, shared.keys.as_ref());
+                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, keys }).await
+            })
         })
         .await
     }
 
     async fn record(&self, attempt: Option<Attempt>, transition: Transition) -> Result<State, Error> {
+        let keys = Arc::clone(&self.shared.keys);
         self.write(Priority::First, move |connection| {
-            Box::pin(async move { outcome::record(connection, attempt.as_ref(), &transition).await })
+            Box::pin(async move { outcome::record(connection, attempt.as_ref(), &transition, &keys).await })
         })
         .await
     }
@@ -241,7 +291,8 @@ impl Store for SqliteStore {
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Detail>, Error> {
-        self.read(move |connection| Box::pin(people::get(connection, id))).await
+        let keys = Arc::clone(&self.shared.keys);
+        self.read(move |connection| Box::pin(async move { people::get(connection, id, &keys).await })).await
     }
 
     async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
@@ -339,6 +390,7 @@ impl Store for SqliteStore {
     }
 
     async fn health(&self) -> Result<(), Error> {
+        self.shared.damage.get().cloned().map_or(Ok(()), Err)?;
         self.check_reserve()?;
         self.write(Priority::First, |connection| {
             Box::pin(async move {
@@ -366,28 +418,17 @@ impl Store for SqliteStore {
 }
 
 async fn owed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<OwedAnnotation>, Error> {
-    let failed = |error: sqlx::Error| fault("read owed annotations", &error);
-    let rows = sqlx::query(OWED).bind(limit).fetch_all(connection).await.map_err(failed)?;
-    let mut all: Vec<OwedAnnotation> = Vec::new();
+    let rows = sqlx::query(OWED).bind(limit).fetch_all(connection).await;
+    rows::owed(&rows.map_err(|error| fault("read owed annotations", &error))?)
+}
+
+async fn warn_of_missing_keys(connection: &mut SqliteConnection, keys: &Keys) -> Result<(), Error> {
+    let query = sqlx::query("SELECT key_id, count(*) AS n FROM delivery WHERE key_id IS NOT NULL GROUP BY key_id");
+    let rows = query.fetch_all(connection).await.map_err(|error| fault("read which keys are needed", &error))?;
     for row in &rows {
-        let object = ObjectId {
-            namespace: row.try_get("namespace").map_err(failed)?,
-            name: row.try_get("name").map_err(failed)?,
-            uid: row.try_get("uid").map_err(failed)?,
-        };
-        let state_key: String = row.try_get("state_key").map_err(failed)?;
-        let set = row.try_get::<i64, _>("owed").map_err(failed)? == 1;
-        let at = row.try_get("at").map_err(failed)?;
-        if all.last().is_none_or(|last| last.object.uid != object.uid) {
-            all.push(OwedAnnotation { object, set: Vec::new(), remove: Vec::new() });
-        }
-        match all.last_mut() {
-            Some(last) if set => last.set.push((state_key, at)),
-            Some(last) => last.remove.push(state_key),
-            None => {}
-        }
+        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?);
     }
-    Ok(all)
+    Ok(())
 }
 
 async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
@@ -396,8 +437,7 @@ async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
     let rows =
         sqlx::query("SELECT state, count(*) AS n FROM delivery GROUP BY state").fetch_all(&mut *connection).await;
     for row in &rows.map_err(failed)? {
-        let state = rows::state(row.try_get("state").map_err(failed)?)?;
-        counts.by_state.insert(state, row.try_get::<i64, _>("n").map_err(failed)?.unsigned_abs());
+        counts.by_state.insert(rows::state(row.int("state")?)?, row.int("n")?.unsigned_abs());
     }
     let oldest = sqlx::query_scalar(
         "SELECT created_ms FROM delivery WHERE seq = (SELECT min(seq) FROM (
@@ -420,9 +460,9 @@ async fn breakers(connection: &mut SqliteConnection) -> Result<Vec<(Lane, Breake
         sqlx::query("SELECT * FROM lane WHERE breaker IS NOT NULL").fetch_all(connection).await.map_err(failed)?;
     let mut all = Vec::with_capacity(rows.len());
     for row in &rows {
-        let text: String = row.try_get("breaker").map_err(failed)?;
+        let text = row.text("breaker")?;
         // One that cannot be read is a closed one: it opens again by itself.
-        all.push((claim::lane(row)?, serde_json::from_str(&text).unwrap_or_default()));
+        all.push((rows::lane(row)?, serde_json::from_str(&text).unwrap_or_default()));
     }
     Ok(all)
 }

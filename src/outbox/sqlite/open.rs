@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only; a file that a newer version wrote is refused.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_outbox.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/sqlite/0001_outbox.sql"), include_str!("../migrations/sqlite/0002_encryption.sql")];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [
     "nfs",
@@ -27,7 +28,7 @@ const NETWORK_KINDS: [&str; 12] = [
     "fuse.s3fs",
 ];
 /// Rows with a body of about a kilobyte: two to four a page, few overflow pages.
-const PAGE_SIZE: u32 = 8192;
+pub(super) const PAGE_SIZE: u32 = 8192;
 
 /// The lock that keeps every other process out, until dropped or the process ends.
 #[derive(Debug)]
@@ -87,11 +88,13 @@ fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
 }
 
 /// How the file is opened; `None` is a store in memory.
-fn options(path: Option<&Path>) -> SqliteConnectOptions {
+fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions {
     let options = match path {
         Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
         None => SqliteConnectOptions::new().in_memory(true).shared_cache(false),
     };
+    // SQLite's own limit is the largest number that it takes.
+    let max_pages = max_pages.unwrap_or(u32::MAX - 1);
     options
         .page_size(PAGE_SIZE)
         .auto_vacuum(SqliteAutoVacuum::Incremental)
@@ -100,6 +103,7 @@ fn options(path: Option<&Path>) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .pragma("cache_size", "-16384")
         .pragma("journal_size_limit", "67108864")
+        .pragma("max_page_count", max_pages.to_string())
         .disable_statement_logging()
 }
 
@@ -110,10 +114,10 @@ pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
 }
 
 /// Opens the writer's connection and brings the schema up to date.
-pub(super) async fn connect(path: Option<&Path>) -> Result<SqliteConnection, Error> {
+pub(super) async fn connect(path: Option<&Path>, max_pages: Option<u32>) -> Result<SqliteConnection, Error> {
     let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
     let failed = |error: sqlx::Error| Error::Open { path: shown.clone(), cause: error.to_string() };
-    let mut connection = options(path).connect().await.map_err(failed)?;
+    let mut connection = options(path, max_pages).connect().await.map_err(failed)?;
     let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {

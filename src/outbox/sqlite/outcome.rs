@@ -1,24 +1,22 @@
 //! Recording what became of a claimed row: the row, its attempt and the state of its key in one piece.
 
-use super::super::delivery::{
-    Arrow, Attempt, DeadReason, MAX_ATTEMPTS_KEPT, MAX_EXCERPT_BYTES, State, Transition, clip,
-};
+use super::super::delivery::{Arrow, Attempt, MAX_ATTEMPTS_KEPT, MAX_EXCERPT_BYTES, State, Transition, clip};
+use super::super::rows::{Columns, code};
+use super::super::seal::{Keys, Part};
 use super::super::store::Error;
-use super::rows::code;
 use super::writer::fault;
-use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 const MOVE: &str = "
 UPDATE delivery SET state = $3, reason = $4, due_ms = coalesce($5, due_ms), step = coalesce($6, step), unknowns = unknowns + $7,
     attempts = attempts + $8, updated_ms = $9, claim = 0
 WHERE seq = $1 AND claim = $2 AND state = 2
-RETURNING uid, state_key, arming, digest, attempts, supersedes, ordering, config_namespace, service, recipient";
+RETURNING uid, state_key, arming, digest, attempts";
 
 const ATTEMPT: &str = "
-INSERT OR REPLACE INTO attempt (seq, number, at_ms, duration_ms, status, target, excerpt, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
-DELETE FROM attempt WHERE seq = $1 AND number <= $2 - $9";
+INSERT OR REPLACE INTO attempt (seq, number, at_ms, duration_ms, status, target, excerpt, reason, sealed, key_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+DELETE FROM attempt WHERE seq = $1 AND number <= $2 - $11";
 
 const NEWER: &str = "
 SELECT id FROM delivery
@@ -50,12 +48,13 @@ pub(super) async fn record(
     connection: &mut SqliteConnection,
     attempt: Option<&Attempt>,
     transition: &Transition,
+    keys: &Keys,
 ) -> Result<State, Error> {
     let row = advance(connection, attempt, transition).await?.ok_or(Error::ClaimLost(transition.id))?;
     if let Some(attempt) = attempt {
-        keep(connection, transition.sequence, row.try_get("attempts").map_err(failed)?, attempt).await?;
+        keep(connection, transition, row.int("attempts")?, attempt, keys).await?;
     }
-    if transition.state() != State::Delivered && overtaken(connection, &row, transition).await? {
+    if transition.state() != State::Delivered && overtaken(connection, transition).await? {
         return Ok(State::Superseded);
     }
     settle_key(connection, &row, transition).await?;
@@ -67,23 +66,15 @@ async fn advance(
     attempt: Option<&Attempt>,
     transition: &Transition,
 ) -> Result<Option<SqliteRow>, Error> {
-    let (reason, due_ms, step, unknown) = match &transition.arrow {
-        Arrow::Delivered { note } => (note.as_str(), None, None, false),
-        Arrow::Waiting { due_ms, step, unknown, cause } => {
-            (cause.as_str(), Some(*due_ms), Some(i64::from(*step)), *unknown)
-        }
-        Arrow::Dead { reason } => (reason.as_str(), None, None, *reason == DeadReason::UnknownOutcome),
-        Arrow::TakenOver { .. } => ("sent by the Go controller meanwhile", None, None, false),
-        Arrow::Released { due_ms, cause } => (cause.as_str(), Some(*due_ms), None, false),
-    };
+    let step = transition.step();
     sqlx::query(MOVE)
         .bind(transition.sequence)
         .bind(transition.token.0)
         .bind(code(transition.state()))
-        .bind(clip(reason, MAX_EXCERPT_BYTES))
-        .bind(due_ms)
-        .bind(step)
-        .bind(i64::from(unknown))
+        .bind(step.reason)
+        .bind(step.due_ms)
+        .bind(step.step)
+        .bind(i64::from(step.unknown))
         .bind(i64::from(attempt.is_some()))
         .bind(transition.at_ms)
         .fetch_optional(connection)
@@ -91,16 +82,28 @@ async fn advance(
         .map_err(failed)
 }
 
-async fn keep(connection: &mut SqliteConnection, sequence: i64, number: i64, attempt: &Attempt) -> Result<(), Error> {
+async fn keep(
+    connection: &mut SqliteConnection,
+    transition: &Transition,
+    number: i64,
+    attempt: &Attempt,
+    keys: &Keys,
+) -> Result<(), Error> {
+    let excerpt = clip(&attempt.excerpt, MAX_EXCERPT_BYTES);
+    let part = Part::Answer { at_ms: attempt.at_ms };
+    let sealed = if keys.encrypts() { Some(keys.seal(transition.id, part, excerpt.as_bytes())?) } else { None };
+    let (sealed, key_id) = sealed.map_or((None, None), |stored| (Some(stored.bytes), stored.key_id));
     sqlx::query(ATTEMPT)
-        .bind(sequence)
+        .bind(transition.sequence)
         .bind(number)
         .bind(attempt.at_ms)
         .bind(i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX))
         .bind(attempt.status.map(i64::from))
         .bind(clip(&attempt.target, MAX_EXCERPT_BYTES))
-        .bind(clip(&attempt.excerpt, MAX_EXCERPT_BYTES))
+        .bind(if sealed.is_some() { "" } else { excerpt })
         .bind(clip(&attempt.reason, MAX_EXCERPT_BYTES))
+        .bind(sealed)
+        .bind(key_id)
         .bind(i64::try_from(MAX_ATTEMPTS_KEPT).unwrap_or(i64::MAX))
         .execute(connection)
         .await
@@ -109,18 +112,14 @@ async fn keep(connection: &mut SqliteConnection, sequence: i64, number: i64, att
 }
 
 /// A newer state came while this one was in flight: nothing of this one is to be sent again, not even by a replay.
-async fn overtaken(connection: &mut SqliteConnection, row: &SqliteRow, transition: &Transition) -> Result<bool, Error> {
-    let ordering: Option<String> = row.try_get("ordering").map_err(failed)?;
-    let supersedes: bool = row.try_get("supersedes").map_err(failed)?;
-    let (true, Some(ordering)) = (supersedes && transition.state() != State::TakenOver, ordering) else {
-        return Ok(false);
-    };
-    let text = |column| row.try_get::<String, _>(column).map_err(failed);
+async fn overtaken(connection: &mut SqliteConnection, transition: &Transition) -> Result<bool, Error> {
+    let replaceable = transition.replaceable.as_ref().filter(|_| transition.state() != State::TakenOver);
+    let Some(like) = replaceable else { return Ok(false) };
     let newer: Option<Vec<u8>> = sqlx::query_scalar(NEWER)
-        .bind(ordering)
-        .bind(text("config_namespace")?)
-        .bind(text("service")?)
-        .bind(text("recipient")?)
+        .bind(&like.ordering)
+        .bind(&like.config_namespace)
+        .bind(&like.service)
+        .bind(&like.recipient)
         .bind(transition.sequence)
         .fetch_optional(&mut *connection)
         .await
@@ -137,10 +136,8 @@ async fn overtaken(connection: &mut SqliteConnection, row: &SqliteRow, transitio
 }
 
 async fn settle_key(connection: &mut SqliteConnection, row: &SqliteRow, transition: &Transition) -> Result<(), Error> {
-    let uid: String = row.try_get("uid").map_err(failed)?;
-    let state_key: String = row.try_get("state_key").map_err(failed)?;
-    let arming: i64 = row.try_get("arming").map_err(failed)?;
-    let digest: String = row.try_get("digest").map_err(failed)?;
+    let (uid, state_key, arming, digest) =
+        (row.text("uid")?, row.text("state_key")?, row.int("arming")?, row.text("digest")?);
     let sql = match &transition.arrow {
         Arrow::Delivered { .. } => KEYS_DELIVERED,
         Arrow::Dead { .. } => KEY_DEAD,

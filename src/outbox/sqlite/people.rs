@@ -1,11 +1,13 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
-use super::super::delivery::{Attempt, DeadReason, Delivery, DeliveryId, State};
+use super::super::delivery::{Delivery, DeliveryId, State};
+use super::super::people::{REPLACED, Wish, narrow, refusal};
+use super::super::rows::{self, select_delivery};
+use super::super::seal::Keys;
 use super::super::store::{Detail, Error, Filter, Moved, Release};
-use super::rows::{self, code, select_delivery};
 use super::writer::fault;
+use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{QueryBuilder, Row};
 
 // The unique key and the id stay: it is the same delivery.
 const REPLAY: &str = "
@@ -40,53 +42,20 @@ fn failed(error: sqlx::Error) -> Error {
 /// One page, newest first.
 pub(super) async fn list(connection: &mut SqliteConnection, filter: &Filter) -> Result<Vec<Delivery>, Error> {
     let mut query = QueryBuilder::<Sqlite>::new(select_delivery!("WHERE 1 = 1"));
-    narrow(&mut query, filter);
-    query.push(" ORDER BY d.seq DESC LIMIT ").push_bind(i64::try_from(filter.page()).unwrap_or(i64::MAX));
+    narrow(&mut query, filter, str::to_owned);
     let rows = query.build().fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
-    if let Some((namespace, name)) = &filter.object {
-        query.push(" AND d.namespace = ").push_bind(namespace.clone()).push(" AND d.name = ").push_bind(name.clone());
-    }
-    let texts = [
-        (" AND d.config_namespace = ", &filter.config_namespace),
-        (" AND d.trigger_name = ", &filter.trigger),
-        (" AND d.service = ", &filter.service),
-    ];
-    for (clause, value) in texts {
-        if let Some(value) = value {
-            query.push(clause).push_bind(value.clone());
-        }
-    }
-    for (clause, value) in [(" AND d.created_ms >= ", filter.since_ms), (" AND d.created_ms < ", filter.until_ms)] {
-        if let Some(value) = value {
-            query.push(clause).push_bind(value);
-        }
-    }
-    if let Some(after) = filter.after {
-        query.push(" AND d.seq < (SELECT seq FROM delivery WHERE id = ").push_bind(after.as_bytes().to_vec()).push(")");
-    }
-    if !filter.states.is_empty() {
-        let codes: Vec<i64> = filter.states.iter().map(|state| code(*state)).collect();
-        query.push(" AND d.state IN (SELECT value FROM json_each(").push_bind(format!("{codes:?}")).push("))");
-    }
-    if !filter.ids.is_empty() {
-        query.push(" AND d.id IN (");
-        let mut list = query.separated(", ");
-        for id in filter.ids.iter().take(10_000) {
-            list.push_bind(id.as_bytes().to_vec());
-        }
-        query.push(")");
-    }
-}
-
 /// One delivery with its attempts and body.
-pub(super) async fn get(connection: &mut SqliteConnection, id: DeliveryId) -> Result<Option<Detail>, Error> {
-    let page = list(connection, &Filter { ids: vec![id], limit: 1, ..Filter::default() }).await?;
+pub(super) async fn get(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    keys: &Keys,
+) -> Result<Option<Detail>, Error> {
+    let page = list(connection, &Filter { ids: vec![id], ..Filter::default() }).await?;
     let Some(delivery) = page.into_iter().next() else { return Ok(None) };
-    let payload: Option<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM body WHERE seq = $1")
+    let body = sqlx::query("SELECT b.payload, d.key_id FROM body b JOIN delivery d ON d.seq = b.seq WHERE b.seq = $1")
         .bind(delivery.sequence)
         .fetch_optional(&mut *connection)
         .await
@@ -96,26 +65,12 @@ pub(super) async fn get(connection: &mut SqliteConnection, id: DeliveryId) -> Re
         .fetch_all(connection)
         .await
         .map_err(failed)?;
-    let attempts = rows.iter().map(attempt).collect::<Result<_, _>>()?;
-    Ok(Some(Detail { delivery, attempts, payload: payload.unwrap_or_default() }))
-}
-
-fn attempt(row: &sqlx::sqlite::SqliteRow) -> Result<Attempt, Error> {
-    Ok(Attempt {
-        at_ms: row.try_get("at_ms").map_err(failed)?,
-        duration_ms: row.try_get::<i64, _>("duration_ms").map_err(failed)?.unsigned_abs(),
-        status: row.try_get::<Option<i64>, _>("status").map_err(failed)?.and_then(|s| u16::try_from(s).ok()),
-        target: row.try_get("target").map_err(failed)?,
-        excerpt: row.try_get("excerpt").map_err(failed)?,
-        reason: row.try_get("reason").map_err(failed)?,
-    })
-}
-
-/// What a person asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
-    Replay,
-    Discard,
+    let attempts = rows.iter().map(|row| rows::attempt(row, id, keys)).collect::<Result<_, _>>()?;
+    let (payload, locked) = match body {
+        Some(row) => rows::body(&row, id, keys)?,
+        None => (Vec::new(), None),
+    };
+    Ok(Some(Detail { delivery, attempts, payload, locked }))
 }
 
 /// Moves what the filter finds, or says what it would move.
@@ -143,21 +98,11 @@ pub(super) async fn fulfil(
 }
 
 async fn obstacle(connection: &mut SqliteConnection, wish: Wish, delivery: &Delivery) -> Result<Option<String>, Error> {
-    let allowed = match wish {
-        Wish::Replay => delivery.state.may_replay(),
-        Wish::Discard => delivery.state.may_discard(),
-    };
-    if !allowed {
-        return Ok(Some(format!("it is {}", delivery.state.as_str())));
+    if let Some(why) = refusal(wish, delivery) {
+        return Ok(Some(why));
     }
-    if wish == Wish::Discard {
-        return Ok(None);
-    }
-    if DeadReason::parse(&delivery.reason).is_some_and(|reason| !reason.has_body()) {
-        return Ok(Some("it has no body to send; mend its template, then it is made anew".to_owned()));
-    }
-    let replaced = has_newer(connection, delivery).await?;
-    Ok(replaced.then(|| "a newer state of the same thing was sent or is on its way".to_owned()))
+    let replaced = wish == Wish::Replay && has_newer(connection, delivery).await?;
+    Ok(replaced.then(|| REPLACED.to_owned()))
 }
 
 async fn has_newer(connection: &mut SqliteConnection, delivery: &Delivery) -> Result<bool, Error> {

@@ -1,6 +1,7 @@
 //! What is kept of what is over. Dead letters that are too many go by tenant share: the tenant that has most loses its oldest.
 
 use super::super::store::{Error, Pruned, Retention};
+use super::super::turns::excess_by_tenant;
 use super::writer::fault;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
@@ -29,6 +30,11 @@ const DROP: &str = "
 DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each($1));
 DELETE FROM body WHERE seq IN (SELECT value FROM json_each($1));
 DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each($1))";
+const FINISHED_BYTES: &str = "
+SELECT seq FROM (SELECT seq, sum(body_bytes) OVER (ORDER BY seq DESC) AS with_newer FROM delivery WHERE state IN (3, 5, 6, 7))
+WHERE with_newer > $1 ORDER BY seq LIMIT $2";
+/// Pages given back to the file system by one pruning: 32 MiB.
+const VACUUM: &str = "PRAGMA incremental_vacuum(4096)";
 const FORGOTTEN: &str = "DELETE FROM key_state WHERE phase = 'truncated' AND changed_ms < $1";
 /// The last code point ends the range of names that begin with the prefix.
 const OLD_VALUES: &str = "
@@ -46,10 +52,13 @@ pub(super) async fn prune(connection: &mut SqliteConnection, keep: Retention, no
     pruned.finished += select_and_drop(connection, FINISHED, now_ms.saturating_sub(keep.finished_age_ms)).await?;
     let finished_max = i64::try_from(keep.finished_max).unwrap_or(i64::MAX);
     pruned.finished += select_and_drop(connection, FINISHED_EXCESS, finished_max).await?;
+    let finished_bytes = i64::try_from(keep.finished_bytes).unwrap_or(i64::MAX);
+    pruned.finished += select_and_drop(connection, FINISHED_BYTES, finished_bytes).await?;
     pruned.dead += by_share(connection, "letters", TENANTS_OLDEST, keep.dead_max).await?;
     pruned.dead += by_share(connection, "bytes", TENANTS_OLDEST_BYTES, keep.dead_bytes).await?;
     let long_ago = now_ms.saturating_sub(TRUNCATED_AGE_MS);
     sqlx::query(FORGOTTEN).bind(long_ago).execute(&mut *connection).await.map_err(failed)?;
+    sqlx::query(VACUUM).execute(&mut *connection).await.map_err(failed)?;
     Ok(pruned)
 }
 
@@ -93,36 +102,4 @@ async fn drop_rows(connection: &mut SqliteConnection, rows: Vec<i64>) -> Result<
     let list = serde_json::Value::from(rows.as_slice()).to_string();
     sqlx::query(DROP).bind(list).execute(connection).await.map_err(failed)?;
     Ok(rows.len() as u64)
-}
-
-/// How much each tenant has above the level to which `max` fills them all.
-fn excess_by_tenant(mut held: Vec<(String, u64)>, max: u64) -> Vec<(String, u64)> {
-    if held.iter().map(|(_, amount)| amount).sum::<u64>() <= max {
-        return Vec::new();
-    }
-    held.sort_by_key(|(_, amount)| *amount);
-    let mut left = max;
-    let mut tenants = held.len() as u64;
-    let mut excess = Vec::new();
-    for (tenant, amount) in held {
-        let share = left.div_ceil(tenants.max(1)).min(left).min(amount);
-        left -= share;
-        tenants -= 1;
-        if amount > share {
-            excess.push((tenant, amount - share));
-        }
-    }
-    excess
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tenant_that_has_most_loses() {
-        let held = vec![("a".to_owned(), 10), ("b".to_owned(), 1_000), ("c".to_owned(), 20)];
-        assert_eq!(excess_by_tenant(held.clone(), 100), [("b".to_owned(), 930)]);
-        assert!(excess_by_tenant(held, 1_030).is_empty());
-    }
 }

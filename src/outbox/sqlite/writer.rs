@@ -164,6 +164,7 @@ impl Loop {
 /// Tells what is wrong with the data (this piece alone) from what is wrong with the store (everybody).
 pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
     const DATA: [u8; 4] = [18, 19, 20, 25]; // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE
+    const DAMAGED: [u8; 2] = [11, 26]; // SQLITE_CORRUPT, SQLITE_NOTADB
     let primary = error
         .as_database_error()
         .and_then(|database| database.code())
@@ -174,6 +175,7 @@ pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
         (None, sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
             Error::Unstorable(format!("failed to {what}: {error}"))
         }
+        (Some(code), _) if DAMAGED.contains(&code) => Error::Damaged { what, cause: error.to_string() },
         _ => Error::Unavailable { what, cause: error.to_string() },
     }
 }

@@ -1,15 +1,22 @@
 //! One running script of `tests/env`: says READY with what the tests need, and stops when its standard input closes.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 
 /// A started part. Dropping it, or the death of the test binary, closes the pipe, upon which the script ends.
 pub struct Part {
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
     /// The words that followed READY.
     pub words: Vec<String>,
+}
+
+impl Part {
+    /// Says one line to the script.
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").expect("the script listens");
+    }
 }
 
 /// Runs `tests/env/<script>` with `arguments` until it is ready; the error is one sentence that says why it is not.
@@ -30,7 +37,7 @@ fn start_blocking(script: &str, arguments: &[String]) -> Result<Part, String> {
     let reason = relay(child.stderr.take().ok_or("no standard error")?);
     let stdin = child.stdin.take().ok_or("no standard input")?;
     if let Some(words) = read_ready(&mut child)? {
-        return Ok(Part { _stdin: stdin, words });
+        return Ok(Part { stdin, words });
     }
     drop(stdin);
     let _ = child.wait();

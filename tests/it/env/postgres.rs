@@ -9,7 +9,7 @@ use super::part::{self, Part};
 
 /// The server of this test run.
 pub struct Postgres {
-    _part: Part,
+    part: Part,
     url: String,
 }
 
@@ -22,16 +22,26 @@ pub async fn postgres() -> &'static Postgres {
     }
 }
 
+/// A server of one test's own, which may be restarted.
+pub async fn own() -> Postgres {
+    start().await.unwrap_or_else(|reason| panic!("{reason}"))
+}
+
 async fn start() -> Result<Postgres, String> {
     let part = part::start("postgres.sh", Vec::new()).await?;
     let url = part.words.first().cloned().ok_or("postgres.sh named no URL")?;
-    Ok(Postgres { _part: part, url })
+    Ok(Postgres { part, url })
 }
 
 impl Postgres {
     /// `postgres://USER:PASSWORD@127.0.0.1:PORT`, without a database.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Kills the server as a crash does and starts it again; returns at once.
+    pub fn restart(&mut self) {
+        self.part.tell("restart");
     }
 
     /// The URL of a new, empty database.

@@ -1,0 +1,78 @@
+//! What people may do to a delivery, and how a filter reads as SQL: the same over every store.
+
+use super::delivery::{DeadReason, Delivery};
+use super::rows::code;
+use super::store::Filter;
+use sqlx::{Database, Encode, QueryBuilder, Type};
+
+/// Most ids that one statement names.
+const IDS_MAX: usize = 10_000;
+
+/// What a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Replay,
+    Discard,
+}
+
+/// Why a delivery cannot be moved, as far as the delivery itself tells.
+pub(super) fn refusal(wish: Wish, delivery: &Delivery) -> Option<String> {
+    let allowed = match wish {
+        Wish::Replay => delivery.state.may_replay(),
+        Wish::Discard => delivery.state.may_discard(),
+    };
+    if !allowed {
+        return Some(format!("it is {}", delivery.state.as_str()));
+    }
+    let has_body = DeadReason::parse(&delivery.reason).is_none_or(DeadReason::has_body);
+    let is_empty = wish == Wish::Replay && !has_body;
+    is_empty.then(|| "it has no body to send; mend its template, then it is made anew".to_owned())
+}
+
+/// Said of a delivery that [`Wish::Replay`] leaves because something newer took its place.
+pub(super) const REPLACED: &str = "a newer state of the same thing was sent or is on its way";
+
+/// Adds a filter's conditions, order and page to a query over `delivery d` that ends in a condition.
+/// `text` makes a text storable in that database.
+pub(super) fn narrow<DB>(query: &mut QueryBuilder<DB>, filter: &Filter, text: fn(&str) -> String)
+where
+    DB: Database,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+    Vec<u8>: for<'q> Encode<'q, DB> + Type<DB>,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    if let Some((namespace, name)) = &filter.object {
+        query.push(" AND d.namespace = ").push_bind(text(namespace)).push(" AND d.name = ").push_bind(text(name));
+    }
+    let texts = [
+        (" AND d.config_namespace = ", &filter.config_namespace),
+        (" AND d.trigger_name = ", &filter.trigger),
+        (" AND d.service = ", &filter.service),
+    ];
+    for (clause, value) in texts {
+        if let Some(value) = value {
+            query.push(clause).push_bind(text(value));
+        }
+    }
+    for (clause, value) in [(" AND d.created_ms >= ", filter.since_ms), (" AND d.created_ms < ", filter.until_ms)] {
+        if let Some(value) = value {
+            query.push(clause).push_bind(value);
+        }
+    }
+    if let Some(after) = filter.after {
+        query.push(" AND d.seq < (SELECT seq FROM delivery WHERE id = ").push_bind(after.as_bytes().to_vec()).push(")");
+    }
+    if !filter.states.is_empty() {
+        let codes: Vec<String> = filter.states.iter().map(|state| code(*state).to_string()).collect();
+        query.push(format!(" AND d.state IN ({})", codes.join(", ")));
+    }
+    if !filter.ids.is_empty() {
+        query.push(" AND d.id IN (");
+        let mut list = query.separated(", ");
+        for id in filter.ids.iter().take(IDS_MAX) {
+            list.push_bind(id.as_bytes().to_vec());
+        }
+        query.push(")");
+    }
+    query.push(" ORDER BY d.seq DESC LIMIT ").push_bind(i64::try_from(filter.page()).unwrap_or(i64::MAX));
+}
