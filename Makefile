@@ -22,6 +22,7 @@ lint: ## formatting and clippy
 
 bench: ## benchmarks
 	cargo bench --workspace
+	benches/scale/run
 
 prerequisites: ## what the tests need from the system; installs Debian packages when run as root
 	@scripts/timed "prerequisites" scripts/prerequisites
