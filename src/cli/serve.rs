@@ -4,8 +4,8 @@ use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
 use crate::egress::{Egress, Policy, Rule};
-use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
+use crate::notify::{LoadOptions, ObjectId};
 use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
@@ -30,6 +30,8 @@ const EVENTS: usize = 64;
 const RELIST_PAUSE: Duration = Duration::from_millis(200);
 /// The Go controller's resync.
 const BEAT: Duration = Duration::from_secs(60);
+/// Pause between two Applications that are read because of the clock.
+const REFRESH_PAUSE: Duration = Duration::from_millis(20);
 /// How often what is over is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -236,6 +238,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
+    let mut refreshing = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
@@ -254,13 +257,11 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
-            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send);
+            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
             state.cluster = Some(cluster.clone());
+            refreshing = Some(cluster.clone());
             reader = Some(Arc::new(cluster.clone()));
-            tokio::spawn(project(
-                Projector::for_cluster(Arc::clone(&store), *client, metrics, Arc::clone(&relay.owed)),
-                stop.clone(),
-            ));
+            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
             tokio::spawn(relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, stop.clone()));
         }
@@ -268,7 +269,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(prune(Arc::clone(&store), stop.clone()));
-    tokio::spawn(beat(Arc::clone(&relay), stop.clone()));
+    tokio::spawn(beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
     Ok(Running { relay, api, dispatching, stop, broken })
 }
@@ -406,15 +407,28 @@ async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken)
     }
 }
 
-/// Conditions that read the clock are evaluated again on the Go controller's beat.
-async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
+/// Conditions that read the clock are run again on the Go controller's beat; whoever they come to something else for is read anew.
+async fn beat(relay: Arc<Relay>, cluster: Option<Kubernetes>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BEAT) => {}
         }
-        if relay.is_synced() && relay.reads_clock() {
-            relay.relist.notify_one();
+        let due = relay.due_by_clock().await;
+        match &cluster {
+            Some(cluster) => refresh(cluster, &due).await,
+            None if due.is_empty() => {}
+            None => relay.relist.notify_one(),
+        }
+    }
+}
+
+async fn refresh(cluster: &Kubernetes, due: &[ObjectId]) {
+    let mut pace = tokio::time::interval(REFRESH_PAUSE);
+    for object in due {
+        pace.tick().await;
+        if let Err(error) = cluster.refresh(&object.namespace, &object.name).await {
+            tracing::warn!(error = %error, "failed to look again at an Application with a condition that reads the clock; the next beat tries again");
         }
     }
 }

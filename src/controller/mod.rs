@@ -9,7 +9,7 @@ mod sender;
 mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
-pub use relay::{Decision, Relay, RelayOptions};
+pub use relay::{Decision, Relay, RelayOptions, Sightings};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
 pub use view::{config_view, evaluation_view};

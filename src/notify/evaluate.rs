@@ -3,7 +3,7 @@
 //! The result says everything, also why something was *not* sent; acting on it is the controller's. Never here: the
 //! clock, the store, the network.
 
-mod freshness;
+pub(super) mod freshness;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,8 @@
 //!
 //! ConfigMap, Secret and AppProjects come first, so that no Application is looked at before its configuration is known.
 
-use super::{ConfigData, Error, Event, Namespaces, Object, SecretData};
+use super::{Cause, ConfigData, Error, Event, Namespaces, Object, SecretData};
+use crate::telemetry::Metrics;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
@@ -10,10 +11,13 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
 const PAGE: u32 = 100;
+/// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
+const RELISTED_PER_SECOND: u32 = 1_000;
 
 /// What to watch.
 #[derive(Debug, Clone)]
@@ -34,6 +38,7 @@ pub struct Kubernetes {
     client: Client,
     settings: Arc<Settings>,
     events: mpsc::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// `argoproj.io/v1alpha1` Application.
@@ -55,8 +60,8 @@ fn resource(kind: &str, plural: &str) -> ApiResource {
 impl Kubernetes {
     /// A source that sends to `events`.
     #[must_use]
-    pub fn new(client: Client, settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        Self { client, settings: Arc::new(settings), events }
+    pub fn new(client: Client, settings: Settings, events: mpsc::Sender<Event>, metrics: Arc<Metrics>) -> Self {
+        Self { client, settings: Arc::new(settings), events, metrics }
     }
 
     /// Watches until the receiver is gone. Failures of the API server are logged and tried again with back-off.
@@ -86,7 +91,7 @@ impl Kubernetes {
             let (data, uid) = found.map(|c| (c.data.unwrap_or_default(), c.metadata.uid)).unwrap_or_default();
             Event::ConfigMap { data: data.into_iter().collect::<ConfigData>(), uid: uid.unwrap_or_default() }
         };
-        self.watch_one(api, &self.settings.config_map, ready, named).await
+        self.watch_one("ConfigMap", api, &self.settings.config_map, ready, named).await
     }
 
     async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
@@ -95,12 +100,13 @@ impl Kubernetes {
             let data = found.and_then(|s| s.data).unwrap_or_default();
             Event::Secret(data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>())
         };
-        self.watch_one(api, &self.settings.secret, ready, named).await
+        self.watch_one("Secret", api, &self.settings.secret, ready, named).await
     }
 
     /// Watches one named object; its absence is told as well.
     async fn watch_one<K>(
         &self,
+        kind: &str,
         api: Api<K>,
         name: &str,
         ready: &Gate,
@@ -114,6 +120,7 @@ impl Kubernetes {
         let mut stream = watcher(api, config).default_backoff().boxed();
         let mut listed = None;
         while let Some(next) = stream.next().await {
+            self.heard(kind, next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => listed = None,
                 Ok(watcher::Event::InitApply(object)) => listed = Some(object),
@@ -134,6 +141,7 @@ impl Kubernetes {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &self.settings.namespaces.own, &resource);
         let mut stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed();
         while let Some(next) = stream.next().await {
+            self.heard("AppProject", next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => {}
                 Ok(watcher::Event::InitDone) => ready.open(),
@@ -156,10 +164,14 @@ impl Kubernetes {
         let mut stream = watcher(self.applications(), config).default_backoff().boxed();
         let mut synced = false;
         while let Some(next) = stream.next().await {
+            self.heard("Application", next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => {}
-                Ok(watcher::Event::InitApply(object)) => self.application(object, true).await?,
-                Ok(watcher::Event::Apply(object)) => self.application(object, false).await?,
+                Ok(watcher::Event::InitApply(object)) => {
+                    let cause = if synced { Cause::Again } else { Cause::FirstList };
+                    self.application(object, cause).await?
+                }
+                Ok(watcher::Event::Apply(object)) => self.application(object, Cause::Change).await?,
                 Ok(watcher::Event::Delete(object)) if self.settings.namespaces.contains(object.namespace()) => {
                     self.send(Event::ApplicationDeleted(object)).await?;
                 }
@@ -175,23 +187,50 @@ impl Kubernetes {
         Err(Error::Closed)
     }
 
-    /// Sends every Application again, page by page: after a change of configuration.
+    /// Sends every Application again, page by page, at most [`RELISTED_PER_SECOND`]: after a change of configuration.
     ///
     /// # Errors
     /// The list failed, or the relay is stopping.
     pub async fn relist(&self) -> Result<usize, Error> {
         let mut parameters = ListParams::default().limit(PAGE).labels(&self.settings.selector);
+        let mut pace = tokio::time::interval(Duration::from_secs(1) * PAGE / RELISTED_PER_SECOND);
         let mut sent = 0;
         loop {
+            pace.tick().await;
             let page = self.applications().list(&parameters).await.map_err(|e| failed("list Applications", e))?;
+            sent += page.items.len();
+            self.progress(sent, page.metadata.remaining_item_count.unwrap_or_default());
             for object in page.items {
-                sent += 1;
-                self.application(object, false).await?;
+                self.application(object, Cause::Again).await?;
             }
             match page.metadata.continue_ {
                 Some(token) if !token.is_empty() => parameters = parameters.continue_token(&token),
                 _ => return Ok(sent),
             }
+        }
+    }
+
+    fn progress(&self, seen: usize, remaining: i64) {
+        self.metrics.relist.with_label_values(&["seen"]).set(i64::try_from(seen).unwrap_or(i64::MAX));
+        self.metrics.relist.with_label_values(&["remaining"]).set(remaining);
+    }
+
+    /// Reads one Application and sends it, as if it had changed; nothing where it is gone.
+    ///
+    /// # Errors
+    /// The API server's answer, or the relay is stopping.
+    pub async fn refresh(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        match self.get(namespace, name).await? {
+            Some(object) => self.application(object, Cause::Again).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a watch brought something, or failed.
+    fn heard(&self, kind: &str, in_order: bool) {
+        self.metrics.watch_connected.with_label_values(&[kind]).set(i64::from(in_order));
+        if in_order {
+            self.metrics.watch_last_event.with_label_values(&[kind]).set(crate::clock::now().secs);
         }
     }
 
@@ -212,11 +251,11 @@ impl Kubernetes {
         Api::namespaced_with(self.client.clone(), &namespaces.own, &application())
     }
 
-    async fn application(&self, object: Object, first_list: bool) -> Result<(), Error> {
+    async fn application(&self, object: Object, cause: Cause) -> Result<(), Error> {
         if !self.settings.namespaces.contains(object.namespace()) {
             return Ok(());
         }
-        self.send(Event::Application { object, first_list }).await
+        self.send(Event::application(object, cause)).await
     }
 
     async fn send(&self, event: Event) -> Result<(), Error> {

@@ -11,11 +11,23 @@ pub use namespaces::{NamespacePattern, Namespaces};
 pub use object::Object;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Data of the notification ConfigMap.
 pub type ConfigData = BTreeMap<String, String>;
 /// Data of the notification Secret, decoded.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// What brought an Application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The first list after a start.
+    FirstList,
+    /// It changed.
+    Change,
+    /// It was read again, because something else changed or time has passed.
+    Again,
+}
 
 /// One thing that happened at the source.
 #[derive(Debug)]
@@ -24,8 +36,10 @@ pub enum Event {
     Application {
         /// The whole object.
         object: Object,
-        /// Whether it came from the first list after a start (and not from a change seen live).
-        first_list: bool,
+        /// What brought it.
+        cause: Cause,
+        /// When it was received.
+        received: Instant,
     },
     /// An Application is gone; the last known object.
     ApplicationDeleted(Object),
@@ -44,6 +58,14 @@ pub enum Event {
     Secret(SecretData),
     /// Everything that was there at the start has been sent.
     Synced,
+}
+
+impl Event {
+    /// An Application that was received now.
+    #[must_use]
+    pub fn application(object: Object, cause: Cause) -> Self {
+        Self::Application { object, cause, received: Instant::now() }
+    }
 }
 
 /// A source cannot go on.

@@ -1,26 +1,33 @@
 //! The relay: what the source tells becomes configuration and decisions, and decisions become durable.
 //!
 //! Events of one Application are looked at in order, by the worker that its UID falls to; different ones side by side, so that
-//! their commits share one fsync. Nothing of an Application is kept but what the store holds.
+//! their commits share one fsync. Of an Application nothing is kept but a digest of what its triggers read (`sightings.rs`).
 
+mod configure;
 mod delivery;
 mod explain;
+mod look;
+mod note;
 mod observe;
+mod sightings;
+mod timed;
+
+pub use sightings::Sightings;
 
 use super::report::{Report, Reporter};
-use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, World, history};
-use crate::outbox::{self, Change, Store};
+use crate::notify::interest::Interests;
+use crate::notify::{ConfigInput, Configuration, LoadOptions, ObjectId, Reason, history};
+use crate::outbox::Store;
 use crate::service;
-use crate::source::{Event, Object};
+use crate::source::{Cause, Event, Object};
 use crate::telemetry::Metrics;
-use gatepost_value::{Location, Time, Value};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use gatepost_value::Value;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Applications looked at side by side.
@@ -29,11 +36,6 @@ const WORKERS: usize = 32;
 const WAITING: usize = 4;
 /// Decisions kept for the API.
 const REMEMBERED: usize = 2000;
-/// Pause before a commit is tried again while the store is not available.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
-/// Dead letters that one changed service releases, and their spacing.
-const RELEASED_AT_ONCE: usize = 10_000;
-const RELEASE_SPACING_MS: i64 = 20;
 
 /// Settings of the relay.
 #[derive(Clone)]
@@ -72,7 +74,7 @@ pub struct Decision {
 
 /// What a worker is given.
 enum Work {
-    Look { object: Object, first_list: bool },
+    Look { object: Object, cause: Cause, received: Instant },
     Forget(Object),
     Marker(oneshot::Sender<()>),
 }
@@ -82,6 +84,9 @@ enum Work {
 struct Current {
     input: ConfigInput,
     config: Arc<Configuration>,
+    interests: Arc<Interests>,
+    /// Rises with every change that decisions may depend on.
+    edition: u64,
     scrubber: Arc<Scrubber>,
     config_map_uid: String,
     config_map_seen: bool,
@@ -93,6 +98,19 @@ impl Current {
     const fn is_complete(&self) -> bool {
         self.config_map_seen && self.secret_seen
     }
+
+    fn adopt(&mut self, config: Arc<Configuration>, differs: bool) {
+        self.interests = Arc::new(Interests::of(&config));
+        self.config = config;
+        self.edition += u64::from(differs);
+    }
+}
+
+/// What one look works with, taken together.
+struct Plan {
+    config: Arc<Configuration>,
+    interests: Arc<Interests>,
+    edition: u64,
 }
 
 /// The relay's state. Shared by workers, sender and server.
@@ -103,6 +121,7 @@ pub struct Relay {
     reporter: Arc<dyn Reporter>,
     current: RwLock<Current>,
     projects: RwLock<HashMap<String, Value>>,
+    sightings: Arc<Sightings>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
@@ -130,6 +149,7 @@ impl Relay {
             reporter,
             current: RwLock::default(),
             projects: RwLock::default(),
+            sightings: Arc::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
             resumable: Mutex::default(),
@@ -185,6 +205,18 @@ impl Relay {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
+    /// What is remembered of each Application; the projector tells it what it writes.
+    #[must_use]
+    pub fn sightings(&self) -> &Arc<Sightings> {
+        &self.sightings
+    }
+
+    fn plan(&self) -> Plan {
+        let current = self.read();
+        let (config, interests) = (Arc::clone(&current.config), Arc::clone(&current.interests));
+        Plan { config, interests, edition: current.edition }
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Current> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,9 +245,9 @@ impl Relay {
                 Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
                 Event::ProjectDeleted(object) => self.project(object.name(), None),
                 Event::Synced => self.synced(&workers).await,
-                Event::Application { object, first_list } => {
+                Event::Application { object, cause, received } => {
                     let worker = &workers[slot(&object.id().uid)];
-                    drop(worker.send(Work::Look { object, first_list }).await);
+                    drop(worker.send(Work::Look { object, cause, received }).await);
                 }
                 Event::ApplicationDeleted(object) => {
                     let worker = &workers[slot(&object.id().uid)];
@@ -248,7 +280,7 @@ impl Relay {
         tokio::spawn(async move {
             while let Some(work) = receive.recv().await {
                 match work {
-                    Work::Look { object, first_list } => relay.look(&object, first_list).await,
+                    Work::Look { object, cause, received } => relay.look(&object, cause, received).await,
                     Work::Forget(object) => relay.forget(&object).await,
                     Work::Marker(done) => drop(done.send(())),
                 }
@@ -256,273 +288,12 @@ impl Relay {
         });
         send
     }
-
-    /// Whether a condition's answer changes with time alone: then every Application is looked at again on a beat.
-    #[must_use]
-    pub fn reads_clock(&self) -> bool {
-        let config = self.configuration();
-        let mut conditions = config.triggers().values().flat_map(|trigger| &trigger.conditions);
-        conditions.any(|condition| condition.program.as_ref().is_some_and(|program| program.usage().clock))
-    }
-
-    fn project(&self, name: &str, value: Option<Value>) {
-        self.metrics.watch_events.with_label_values(&["AppProject"]).inc();
-        let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
-        match value {
-            Some(value) => drop(projects.insert(name.to_owned(), value)),
-            None => drop(projects.remove(name)),
-        }
-        if self.is_synced() {
-            self.relist.notify_one();
-        }
-    }
-
-    async fn reconfigure(&self, change: impl FnOnce(&mut Current)) {
-        let (before, now, uid, first) = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            let first = !current.is_complete();
-            change(&mut current);
-            if !current.is_complete() {
-                return;
-            }
-            let before = Arc::clone(&current.config);
-            current.config = Arc::new(Configuration::load(&current.input, Some(&before), &self.options.load));
-            (before, Arc::clone(&current.config), current.config_map_uid.clone(), first)
-        };
-        self.metrics.config_loads.inc();
-        self.report_problems(&before, &now, &uid);
-        if !first {
-            self.release_changed(&before, &now).await;
-        }
-        if self.is_synced() {
-            self.relist.notify_one();
-        }
-    }
-
-    fn report_problems(&self, before: &Configuration, now: &Configuration, uid: &str) {
-        self.metrics.config_broken.set(i64::try_from(now.problems().len()).unwrap_or(i64::MAX));
-        let object = || ObjectId {
-            namespace: self.options.namespace.clone(),
-            name: self.options.config_map.clone(),
-            uid: uid.to_owned(),
-        };
-        for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
-            let message = self.scrubber().scrub(&problem.to_string());
-            self.reporter.report(Report {
-                kind: "ConfigMap",
-                object: object(),
-                reason: "BrokenKey".into(),
-                message,
-                warning: true,
-            });
-        }
-        for problem in before.problems().iter().filter(|p| now.problems().iter().all(|q| q.key != p.key)) {
-            let message = format!("{} is in order again", problem.key);
-            self.reporter.report(Report {
-                kind: "ConfigMap",
-                object: object(),
-                reason: "KeyHealed".into(),
-                message,
-                warning: false,
-            });
-        }
-    }
-
-    /// What a service refused is tried again when its resolved configuration changed (the Secret included).
-    async fn release_changed(&self, before: &Configuration, now: &Configuration) {
-        let now_ms = clock::now().millis();
-        let give_up_ms = i64::try_from(self.options.give_up_after.as_millis()).unwrap_or(i64::MAX);
-        for (name, config) in now.services() {
-            if before.service(name).is_some_and(|old| old.digest == config.digest) {
-                continue;
-            }
-            let release = outbox::store::Release {
-                config_namespace: config.namespace.clone(),
-                service: name.clone(),
-                digest: None,
-                since_ms: now_ms.saturating_sub(give_up_ms),
-                spacing_ms: RELEASE_SPACING_MS,
-                limit: RELEASED_AT_ONCE,
-            };
-            self.resumable
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((config.namespace.clone(), name.clone()));
-            match self.store.release_parked(release, now_ms).await {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(
-                    service = name,
-                    count,
-                    "the service's configuration changed; what it refused is tried again"
-                ),
-                Err(error) => {
-                    tracing::warn!(service = name, error = %error, "failed to release what the service refused")
-                }
-            }
-        }
-        self.committed.notify_one();
-    }
-
-    fn project_of(&self, object: &Value) -> Option<Value> {
-        let name = object.at(&["spec", "project"]).and_then(|v| v.as_str().map(str::to_owned));
-        let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into());
-        self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
-    }
-
-    fn with_world<T>(
-        &self,
-        object: &Object,
-        states: &BTreeMap<String, notify::KeyState>,
-        first_list: bool,
-        trace: bool,
-        look: impl FnOnce(&World<'_>) -> T,
-    ) -> T {
-        let config = self.configuration();
-        let project = self.project_of(object.value());
-        let now = clock::now();
-        look(&World {
-            config: &config,
-            object: object.value(),
-            id: &object.id(),
-            project: project.as_ref(),
-            states,
-            event_resource_version: object.resource_version(),
-            first_list,
-            now: Time::unix(now.secs, now.nanos),
-            local: Location::Utc,
-            random: &fill_random,
-            trace,
-        })
-    }
-
-    async fn forget(&self, object: &Object) {
-        self.metrics.watch_events.with_label_values(&["ApplicationDeleted"]).inc();
-        if let Err(error) = self.store.commit(&object.id(), vec![Change::ForgetObject], clock::now().millis()).await {
-            tracing::warn!(object = ?object, error = %error, "failed to forget a deleted Application");
-        }
-    }
-
-    async fn look(&self, object: &Object, first_list: bool) {
-        self.metrics.watch_events.with_label_values(&["Application"]).inc();
-        loop {
-            match self.try_look(object, first_list).await {
-                Ok(()) => return,
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(object = ?object, error = %error, "decisions pause until the store is back");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-                Err(error) => return self.unstorable(object, &error),
-            }
-        }
-    }
-
-    async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
-        let states = self.store.states(&object.id().uid).await?;
-        let evaluation = self.with_world(object, &states, first_list, false, notify::evaluate);
-        let changes = self.changes(&evaluation);
-        if !changes.is_empty() {
-            let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));
-            self.store.commit(&object.id(), changes, clock::now().millis()).await?;
-            if delivers {
-                self.committed.notify_one();
-            }
-            self.owed.notify_one();
-        }
-        self.note(object, &evaluation);
-        Ok(())
-    }
-
-    fn unstorable(&self, object: &Object, error: &outbox::Error) {
-        let message = format!("failed to store what was decided: {error}");
-        self.reporter.report(Report {
-            kind: "Application",
-            object: object.id(),
-            reason: "Unstorable".into(),
-            message,
-            warning: true,
-        });
-    }
-
-    /// Metrics, log and the list of decisions; what is unchanged is not told again.
-    fn note(&self, object: &Object, evaluation: &Evaluation) {
-        let application = format!("{}/{}", object.namespace(), object.name());
-        if let Some(reason) = evaluation.skipped {
-            self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
-            tracing::debug!(resource = application, reason = reason.as_str(), "Processing skipped");
-            return;
-        }
-        for trigger in &evaluation.triggers {
-            let triggered = if trigger.reason == Reason::Triggered { "true" } else { "false" };
-            self.metrics.trigger_evaluations.with_label_values(&[trigger.name.as_str(), triggered]).inc();
-            if trigger.conditions.is_empty() && !trigger.message.is_empty() {
-                self.remember(&application, &trigger.name, "", "", trigger.reason, &trigger.message);
-            }
-            for condition in &trigger.conditions {
-                for outcome in &condition.destinations {
-                    let destination = format!("{}:{}", outcome.destination.service, outcome.destination.recipient);
-                    self.remember(
-                        &application,
-                        &trigger.name,
-                        &condition.key,
-                        &destination,
-                        outcome.reason,
-                        &outcome.message,
-                    );
-                }
-            }
-        }
-    }
-
-    fn remember(
-        &self,
-        application: &str,
-        trigger: &str,
-        condition: &str,
-        destination: &str,
-        reason: Reason,
-        message: &str,
-    ) {
-        self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
-        if matches!(reason, Reason::ConditionFalse | Reason::AlreadySent | Reason::AlreadyPending | Reason::DeadLetter)
-        {
-            return;
-        }
-        let message = self.scrubber().scrub(message);
-        tracing::info!(
-            resource = application,
-            trigger,
-            condition,
-            destination,
-            reason = reason.as_str(),
-            message,
-            "decided"
-        );
-        let decision = Decision {
-            at_ms: clock::now().millis(),
-            application: application.to_owned(),
-            trigger: trigger.to_owned(),
-            condition: condition.to_owned(),
-            destination: destination.to_owned(),
-            reason,
-            message,
-        };
-        let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if decisions.len() >= REMEMBERED {
-            decisions.pop_front();
-        }
-        decisions.push_back(decision);
-    }
 }
 
 fn slot(uid: &str) -> usize {
     let mut hasher = DefaultHasher::new();
     uid.hash(&mut hasher);
     usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or(0)
-}
-
-fn fill_random(buffer: &mut [u8]) {
-    use rand::RngCore as _;
-    rand::rng().fill_bytes(buffer);
 }
 
 /// Reads the annotation of an Application on an API server.

@@ -87,7 +87,8 @@ impl SqliteStore {
     pub async fn open(path: &Path, reserve_bytes: u64) -> Result<Self, Error> {
         let lock = open::secure(path)?;
         let connection = open::connect(Some(path)).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
+        // A file does not go away between two reads: asking each time would double the cost of a small one.
+        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).test_before_acquire(false);
         let readers = readers.connect_with(open::reading(path)).await;
         let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
         let file = OpenFile { path: path.to_owned(), reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
@@ -217,7 +218,7 @@ impl Store for SqliteStore {
         let process = self.shared.identity.process;
         // Unique within the process; claims of earlier ones were put back at the start.
         let token = ClaimToken(self.shared.claims.fetch_add(1, Ordering::Relaxed) + 1);
-        self.write(Priority::First, move |connection| {
+        self.write(Priority::Claim, move |connection| {
             Box::pin(claim::claim(connection, now_ms, limits, token, process))
         })
         .await
