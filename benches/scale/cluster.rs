@@ -29,9 +29,8 @@ impl Fleet {
             "template.bench": template(urls.len()),
         });
         for (nth, url) in urls.iter().enumerate() {
-            data[format!("service.webhook.bench-{nth}")] = json!(format!(
-                "url: {url}\nheaders:\n- name: Content-Type\n  value: application/json\n"
-            ));
+            data[format!("service.webhook.bench-{nth}")] =
+                json!(format!("url: {url}\nheaders:\n- name: Content-Type\n  value: application/json\n"));
         }
         for nth in 0..3 {
             data[format!("trigger.on-extra-{nth}")] = json!(format!(

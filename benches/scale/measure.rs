@@ -92,7 +92,13 @@ impl Subject<'_> {
         let revision = if with_aims { "burst" } else { "burst-peer" };
         let (wrote, last) = self.burst(options.burst, revision).await;
         let after = last.saturating_duration_since(wrote).as_secs_f64();
-        report.add(self.name, format!("last POST after the last of {} writes at once", options.burst), after, "s", self.aim(1.0));
+        report.add(
+            self.name,
+            format!("last POST after the last of {} writes at once", options.burst),
+            after,
+            "s",
+            self.aim(1.0),
+        );
         self.process.quiet().await;
         let sample = self.process.sample();
         report.add(self.name, "RSS after the burst", sample.rss, "MiB", self.aim(60.0));
@@ -118,11 +124,19 @@ impl Subject<'_> {
         for nth in 0..HANGING {
             self.receivers.hang(nth, true);
         }
-        let hung = self.singles(options, report, &format!("one change, {HANGING} of {RECEIVERS} receivers hang"), Some(HANGING)).await;
+        let hung = self
+            .singles(options, report, &format!("one change, {HANGING} of {RECEIVERS} receivers hang"), Some(HANGING))
+            .await;
         for nth in 0..HANGING {
             self.receivers.hang(nth, false);
         }
-        report.add(self.name, "the median with hanging receivers to that without", hung / calm.max(0.01), "times", None);
+        report.add(
+            self.name,
+            "the median with hanging receivers to that without",
+            hung / calm.max(0.01),
+            "times",
+            None,
+        );
     }
 
     /// Changes one Application after the other and waits for each post; answers with the median in milliseconds.
@@ -165,7 +179,13 @@ impl Subject<'_> {
         }
         self.receivers.hang(0, false);
         let after = last.saturating_duration_since(wrote).as_secs_f64();
-        report.add(self.name, format!("one of {RECEIVERS} receivers hangs: the others have theirs after"), after, "s", self.aim(1.0));
+        report.add(
+            self.name,
+            format!("one of {RECEIVERS} receivers hangs: the others have theirs after"),
+            after,
+            "s",
+            self.aim(1.0),
+        );
     }
 
     async fn descriptors(&self, options: &Options, report: &mut Report) {

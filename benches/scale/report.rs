@@ -60,9 +60,9 @@ impl Report {
 }
 
 fn line(row: &Row) -> String {
-    let aim = row.aim.map_or(String::new(), |aim| {
-        format!("  (at most {aim}{})", if row.value > aim { ": MISSED" } else { "" })
-    });
+    let aim = row
+        .aim
+        .map_or(String::new(), |aim| format!("  (at most {aim}{})", if row.value > aim { ": MISSED" } else { "" }));
     format!("{:<10} {:<58} {:>10.2} {}{aim}", row.subject, row.what, row.value, row.unit)
 }
 

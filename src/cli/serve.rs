@@ -1,11 +1,12 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::rounds;
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
 use crate::egress::{Egress, Policy, Rule};
+use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
-use crate::notify::{LoadOptions, ObjectId};
 use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
@@ -24,16 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes that must stay free where the store lies, else decisions pause.
 const STORE_RESERVE: u64 = 64 << 20;
-/// Events that wait between the source and the relay.
-const EVENTS: usize = 64;
-/// Pause between the change that asks for a list of all Applications and the list: a burst of changes is one list.
-const RELIST_PAUSE: Duration = Duration::from_millis(200);
-/// The Go controller's resync.
-const BEAT: Duration = Duration::from_secs(60);
-/// Pause between two Applications that are read because of the clock.
-const REFRESH_PAUSE: Duration = Duration::from_millis(20);
-/// How often what is over is pruned.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Events that wait between the source and the relay: each holds a whole object.
+const EVENTS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -262,14 +255,14 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             refreshing = Some(cluster.clone());
             reader = Some(Arc::new(cluster.clone()));
             tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
-            tokio::spawn(relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
+            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, stop.clone()));
         }
     }
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
-    tokio::spawn(prune(Arc::clone(&store), stop.clone()));
-    tokio::spawn(beat(Arc::clone(&relay), refreshing, stop.clone()));
+    tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
+    tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
     Ok(Running { relay, api, dispatching, stop, broken })
 }
@@ -383,68 +376,6 @@ async fn watch_files(
             if let Err(error) = end { tracing::error!(error = %error, "the source ended") }
             broken.store(true, Ordering::Release);
             stop.cancel();
-        }
-    }
-}
-
-/// After a change of configuration every Application is looked at again, page by page.
-async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = relay.relist.notified() => {}
-        }
-        tokio::time::sleep(RELIST_PAUSE).await;
-        match cluster.relist().await {
-            Ok(count) => tracing::info!(count, "all Applications were looked at again"),
-            Err(source::Error::Closed) => return,
-            Err(error) => {
-                tracing::warn!(error = %error, "failed to look at all Applications again; trying again");
-                relay.relist.notify_one();
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        }
-    }
-}
-
-/// Conditions that read the clock are run again on the Go controller's beat; whoever they come to something else for is read anew.
-async fn beat(relay: Arc<Relay>, cluster: Option<Kubernetes>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(BEAT) => {}
-        }
-        let due = relay.due_by_clock().await;
-        match &cluster {
-            Some(cluster) => refresh(cluster, &due).await,
-            None if due.is_empty() => {}
-            None => relay.relist.notify_one(),
-        }
-    }
-}
-
-async fn refresh(cluster: &Kubernetes, due: &[ObjectId]) {
-    let mut pace = tokio::time::interval(REFRESH_PAUSE);
-    for object in due {
-        pace.tick().await;
-        if let Err(error) = cluster.refresh(&object.namespace, &object.name).await {
-            tracing::warn!(error = %error, "failed to look again at an Application with a condition that reads the clock; the next beat tries again");
-        }
-    }
-}
-
-async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-        match store.prune(Default::default(), crate::clock::now().millis()).await {
-            Ok(pruned) if pruned.dead > 0 => {
-                tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = %error, "failed to prune what is over"),
         }
     }
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 /// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
 const RELISTED_PER_SECOND: u32 = 1_000;
 
@@ -194,6 +195,7 @@ impl Kubernetes {
     pub async fn relist(&self) -> Result<usize, Error> {
         let mut parameters = ListParams::default().limit(PAGE).labels(&self.settings.selector);
         let mut pace = tokio::time::interval(Duration::from_secs(1) * PAGE / RELISTED_PER_SECOND);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sent = 0;
         loop {
             pace.tick().await;

@@ -58,7 +58,6 @@ impl Relay {
             self.metrics.looks.with_label_values(&["unchanged"]).inc();
             return;
         }
-        self.metrics.looks.with_label_values(&["evaluated"]).inc();
         if let Some(evaluation) = self.decide(object, cause == Cause::FirstList).await {
             let timed = self.timed(&plan, object, &sight, &evaluation);
             self.sightings.keep(&object.id().uid, sight.digest, notified.as_deref(), timed);
@@ -67,6 +66,7 @@ impl Relay {
         if cause == Cause::Change {
             self.measure(object, received);
         }
+        self.metrics.looks.with_label_values(&["evaluated"]).inc();
     }
 
     /// How late the decision is: by our own clock since the receipt, and by the API server's since the change.

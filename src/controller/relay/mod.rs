@@ -10,6 +10,8 @@ mod look;
 mod note;
 mod observe;
 mod sightings;
+#[cfg(test)]
+mod tests;
 mod timed;
 
 pub use sightings::Sightings;
@@ -32,8 +34,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Applications looked at side by side.
 const WORKERS: usize = 32;
-/// Events that wait for one worker.
-const WAITING: usize = 4;
+/// Events that wait for one worker: each holds a whole object.
+const WAITING: usize = 1;
 /// Decisions kept for the API.
 const REMEMBERED: usize = 2000;
 

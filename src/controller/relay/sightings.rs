@@ -105,9 +105,10 @@ impl Sightings {
 
     /// The projector is about to write this annotation: its echo brings nothing new.
     pub(in crate::controller) fn expect(&self, uid: &str, notified: Option<&str>) {
-        if let Some(seen) = self.lock().seen.get_mut(&digest_of(Some(uid))) {
-            seen.own = Own { written: Some(digest_of(notified)), in_flight: true, contradicted: false };
-        }
+        let (key, unseen) = (digest_of(Some(uid)), digest_of(None));
+        let blank = || Seen { digest: None, notified: unseen, own: Own::default(), timed: None };
+        self.lock().seen.entry(key).or_insert_with(blank).own =
+            Own { written: Some(digest_of(notified)), in_flight: true, contradicted: false };
     }
 
     /// What the projector wrote is on record now. If an event said otherwise before that, the next one is looked at whatever it brings:

@@ -28,6 +28,8 @@ const NETWORK_KINDS: [&str; 12] = [
 ];
 /// Rows with a body of about a kilobyte: two to four a page, few overflow pages.
 const PAGE_SIZE: u32 = 8192;
+/// Pages kept in memory, as SQLite writes kibibytes: the rows in work; what is over is in the system's cache anyway.
+const CACHE: &str = "-4096";
 
 /// The lock that keeps every other process out, until dropped or the process ends.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ fn options(path: Option<&Path>) -> SqliteConnectOptions {
         .journal_mode(if path.is_some() { SqliteJournalMode::Wal } else { SqliteJournalMode::Memory })
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()
 }
