@@ -310,7 +310,7 @@ mod tests {
             "time.Now().Year() > 2000",
             "now() > date('2024-01-01')",
             "repo.GetCommitMetadata('x').Author == 'a'",
-            "'app' in $env",
+            "len($env) > 0",
         ] {
             let config = config(&[("on-x", &format!("- when: {when}\n  send: [t]\n"))]);
             let sight = Interests::of(&config).sight(1, &config, &app(|_| {}), None);

@@ -38,7 +38,7 @@ impl House {
         let relay = Arc::new(Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter)));
         let (events, receive) = mpsc::channel(8);
         tokio::spawn(Arc::clone(&relay).run(receive));
-        let mut house = Self { relay, events, sent: 0 };
+        let house = Self { relay, events, sent: 0 };
         house.configure(when, "one").await;
         house.secret("first").await;
         house.events.send(Event::Synced).await.unwrap();
@@ -101,7 +101,10 @@ fn app(change: impl FnOnce(&mut Value)) -> Value {
     let mut object = json!({
         "metadata": {"name": "a", "namespace": "argocd", "uid": "u", "annotations": {"notifications.argoproj.io/subscribe.on-x.hook": ""}},
         "spec": {"project": "p"},
-        "status": {"operationState": {"phase": "Running", "message": "m"}},
+        "status": {
+            "operationState": {"phase": "Running", "message": "m", "finishedAt": "2026-01-01T10:01:00Z"},
+            "reconciledAt": "2026-01-01T10:02:00Z",
+        },
     });
     change(&mut object);
     object

@@ -208,3 +208,22 @@ pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
         _ => Error::Unavailable { what, cause: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::outbox::conformance::{all, deliver, new_delivery};
+    use crate::outbox::{SqliteStore, Store};
+
+    #[tokio::test]
+    async fn what_is_decided_is_claimed_in_the_same_transaction() {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let new = new_delivery("a", "on-x", 1);
+        let object = new.occurrence.object.clone();
+        // Both are in their queues before the writer, a task of the same thread, begins; a group of its own would make the claim empty.
+        let (committed, claims) =
+            tokio::join!(store.commit(&object, vec![deliver(new)], 1_000), store.claim(1_000, all()));
+        assert_eq!(committed.unwrap().ids.len(), 1);
+        assert_eq!(claims.unwrap().rows.len(), 1);
+    }
+}
