@@ -20,10 +20,11 @@ lint: ## formatting and clippy
 	@scripts/timed "fmt" cargo fmt --all --check
 	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
-bench: ## both languages beside Go, the stores; without Go ours alone
+bench: ## both languages beside Go, the stores, the relay at scale; without Go ours alone
 	@if command -v go >/dev/null; then mkdir -p target && (cd benches/languages/go && go build -o ../../../target/languages-go .); fi
 	cargo run --release -p gatepost-bench-languages -- $$(command -v go >/dev/null && echo target/languages-go)
 	@scripts/timed "bench of the stores" benches/outbox/run
+	@scripts/timed "bench of the relay" benches/scale/run
 
 fuzz: ## libFuzzer on both languages' engines; FOR=60 seconds each, TARGET=expr_eval only one
 	fuzz/seeds

@@ -7,6 +7,12 @@ use prometheus::{
     TextEncoder,
 };
 
+/// Upper ends of histogram buckets, seconds.
+const LAG_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+const AGE_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
+const DELIVERY_BUCKETS: [f64; 16] =
+    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
+
 /// Every metric of the relay.
 pub struct Metrics {
     registry: Registry,
@@ -40,6 +46,20 @@ pub struct Metrics {
     pub annotation_patches: IntCounterVec,
     /// `gatepost_watch_events_total{kind}`
     pub watch_events: IntCounterVec,
+    /// `gatepost_watch_connected{kind}`: 1 while the last thing heard of a watch was no error
+    pub watch_connected: IntGaugeVec,
+    /// `gatepost_watch_last_event_timestamp_seconds{kind}`: its age is `time()` minus it
+    pub watch_last_event: IntGaugeVec,
+    /// `gatepost_looks_total{result}`: evaluated, unchanged
+    pub looks: IntCounterVec,
+    /// `gatepost_clock_checks_total{result}`: due, unchanged
+    pub clock_checks: IntCounterVec,
+    /// `gatepost_decision_lag_seconds`: from the receipt of a change to its durable decision
+    pub decision_lag: Histogram,
+    /// `gatepost_change_age_seconds`: from a change by the API server's clock to its decision; whole seconds
+    pub change_age: Histogram,
+    /// `gatepost_relist_applications{what}`: seen and remaining in the running or last list of all Applications
+    pub relist: IntGaugeVec,
 }
 
 impl Metrics {
@@ -64,12 +84,11 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let buckets =
-            vec![0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
-        let options =
-            HistogramOpts::new("gatepost_change_to_delivered_seconds", "Time from a decision to its delivery.");
-        let change_to_delivered = Histogram::with_opts(options.buckets(buckets))?;
-        registry.register(Box::new(change_to_delivered.clone()))?;
+        let histogram = |name: &str, help: &str, buckets: &[f64]| -> Result<Histogram, prometheus::Error> {
+            let metric = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
         let config_loads = IntCounter::new("gatepost_config_loads_total", "Times the configuration was loaded.")?;
         registry.register(Box::new(config_loads.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
@@ -103,7 +122,46 @@ impl Metrics {
                 &["outcome"],
             )?,
             watch_events: counters("gatepost_watch_events_total", "Events seen at the source.", &["kind"])?,
-            change_to_delivered,
+            watch_connected: gauges(
+                "gatepost_watch_connected",
+                "Whether a watch is connected (1 yes, 0 it failed and is tried again).",
+                &["kind"],
+            )?,
+            watch_last_event: gauges(
+                "gatepost_watch_last_event_timestamp_seconds",
+                "When a watch last brought something, Unix seconds.",
+                &["kind"],
+            )?,
+            looks: counters(
+                "gatepost_looks_total",
+                "Events of Applications by what they took: evaluated, or unchanged in all that triggers read.",
+                &["result"],
+            )?,
+            clock_checks: counters(
+                "gatepost_clock_checks_total",
+                "Checks of conditions that read the clock.",
+                &["result"],
+            )?,
+            decision_lag: histogram(
+                "gatepost_decision_lag_seconds",
+                "Time from the receipt of a change to its durable decision.",
+                &LAG_BUCKETS,
+            )?,
+            change_age: histogram(
+                "gatepost_change_age_seconds",
+                "Age of a change by the API server's clock (whole seconds) when it was decided.",
+                &AGE_BUCKETS,
+            )?,
+            relist: gauges(
+                "gatepost_relist_applications",
+                "Applications seen and remaining in the running or last list of all.",
+                &["what"],
+            )?,
+            change_to_delivered: histogram(
+                "gatepost_change_to_delivered_seconds",
+                "Time from a decision to its delivery.",
+                &DELIVERY_BUCKETS,
+            )?,
             config_loads,
             registry,
         })

@@ -14,6 +14,7 @@ mod migrate;
 mod notify;
 mod output;
 mod repo_server;
+mod rounds;
 mod serve;
 mod template;
 mod trigger;
@@ -79,7 +80,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::anyhow!("failed to start the runtime: {error}")),
     };
@@ -89,6 +90,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => failed(&error),
     }
+}
+
+/// A relay waits far more than it works, and each thread has a heap of its own: on a large node a few threads do.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).min(4)
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {

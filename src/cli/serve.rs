@@ -1,6 +1,7 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::repo_server::{self, RepoServerFlags};
+use super::rounds;
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -24,14 +25,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Events that wait between the source and the relay.
-const EVENTS: usize = 64;
-/// Pause between the change that asks for a list of all Applications and the list: a burst of changes is one list.
-const RELIST_PAUSE: Duration = Duration::from_millis(200);
-/// The Go controller's resync.
-const BEAT: Duration = Duration::from_secs(60);
-/// How often what is over is pruned.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Events that wait between the source and the relay: each holds a whole object.
+const EVENTS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -238,6 +233,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
+    let mut refreshing = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
@@ -258,21 +254,19 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
-            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send);
+            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
             state.cluster = Some(cluster.clone());
+            refreshing = Some(cluster.clone());
             reader = Some(Arc::new(cluster.clone()));
-            tokio::spawn(project(
-                Projector::for_cluster(Arc::clone(&store), *client, metrics, Arc::clone(&relay.owed)),
-                stop.clone(),
-            ));
-            tokio::spawn(relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
+            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
+            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, stop.clone()));
         }
     }
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
-    tokio::spawn(prune(Arc::clone(&store), stop.clone()));
-    tokio::spawn(beat(Arc::clone(&relay), stop.clone()));
+    tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
+    tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
     Ok(Running { relay, api, dispatching, stop, broken })
 }
@@ -405,60 +399,6 @@ async fn watch_files(
             if let Err(error) = end { tracing::error!(error = %error, "the source ended") }
             broken.store(true, Ordering::Release);
             stop.cancel();
-        }
-    }
-}
-
-/// After a change of configuration every Application is looked at again, page by page.
-async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = relay.relist.notified() => {}
-        }
-        tokio::time::sleep(RELIST_PAUSE).await;
-        match cluster.relist().await {
-            Ok(count) => tracing::info!(count, "all Applications were looked at again"),
-            Err(source::Error::Closed) => return,
-            Err(error) => {
-                tracing::warn!(error = %error, "failed to look at all Applications again; trying again");
-                relay.relist.notify_one();
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        }
-    }
-}
-
-/// On the Go controller's beat conditions that read the clock are evaluated again, and what waits for the repo-server.
-async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(BEAT) => {}
-        }
-        let undecided = relay.take_undecided();
-        if relay.is_synced() && (undecided || relay.reads_clock()) {
-            relay.relist.notify_one();
-        }
-    }
-}
-
-async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-        let now_ms = crate::clock::now().millis();
-        if let Err(error) = crate::controller::forget_unused(store.as_ref(), now_ms).await {
-            tracing::warn!(error = %error, "failed to forget what services remember of old deliveries");
-        }
-        match store.prune(Default::default(), now_ms).await {
-            Ok(pruned) if pruned.dead > 0 => {
-                tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = %error, "failed to prune what is over"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Written for the Go controller's sake and for store loss. No other annotation is ever written, at most one patch an
 //! Application is in flight, and a patch that would overwrite somebody's edit fails its test and is made again.
 
+use super::relay::{Relay, Sightings};
 use crate::notify::{KeyState, ObjectId, history};
 use crate::outbox::{Change, Error as StoreError, Store, store::OwedAnnotation};
 use crate::source::{Object, kubernetes};
@@ -53,6 +54,9 @@ pub trait Annotator: Send + Sync + 'static {
         object: &ObjectId,
         states: &BTreeMap<String, KeyState>,
     ) -> Result<Option<Annotated>, Error>;
+
+    /// What was written is on record in the store.
+    fn recorded(&self, object: &ObjectId);
 }
 
 /// What became of one projection.
@@ -73,18 +77,21 @@ impl Annotator for NoAnnotations {
     async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
         Ok(None)
     }
+
+    fn recorded(&self, _: &ObjectId) {}
 }
 
 /// Annotates Applications on an API server.
 pub struct KubernetesAnnotator {
     client: kube::Client,
+    sightings: Arc<Sightings>,
 }
 
 impl KubernetesAnnotator {
-    /// An annotator with this client.
+    /// An annotator with this client; `sightings` are told of each patch before it is made, so that its echo is known.
     #[must_use]
-    pub fn new(client: kube::Client) -> Self {
-        Self { client }
+    pub fn new(client: kube::Client, sightings: Arc<Sightings>) -> Self {
+        Self { client, sightings }
     }
 
     async fn once(
@@ -108,6 +115,7 @@ impl KubernetesAnnotator {
             return Ok(Some(Annotated::At(current.resource_version().to_owned())));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
+        self.sightings.expect(&object.uid, projection.text.as_deref());
         let patched = match &old {
             Some(old) => {
                 api.patch(
@@ -175,6 +183,10 @@ impl Annotator for KubernetesAnnotator {
         }
         Err(Error::Contended(shown))
     }
+
+    fn recorded(&self, object: &ObjectId) {
+        self.sightings.recorded(&object.uid);
+    }
 }
 
 /// Works off what is owed, also after a restart.
@@ -199,8 +211,10 @@ impl Projector {
 
     /// A projector for Applications on an API server.
     #[must_use]
-    pub fn for_cluster(store: Arc<dyn Store>, client: kube::Client, metrics: Arc<Metrics>, woken: Arc<Notify>) -> Self {
-        Self::new(store, Arc::new(KubernetesAnnotator::new(client)), metrics, woken)
+    pub fn for_cluster(relay: &Relay, client: kube::Client) -> Self {
+        let annotator = KubernetesAnnotator::new(client, Arc::clone(relay.sightings()));
+        let (store, metrics) = (Arc::clone(relay.store()), Arc::clone(relay.metrics()));
+        Self::new(store, Arc::new(annotator), metrics, Arc::clone(&relay.owed))
     }
 
     /// Runs until the process stops.
@@ -259,6 +273,7 @@ impl Projector {
             },
         };
         self.store.commit(&owed.object, vec![change], crate::clock::now().millis()).await?;
+        self.annotator.recorded(&owed.object);
         Ok(true)
     }
 }

@@ -12,7 +12,7 @@ mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use memory::forget_unused;
-pub use relay::{Decision, Explained, Relay, RelayOptions};
+pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
 pub use view::{config_view, explained_view};

@@ -4,7 +4,7 @@
 //! clock, the store, the network.
 
 mod condition;
-mod freshness;
+pub(super) mod freshness;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ pub mod configuration;
 mod environment;
 pub mod evaluate;
 pub mod history;
+pub mod interest;
 pub mod json;
 pub mod kind;
 pub mod lint;

@@ -2,7 +2,7 @@
 //!
 //! A broken file is reported and its last good content stays; the other files are not touched by it.
 
-use super::{ConfigData, Error, Event, Object, SecretData};
+use super::{Cause, ConfigData, Error, Event, Object, SecretData};
 use crate::notify::Resource;
 use gatepost_value::Value;
 use notify_debouncer_mini::{new_debouncer, notify::RecursiveMode};
@@ -91,7 +91,7 @@ impl Files {
             tokio::select! {
                 () = relist.notified() => {
                     for value in last.applications.values() {
-                        self.send(Event::Application { object: Object::new(value.clone()), first_list: false }).await?;
+                        self.send(Event::application(Object::new(value.clone()), Cause::Again)).await?;
                     }
                 }
                 change = woken.recv() => {
@@ -120,8 +120,8 @@ impl Files {
             self.send(if gone { Event::ProjectDeleted(object) } else { Event::Project(object) }).await?;
         }
         for (object, gone) in changes(&before.applications, &now.applications) {
-            let event =
-                if gone { Event::ApplicationDeleted(object) } else { Event::Application { object, first_list: first } };
+            let cause = if first { Cause::FirstList } else { Cause::Change };
+            let event = if gone { Event::ApplicationDeleted(object) } else { Event::application(object, cause) };
             self.send(event).await?;
         }
         Ok(())
@@ -320,12 +320,16 @@ mod tests {
         assert!(matches!(next(&mut events).await, Event::Resource { resource: None, .. }));
         assert!(matches!(next(&mut events).await, Event::ConfigMap { data: Some(data), .. } if data["k"] == "v"));
         assert!(matches!(next(&mut events).await, Event::Secret { data: Some(data), .. } if data["t"] == b"x"));
-        let Event::Application { object, first_list: true } = next(&mut events).await else { panic!("no Application") };
+        let Event::Application { object, cause: Cause::FirstList, .. } = next(&mut events).await else {
+            panic!("no Application")
+        };
         assert_eq!((object.namespace(), object.name()), ("argocd", "a"));
         assert!(matches!(next(&mut events).await, Event::Synced));
         std::fs::write(folder.path().join("a.yaml"), "kind: [").unwrap();
         std::fs::write(folder.path().join("b.yaml"), APP.replace("name: a", "name: b")).unwrap();
-        let Event::Application { object, first_list: false } = next(&mut events).await else { panic!("no change") };
+        let Event::Application { object, cause: Cause::Change, .. } = next(&mut events).await else {
+            panic!("no change")
+        };
         assert_eq!(object.name(), "b");
         std::fs::remove_file(folder.path().join("a.yaml")).unwrap();
         assert!(matches!(next(&mut events).await, Event::ApplicationDeleted(o) if o.name() == "a"));

@@ -2,7 +2,8 @@
 //!
 //! ConfigMap, Secret and AppProjects come first, so that no Application is looked at before its configuration is known.
 
-use super::{ConfigData, Error, Event, Namespaces, Object, SecretData};
+use super::{Cause, ConfigData, Error, Event, Namespaces, Object, SecretData};
+use crate::telemetry::Metrics;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
@@ -13,11 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 /// How often it is looked whether a CRD was installed.
 const CRD_PAUSE: Duration = Duration::from_secs(30);
+/// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
+const RELISTED_PER_SECOND: u32 = 1_000;
 
 /// What to watch.
 #[derive(Debug, Clone)]
@@ -42,6 +46,7 @@ pub struct Kubernetes {
     client: Client,
     settings: Arc<Settings>,
     events: mpsc::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// `argoproj.io/v1alpha1` Application.
@@ -63,8 +68,8 @@ fn resource(kind: &str, plural: &str) -> ApiResource {
 impl Kubernetes {
     /// A source that sends to `events`.
     #[must_use]
-    pub fn new(client: Client, settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        Self { client, settings: Arc::new(settings), events }
+    pub fn new(client: Client, settings: Settings, events: mpsc::Sender<Event>, metrics: Arc<Metrics>) -> Self {
+        Self { client, settings: Arc::new(settings), events, metrics }
     }
 
     /// Watches until the receiver is gone. Failures of the API server are logged and tried again with back-off.
@@ -111,7 +116,7 @@ impl Kubernetes {
             true => Api::all_with(client, &kind),
             false => Api::namespaced_with(client, &self.settings.namespaces.own, &kind),
         };
-        self.watch_named(api, &self.settings.resource, ready, event).await
+        self.watch_named("NotificationsConfiguration", api, &self.settings.resource, ready, event).await
     }
 
     /// Whether the API server knows a kind. An answer that does not come counts as no: asked again later.
@@ -131,7 +136,7 @@ impl Kubernetes {
             true => Api::all(client),
             false => Api::namespaced(client, &self.settings.namespaces.own),
         };
-        self.watch_named(api, &self.settings.config_map, ready, event).await
+        self.watch_named("ConfigMap", api, &self.settings.config_map, ready, event).await
     }
 
     async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
@@ -145,7 +150,7 @@ impl Kubernetes {
             true => Api::all(client),
             false => Api::namespaced(client, &self.settings.namespaces.own),
         };
-        self.watch_named(api, &self.settings.secret, ready, event).await
+        self.watch_named("Secret", api, &self.settings.secret, ready, event).await
     }
 
     /// Whether named objects are looked for in all namespaces: with self-service.
@@ -157,6 +162,7 @@ impl Kubernetes {
     /// absence of the controller's own is told as well, and last of what is there at the start.
     async fn watch_named<K>(
         &self,
+        kind: &str,
         api: Api<K>,
         name: &str,
         ready: &Gate,
@@ -170,6 +176,7 @@ impl Kubernetes {
         let mut stream = watcher(api, config).default_backoff().boxed();
         let (mut known, mut listed) = (BTreeSet::new(), BTreeMap::new());
         while let Some(next) = stream.next().await {
+            self.heard(kind, next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => listed.clear(),
                 Ok(watcher::Event::InitApply(object)) => {
@@ -215,6 +222,7 @@ impl Kubernetes {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &self.settings.namespaces.own, &resource);
         let mut stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed();
         while let Some(next) = stream.next().await {
+            self.heard("AppProject", next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => {}
                 Ok(watcher::Event::InitDone) => ready.open(),
@@ -237,10 +245,14 @@ impl Kubernetes {
         let mut stream = watcher(self.applications(), config).default_backoff().boxed();
         let mut synced = false;
         while let Some(next) = stream.next().await {
+            self.heard("Application", next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => {}
-                Ok(watcher::Event::InitApply(object)) => self.application(object, true).await?,
-                Ok(watcher::Event::Apply(object)) => self.application(object, false).await?,
+                Ok(watcher::Event::InitApply(object)) => {
+                    let cause = if synced { Cause::Again } else { Cause::FirstList };
+                    self.application(object, cause).await?
+                }
+                Ok(watcher::Event::Apply(object)) => self.application(object, Cause::Change).await?,
                 Ok(watcher::Event::Delete(object)) if self.settings.namespaces.contains(object.namespace()) => {
                     self.send(Event::ApplicationDeleted(object)).await?;
                 }
@@ -256,23 +268,51 @@ impl Kubernetes {
         Err(Error::Closed)
     }
 
-    /// Sends every Application again, page by page: after a change of configuration.
+    /// Sends every Application again, page by page, at most [`RELISTED_PER_SECOND`]: after a change of configuration.
     ///
     /// # Errors
     /// The list failed, or the relay is stopping.
     pub async fn relist(&self) -> Result<usize, Error> {
         let mut parameters = ListParams::default().limit(PAGE).labels(&self.settings.selector);
+        let mut pace = tokio::time::interval(Duration::from_secs(1) * PAGE / RELISTED_PER_SECOND);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sent = 0;
         loop {
+            pace.tick().await;
             let page = self.applications().list(&parameters).await.map_err(|e| failed("list Applications", e))?;
+            sent += page.items.len();
+            self.progress(sent, page.metadata.remaining_item_count.unwrap_or_default());
             for object in page.items {
-                sent += 1;
-                self.application(object, false).await?;
+                self.application(object, Cause::Again).await?;
             }
             match page.metadata.continue_ {
                 Some(token) if !token.is_empty() => parameters = parameters.continue_token(&token),
                 _ => return Ok(sent),
             }
+        }
+    }
+
+    fn progress(&self, seen: usize, remaining: i64) {
+        self.metrics.relist.with_label_values(&["seen"]).set(i64::try_from(seen).unwrap_or(i64::MAX));
+        self.metrics.relist.with_label_values(&["remaining"]).set(remaining);
+    }
+
+    /// Reads one Application and sends it, as if it had changed; nothing where it is gone.
+    ///
+    /// # Errors
+    /// The API server's answer, or the relay is stopping.
+    pub async fn refresh(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        match self.get(namespace, name).await? {
+            Some(object) => self.application(object, Cause::Again).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a watch brought something, or failed.
+    fn heard(&self, kind: &str, in_order: bool) {
+        self.metrics.watch_connected.with_label_values(&[kind]).set(i64::from(in_order));
+        if in_order {
+            self.metrics.watch_last_event.with_label_values(&[kind]).set(crate::clock::now().secs);
         }
     }
 
@@ -293,11 +333,11 @@ impl Kubernetes {
         Api::namespaced_with(self.client.clone(), &namespaces.own, &application())
     }
 
-    async fn application(&self, object: Object, first_list: bool) -> Result<(), Error> {
+    async fn application(&self, object: Object, cause: Cause) -> Result<(), Error> {
         if !self.settings.namespaces.contains(object.namespace()) {
             return Ok(());
         }
-        self.send(Event::Application { object, first_list }).await
+        self.send(Event::application(object, cause)).await
     }
 
     async fn send(&self, event: Event) -> Result<(), Error> {

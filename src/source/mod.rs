@@ -15,6 +15,7 @@ pub use object::Object;
 use crate::notify::Resource;
 use gatepost_value::Value;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Data of the notification ConfigMap.
 pub type ConfigData = BTreeMap<String, String>;
@@ -38,6 +39,17 @@ pub fn resource(object: &Value) -> Resource {
     Resource { name, keys, context: texts("context") }
 }
 
+/// What brought an Application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The first list after a start.
+    FirstList,
+    /// It changed.
+    Change,
+    /// It was read again, because something else changed or time has passed.
+    Again,
+}
+
 /// One thing that happened at the source.
 #[derive(Debug)]
 pub enum Event {
@@ -45,8 +57,10 @@ pub enum Event {
     Application {
         /// The whole object.
         object: Object,
-        /// Whether it came from the first list after a start (and not from a change seen live).
-        first_list: bool,
+        /// What brought it.
+        cause: Cause,
+        /// When it was received.
+        received: Instant,
     },
     /// An Application is gone; the last known object.
     ApplicationDeleted(Object),
@@ -79,6 +93,14 @@ pub enum Event {
     },
     /// Everything that was there at the start has been sent.
     Synced,
+}
+
+impl Event {
+    /// An Application that was received now.
+    #[must_use]
+    pub fn application(object: Object, cause: Cause) -> Self {
+        Self::Application { object, cause, received: Instant::now() }
+    }
 }
 
 /// A source cannot go on.

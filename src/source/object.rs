@@ -7,7 +7,7 @@ use gatepost_value::{Str, Value};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ApiResource;
 use kube::core::DynamicResourceScope;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::borrow::Cow;
 
 /// One object: the value that templates see, and its identity.
@@ -15,6 +15,7 @@ use std::borrow::Cow;
 pub struct Object {
     value: Value,
     metadata: ObjectMeta,
+    changed_at: Option<i64>,
 }
 
 impl Object {
@@ -22,7 +23,12 @@ impl Object {
     #[must_use]
     pub fn new(value: Value) -> Self {
         let metadata = identity(&value);
-        Self { value, metadata }
+        Self { value, metadata, changed_at: None }
+    }
+    /// When it was last changed by the API server's clock, Unix seconds; known only of objects that came from one.
+    #[must_use]
+    pub fn changed_at(&self) -> Option<i64> {
+        self.changed_at
     }
     /// The whole object.
     #[must_use]
@@ -82,7 +88,9 @@ fn identity(value: &Value) -> ObjectMeta {
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields { inside_metadata: false }).map(Self::new)
+        let read = deserializer.deserialize_map(Fields { inside_metadata: false })?;
+        let changed_at = read.newest.and_then(|text| text.parse::<k8s_openapi::jiff::Timestamp>().ok());
+        Ok(Self { changed_at: changed_at.map(|at| at.as_second()), ..Self::new(read.value) })
     }
 }
 
@@ -92,34 +100,52 @@ impl serde::Serialize for Object {
     }
 }
 
-/// Reads a map of values; inside metadata `managedFields` is skipped without building it.
+/// What was read: the value, and the newest time that `managedFields` names.
+struct Read {
+    value: Value,
+    newest: Option<String>,
+}
+
+/// Reads a map of values; inside metadata `managedFields` is passed over without building it, for its times only.
 struct Fields {
     inside_metadata: bool,
 }
 
 impl<'de> Visitor<'de> for Fields {
-    type Value = Value;
+    type Value = Read;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a Kubernetes object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read, A::Error> {
         let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(8));
+        let mut newest = None;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
-                "managedFields" if self.inside_metadata => drop(map.next_value::<IgnoredAny>()?),
+                "managedFields" if self.inside_metadata => {
+                    let fields = map.next_value::<Vec<ManagedField>>()?;
+                    newest = fields.into_iter().filter_map(|field| field.time).max();
+                }
                 "metadata" if !self.inside_metadata => {
-                    entries.push((Str::from(&*key), map.next_value::<Metadata>()?.0))
+                    let Metadata(read) = map.next_value()?;
+                    newest = read.newest;
+                    entries.push((Str::from(&*key), read.value));
                 }
                 _ => entries.push((Str::from(&*key), map.next_value::<Value>()?)),
             }
         }
-        Ok(Value::map(entries))
+        Ok(Read { value: Value::map(entries), newest })
     }
 }
 
-struct Metadata(Value);
+/// One writer's fields: only when it last wrote. Such times are all of one form, so that the greatest text is the newest.
+#[derive(serde::Deserialize)]
+struct ManagedField {
+    time: Option<String>,
+}
+
+struct Metadata(Read);
 
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -161,11 +187,11 @@ mod tests {
     #[test]
     fn managed_fields_are_dropped_and_identity_is_read() {
         let text = r#"{"kind":"Application","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7",
-            "managedFields":[{"manager":"x"}],"annotations":{"k":"v"}},"status":{"n":1,"f":1.5}}"#;
+            "managedFields":[{"manager":"x","time":"2026-01-01T00:00:02Z","fieldsV1":{"f:a":{}}},{"time":"2026-01-01T00:00:01Z"},{}],"annotations":{"k":"v"}},"status":{"n":1,"f":1.5}}"#;
         let object: Object = serde_json::from_str(text).unwrap();
         assert!(object.value().at(&["metadata", "managedFields"]).is_none());
         assert_eq!((object.name(), object.namespace(), object.resource_version()), ("a", "n", "7"));
-        assert_eq!(object.id().uid, "u");
+        assert_eq!((object.id().uid.as_str(), object.changed_at()), ("u", Some(1_767_225_602)));
         assert_eq!(object.annotation("k").as_deref(), Some("v"));
         assert!(matches!(object.value().at(&["status", "n"]), Some(Value::Int(_, 1))));
     }

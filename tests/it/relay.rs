@@ -241,3 +241,28 @@ async fn a_broken_key_is_told_stops_nothing_else_and_heals() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_our_own_patch_nor_what_no_trigger_reads_is_evaluated() {
+    let (namespace, receiver) = (cluster().await.namespace().await, Receiver::start([]).await);
+    namespace.apply(&config(&receiver.url(), FAILED, "")).await;
+    let gatepost = started(&namespace).await;
+    let looks = |result: &'static str, count: usize| {
+        let gatepost = &gatepost;
+        let line = format!("gatepost_looks_total{{result=\"{result}\"}} {count}\n");
+        async move { gatepost.metrics().await.contains(&line) }
+    };
+    namespace.apply(&application("a", "Failed")).await;
+    let api = applications(&namespace).await;
+    wait_until("the annotation is written", PATIENCE, || async { annotation(&api, "a").await.is_some() }).await;
+    wait_until("its echo comes in", PATIENCE, || looks("unchanged", 1)).await;
+    let unread = json!({"spec": {"source": {"path": "elsewhere"}}});
+    api.patch("a", &PatchParams::default(), &Patch::Merge(unread)).await.unwrap();
+    wait_until("the change comes in", PATIENCE, || looks("unchanged", 2)).await;
+    assert!(looks("evaluated", 1).await, "{}", gatepost.metrics().await);
+    set_status(&api, "a", &status("Succeeded", "r1", "m")).await;
+    wait_until("what is read is evaluated", PATIENCE, || looks("evaluated", 2)).await;
+    let metrics = gatepost.metrics().await;
+    assert!(metrics.contains("gatepost_watch_connected{kind=\"Application\"} 1"), "{metrics}");
+    assert!(metrics.contains("gatepost_decision_lag_seconds_count"), "{metrics}");
+}

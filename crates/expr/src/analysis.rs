@@ -95,6 +95,12 @@ impl Walker {
             self.usage.paths.insert(path.clone(), true);
         }
     }
+    /// Notes that a value is looked at, and nothing behind it.
+    fn touch(&mut self, origin: &Origin) {
+        for path in &origin.paths {
+            self.usage.paths.entry(path.clone()).or_insert(false);
+        }
+    }
     fn visit_and_consume(&mut self, node: &Node) {
         let origin = self.visit(node);
         self.consume(&origin);
@@ -115,6 +121,7 @@ impl Walker {
             Kind::Builtin(_) => self.builtin(node),
             Kind::Predicate(body) => self.visit(body),
             Kind::Binary { op: BinaryOp::Coalesce, left, right } => self.either(left, right),
+            Kind::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual, left, right } => self.compare(left, right),
             Kind::Conditional { condition, then, otherwise } => {
                 self.visit_and_consume(condition);
                 self.either(then, otherwise)
@@ -151,6 +158,15 @@ impl Walker {
                 usize::try_from(slot).ok().and_then(|slot| self.slots.get(slot)).cloned().unwrap_or_default()
             }
         }
+    }
+    /// Of what is compared with nil only the presence is read.
+    fn compare(&mut self, left: &Node, right: &Node) -> Origin {
+        let against_nil = [left, right].iter().any(|side| matches!(side.kind, Kind::Nil));
+        for side in [left, right] {
+            let origin = self.visit(side);
+            if against_nil { self.touch(&origin) } else { self.consume(&origin) }
+        }
+        Origin::default()
     }
     fn either(&mut self, first: &Node, second: &Node) -> Origin {
         let mut origin = self.visit(first);

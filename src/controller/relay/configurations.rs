@@ -3,16 +3,30 @@
 //! Each is loaded from its own ConfigMap and Secret and falls back to its own last good keys; a broken one hurts no other.
 
 use crate::egress::redact::Scrubber;
+use crate::notify::interest::Interests;
 use crate::notify::{ConfigInput, Configuration, LoadOptions, Resource};
 use crate::source::{ConfigData, SecretData};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What one look works with, taken together.
+#[derive(Clone)]
+pub(super) struct Plan {
+    /// The configuration.
+    pub config: Arc<Configuration>,
+    /// What its triggers read.
+    pub interests: Arc<Interests>,
+    /// Rises with every change that decisions may depend on.
+    pub edition: u64,
+}
 
 /// One namespace's objects and what they say.
 #[derive(Default)]
 struct Held {
     input: ConfigInput,
     config: Arc<Configuration>,
+    interests: Arc<Interests>,
+    edition: u64,
     uid: String,
     config_map_seen: bool,
     secret_seen: bool,
@@ -40,6 +54,8 @@ pub(super) struct Reloaded {
     pub uid: String,
     /// Whether it is the first time.
     pub first: bool,
+    /// Whether a decision may be another one now.
+    pub differs: bool,
 }
 
 impl Configurations {
@@ -52,9 +68,15 @@ impl Configurations {
     }
 
     /// Those that apply to an Application, the one of its own namespace first.
-    pub(super) fn of(&self, application_namespace: &str) -> Vec<Arc<Configuration>> {
-        let tenant = if application_namespace.is_empty() { None } else { self.get(application_namespace) };
-        tenant.into_iter().chain([&self.own.config]).cloned().collect()
+    pub(super) fn of(&self, application_namespace: &str) -> Vec<Plan> {
+        let tenant = self.tenants.get(application_namespace).filter(|held| held.exists());
+        tenant.into_iter().chain([&self.own]).map(Held::plan).collect()
+    }
+
+    /// All plans, the controller's own first.
+    pub(super) fn plans(&self) -> Vec<Plan> {
+        let tenants = self.tenants.values().filter(|held| held.exists());
+        std::iter::once(&self.own).chain(tenants).map(Held::plan).collect()
     }
 
     /// All of them, the controller's own first.
@@ -78,10 +100,13 @@ impl Configurations {
     ) -> Vec<Reloaded> {
         let own_was_complete = self.own.is_complete();
         let held = self.held(namespace);
+        let existed = held.exists();
         held.config_map_seen = namespace.is_empty() || data.is_some();
-        held.input.configmap = data.unwrap_or_default();
+        let data = data.unwrap_or_default();
+        let differs = existed != held.exists() || held.input.configmap != data;
+        held.input.configmap = data;
         held.uid = uid;
-        self.reload(namespace, own_was_complete, options)
+        self.reload(namespace, own_was_complete, differs, options)
     }
 
     /// Takes a Secret; `None` where it is gone.
@@ -93,7 +118,7 @@ impl Configurations {
         let secrets = std::iter::once(&self.own).chain(self.tenants.values());
         let values = secrets.flat_map(|held| held.input.secret.values().map(Vec::as_slice));
         self.scrubber = Arc::new(Scrubber::new(values));
-        self.reload(namespace, own_was_complete, options)
+        self.reload(namespace, own_was_complete, false, options)
     }
 
     /// Takes a `NotificationsConfiguration`; `None` where it is gone.
@@ -105,9 +130,10 @@ impl Configurations {
     ) -> Vec<Reloaded> {
         let own_was_complete = self.own.is_complete();
         let held = self.held(namespace);
+        let differs = held.input.resource != resource;
         held.resource_seen = true;
         held.input.resource = resource;
-        self.reload(namespace, own_was_complete, options)
+        self.reload(namespace, own_was_complete, differs, options)
     }
 
     fn held(&mut self, namespace: &str) -> &mut Held {
@@ -120,14 +146,20 @@ impl Configurations {
     }
 
     /// The source tells the controller's own objects after those of all others: when they are there, everything is.
-    fn reload(&mut self, namespace: &str, own_was_complete: bool, options: &LoadOptions) -> Vec<Reloaded> {
+    fn reload(
+        &mut self,
+        namespace: &str,
+        own_was_complete: bool,
+        differs: bool,
+        options: &LoadOptions,
+    ) -> Vec<Reloaded> {
         if !self.own.is_complete() {
             return Vec::new();
         }
         let all = !own_was_complete;
         let changed = self.tenants.iter_mut().map(|(name, held)| (name.as_str(), held));
         let changed = std::iter::once(("", &mut self.own)).chain(changed).filter(|(name, _)| all || *name == namespace);
-        let reloaded = changed.map(|(name, held)| held.reload(name, all, options)).collect();
+        let reloaded = changed.map(|(name, held)| held.reload(name, all, differs, options)).collect();
         self.tenants.retain(|_, held| held.exists() || !held.input.secret.is_empty());
         reloaded
     }
@@ -144,13 +176,31 @@ impl Held {
         self.config_map_seen || self.input.resource.is_some()
     }
 
-    fn reload(&mut self, namespace: &str, first: bool, options: &LoadOptions) -> Reloaded {
+    fn plan(&self) -> Plan {
+        let (config, interests) = (Arc::clone(&self.config), Arc::clone(&self.interests));
+        Plan { config, interests, edition: self.edition }
+    }
+
+    /// `differs`: something else than the Secret changed.
+    fn reload(&mut self, namespace: &str, first: bool, differs: bool, options: &LoadOptions) -> Reloaded {
         let before = Arc::clone(&self.config);
         let input = if self.exists() { self.input.clone() } else { ConfigInput::default() };
-        self.config = Arc::new(Configuration::load(&input, Some(&before), options));
-        let now = Arc::clone(&self.config);
-        Reloaded { namespace: namespace.to_owned(), before, now, uid: self.uid.clone(), first }
+        let now = Arc::new(Configuration::load(&input, Some(&before), options));
+        let differs = first || differs || secret_matters(&before, &now);
+        self.interests = Arc::new(Interests::of(&now));
+        self.edition += u64::from(differs);
+        self.config = Arc::clone(&now);
+        Reloaded { namespace: namespace.to_owned(), before, now, uid: self.uid.clone(), first, differs }
     }
+}
+
+/// Whether a new Secret alone can change a decision: services with new credentials are released in the store, without a look.
+fn secret_matters(before: &Configuration, now: &Configuration) -> bool {
+    let conditions = now.triggers().values().flat_map(|trigger| &trigger.conditions);
+    let mut programs = conditions.flat_map(|c| [&c.program, &c.once_per_program]).flatten();
+    before.problems() != now.problems()
+        || now.templates().values().any(|template| template.reads_secret)
+        || programs.any(|program| program.usage().reads(&["secrets"]))
 }
 
 #[cfg(test)]
@@ -184,9 +234,11 @@ mod tests {
         all.config_map("", data("own"), String::new(), &options);
         all.secret("", None, &options);
         let loaded = all.config_map("team", data("tenant"), String::new(), &options);
-        assert_eq!((loaded.len(), loaded[0].first), (1, false));
+        assert_eq!((loaded.len(), loaded[0].first, loaded[0].differs), (1, false, true));
         assert_eq!(all.of("team").len(), 2);
         assert_eq!(all.of("other").len(), 1);
+        let secret = all.secret("team", Some([("k".to_owned(), b"v".to_vec())].into()), &options);
+        assert!(!secret[0].differs, "nothing reads the Secret but services");
         all.config_map("team", None, String::new(), &options);
         assert_eq!(all.of("team").len(), 1, "its ConfigMap is gone");
         assert!(all.get("team").is_none());

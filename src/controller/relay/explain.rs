@@ -23,8 +23,8 @@ impl Relay {
     /// The store cannot be read.
     pub async fn explain(&self, object: &Object) -> Result<Vec<Explained>, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        let configs = self.read().of(&self.label(object.namespace().to_owned()));
-        let one = |config: &Arc<notify::Configuration>, repository: &Arc<notify::Repository>| {
+        let plans = self.plans(object.namespace());
+        let one = |config: &notify::Configuration, repository: &Arc<notify::Repository>| {
             self.with_world(config, object, &states, false, true, repository, |world| {
                 let evaluation = notify::evaluate(world);
                 let remarks = self.remarks(world, &evaluation);
@@ -32,7 +32,7 @@ impl Relay {
             })
         };
         let look =
-            |repository: &Arc<notify::Repository>| configs.iter().map(|config| one(config, repository)).collect();
+            |repository: &Arc<notify::Repository>| plans.iter().map(|plan| one(&plan.config, repository)).collect();
         Ok(self.options.repo_server.consult(look).await)
     }
 

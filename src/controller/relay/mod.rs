@@ -1,46 +1,46 @@
 //! The relay: what the source tells becomes configuration and decisions, and decisions become durable.
 //!
 //! Events of one Application are looked at in order, by the worker that its UID falls to; different ones side by side, so that
-//! their commits share one fsync. Nothing of an Application is kept but what the store holds.
+//! their commits share one fsync. Of an Application nothing is kept but a digest of what its triggers read (`sightings.rs`).
 
 mod configurations;
+mod configure;
 mod delivery;
 mod explain;
+mod look;
+mod note;
 mod observe;
+mod sightings;
+#[cfg(test)]
+mod tests;
+mod timed;
 
-pub use self::explain::Explained;
+pub use explain::Explained;
+pub use sightings::Sightings;
 
-use self::configurations::{Configurations, Reloaded};
+use self::configurations::{Configurations, Plan};
 use super::report::{Report, Reporter};
-use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{
-    self, Configuration, Evaluation, InForce, LoadOptions, ObjectId, Reason, Repository, World, history,
-};
-use crate::outbox::{self, Change, Store};
+use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
+use crate::outbox::Store;
 use crate::service;
 use crate::source::repo_server::RepoServer;
-use crate::source::{Event, Object};
+use crate::source::{Cause, Event, Object};
 use crate::telemetry::Metrics;
-use gatepost_value::{Location, Time, Value};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use gatepost_value::Value;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Applications looked at side by side.
 const WORKERS: usize = 32;
-/// Events that wait for one worker.
-const WAITING: usize = 4;
+/// Events that wait for one worker: each holds a whole object.
+const WAITING: usize = 1;
 /// Decisions kept for the API.
 const REMEMBERED: usize = 2000;
-/// Pause before a commit is tried again while the store is not available.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
-/// Dead letters that one changed service releases, and their spacing.
-const RELEASED_AT_ONCE: usize = 10_000;
-const RELEASE_SPACING_MS: i64 = 20;
 
 /// Settings of the relay.
 #[derive(Clone)]
@@ -81,7 +81,7 @@ pub struct Decision {
 
 /// What a worker is given.
 enum Work {
-    Look { object: Object, first_list: bool },
+    Look { object: Object, cause: Cause, received: Instant },
     Forget(Object),
     Marker(oneshot::Sender<()>),
 }
@@ -94,6 +94,7 @@ pub struct Relay {
     reporter: Arc<dyn Reporter>,
     current: RwLock<Configurations>,
     projects: RwLock<HashMap<String, Value>>,
+    sightings: Arc<Sightings>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
     undecided: AtomicBool,
@@ -122,6 +123,7 @@ impl Relay {
             reporter,
             current: RwLock::default(),
             projects: RwLock::default(),
+            sightings: Arc::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
             undecided: AtomicBool::new(false),
@@ -188,6 +190,28 @@ impl Relay {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
+    /// What is remembered of each Application; the projector tells it what it writes.
+    #[must_use]
+    pub fn sightings(&self) -> &Arc<Sightings> {
+        &self.sightings
+    }
+
+    /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
+    #[must_use]
+    pub fn take_undecided(&self) -> bool {
+        self.undecided.swap(false, Ordering::AcqRel)
+    }
+
+    /// A namespace as in state keys: empty for the controller's own.
+    fn label(&self, namespace: &str) -> String {
+        if namespace == self.options.namespace { String::new() } else { namespace.to_owned() }
+    }
+
+    /// What applies to an Application of this namespace.
+    fn plans(&self, namespace: &str) -> Vec<Plan> {
+        self.read().of(&self.label(namespace))
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Configurations> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,23 +222,23 @@ impl Relay {
         while let Some(event) = events.recv().await {
             match event {
                 Event::ConfigMap { namespace, data, uid } => {
-                    let namespace = self.label(namespace);
+                    let namespace = self.label(&namespace);
                     self.reconfigure(|all, options| all.config_map(&namespace, data, uid, options)).await;
                 }
                 Event::Resource { namespace, resource } => {
-                    let namespace = self.label(namespace);
+                    let namespace = self.label(&namespace);
                     self.reconfigure(|all, options| all.resource(&namespace, resource, options)).await;
                 }
                 Event::Secret { namespace, data } => {
-                    let namespace = self.label(namespace);
+                    let namespace = self.label(&namespace);
                     self.reconfigure(|all, options| all.secret(&namespace, data, options)).await;
                 }
                 Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
                 Event::ProjectDeleted(object) => self.project(object.name(), None),
                 Event::Synced => self.synced(&workers).await,
-                Event::Application { object, first_list } => {
+                Event::Application { object, cause, received } => {
                     let worker = &workers[slot(&object.id().uid)];
-                    drop(worker.send(Work::Look { object, first_list }).await);
+                    drop(worker.send(Work::Look { object, cause, received }).await);
                 }
                 Event::ApplicationDeleted(object) => {
                     let worker = &workers[slot(&object.id().uid)];
@@ -247,7 +271,7 @@ impl Relay {
         tokio::spawn(async move {
             while let Some(work) = receive.recv().await {
                 match work {
-                    Work::Look { object, first_list } => relay.look(&object, first_list).await,
+                    Work::Look { object, cause, received } => relay.look(&object, cause, received).await,
                     Work::Forget(object) => relay.forget(&object).await,
                     Work::Marker(done) => drop(done.send(())),
                 }
@@ -255,283 +279,12 @@ impl Relay {
         });
         send
     }
-
-    /// Whether a condition's answer changes with time alone: then every Application is looked at again on a beat.
-    #[must_use]
-    pub fn reads_clock(&self) -> bool {
-        let all = self.configurations();
-        let mut conditions =
-            all.iter().flat_map(|config| config.triggers().values()).flat_map(|trigger| &trigger.conditions);
-        conditions.any(|condition| condition.program.as_ref().is_some_and(|program| program.usage().clock))
-    }
-
-    /// A namespace as in state keys: empty for the controller's own.
-    fn label(&self, namespace: String) -> String {
-        if namespace == self.options.namespace { String::new() } else { namespace }
-    }
-
-    /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
-    #[must_use]
-    pub fn take_undecided(&self) -> bool {
-        self.undecided.swap(false, Ordering::AcqRel)
-    }
-
-    fn project(&self, name: &str, value: Option<Value>) {
-        self.metrics.watch_events.with_label_values(&["AppProject"]).inc();
-        let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
-        match value {
-            Some(value) => drop(projects.insert(name.to_owned(), value)),
-            None => drop(projects.remove(name)),
-        }
-        if self.is_synced() {
-            self.relist.notify_one();
-        }
-    }
-
-    async fn reconfigure(&self, change: impl FnOnce(&mut Configurations, &LoadOptions) -> Vec<Reloaded>) {
-        let reloaded = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            change(&mut current, &self.options.load)
-        };
-        if reloaded.is_empty() {
-            return;
-        }
-        self.metrics.config_broken.set(i64::try_from(self.problems()).unwrap_or(i64::MAX));
-        for one in reloaded {
-            self.metrics.config_loads.inc();
-            self.report_problems(&one);
-            if !one.first {
-                self.release_changed(&one.before, &one.now).await;
-            }
-        }
-        if self.is_synced() {
-            self.relist.notify_one();
-        }
-    }
-
-    fn report_problems(&self, Reloaded { namespace, before, now, uid, .. }: &Reloaded) {
-        let namespace = if namespace.is_empty() { &self.options.namespace } else { namespace };
-        let tell = |reason: &str, message: String, warning: bool| {
-            let object =
-                ObjectId { namespace: namespace.clone(), name: self.options.config_map.clone(), uid: uid.clone() };
-            self.reporter.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
-        };
-        for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
-            let reason = if problem.in_force == InForce::Itself { "ConfigurationWarning" } else { "BrokenKey" };
-            tell(reason, self.scrubber().scrub(&problem.to_string()), true);
-        }
-        for problem in before.problems().iter().filter(|p| now.problems().iter().all(|q| q.key != p.key)) {
-            tell("KeyHealed", format!("{} is in order again", problem.key), false);
-        }
-    }
-
-    /// What a service refused is tried again when its resolved configuration changed (the Secret included).
-    async fn release_changed(&self, before: &Configuration, now: &Configuration) {
-        let now_ms = clock::now().millis();
-        let give_up_ms = i64::try_from(self.options.give_up_after.as_millis()).unwrap_or(i64::MAX);
-        for (name, config) in now.services() {
-            if before.service(name).is_some_and(|old| old.digest == config.digest) {
-                continue;
-            }
-            let release = outbox::store::Release {
-                config_namespace: config.namespace.clone(),
-                service: name.clone(),
-                digest: None,
-                since_ms: now_ms.saturating_sub(give_up_ms),
-                spacing_ms: RELEASE_SPACING_MS,
-                limit: RELEASED_AT_ONCE,
-            };
-            self.resumable
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((config.namespace.clone(), name.clone()));
-            match self.store.release_parked(release, now_ms).await {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(
-                    service = name,
-                    count,
-                    "the service's configuration changed; what it refused is tried again"
-                ),
-                Err(error) => {
-                    tracing::warn!(service = name, error = %error, "failed to release what the service refused")
-                }
-            }
-        }
-        self.committed.notify_one();
-    }
-
-    fn project_of(&self, object: &Value) -> Option<Value> {
-        let name = object.at(&["spec", "project"]).and_then(|v| v.as_str().map(str::to_owned));
-        let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into());
-        self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
-    }
-
-    fn with_world<T>(
-        &self,
-        config: &Configuration,
-        object: &Object,
-        states: &BTreeMap<String, notify::KeyState>,
-        first_list: bool,
-        trace: bool,
-        repository: &Arc<Repository>,
-        look: impl FnOnce(&World<'_>) -> T,
-    ) -> T {
-        let project = self.project_of(object.value());
-        let now = clock::now();
-        look(&World {
-            config,
-            object: object.value(),
-            id: &object.id(),
-            project: project.as_ref(),
-            repository,
-            states,
-            event_resource_version: object.resource_version(),
-            first_list,
-            now: Time::unix(now.secs, now.nanos),
-            local: Location::Utc,
-            random: &fill_random,
-            trace,
-        })
-    }
-
-    async fn forget(&self, object: &Object) {
-        self.metrics.watch_events.with_label_values(&["ApplicationDeleted"]).inc();
-        if let Err(error) = self.store.commit(&object.id(), vec![Change::ForgetObject], clock::now().millis()).await {
-            tracing::warn!(object = ?object, error = %error, "failed to forget a deleted Application");
-        }
-    }
-
-    async fn look(&self, object: &Object, first_list: bool) {
-        self.metrics.watch_events.with_label_values(&["Application"]).inc();
-        loop {
-            match self.try_look(object, first_list).await {
-                Ok(()) => return,
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(object = ?object, error = %error, "decisions pause until the store is back");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-                Err(error) => return self.unstorable(object, &error),
-            }
-        }
-    }
-
-    async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
-        let states = self.store.states(&object.id().uid).await?;
-        let configs = self.read().of(&self.label(object.namespace().to_owned()));
-        let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
-            let one = |config: &Arc<Configuration>| {
-                self.with_world(config, object, &states, first_list, false, repository, notify::evaluate)
-            };
-            configs.iter().map(one).collect()
-        };
-        let evaluations = self.options.repo_server.consult(look).await;
-        let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
-        self.undecided.fetch_or(undecided, Ordering::AcqRel);
-        let pairs = configs.iter().zip(&evaluations);
-        let changes: Vec<Change> = pairs.flat_map(|(config, evaluation)| self.changes(config, evaluation)).collect();
-        if !changes.is_empty() {
-            let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));
-            self.store.commit(&object.id(), changes, clock::now().millis()).await?;
-            if delivers {
-                self.committed.notify_one();
-            }
-            self.owed.notify_one();
-        }
-        evaluations.iter().for_each(|evaluation| self.note(object, evaluation));
-        Ok(())
-    }
-
-    fn unstorable(&self, object: &Object, error: &outbox::Error) {
-        let message = format!("failed to store what was decided: {error}");
-        self.reporter.report(Report {
-            kind: "Application",
-            object: object.id(),
-            reason: "Unstorable".into(),
-            message,
-            warning: true,
-        });
-    }
-
-    /// Metrics, log and the list of decisions; what is unchanged is not told again.
-    fn note(&self, object: &Object, evaluation: &Evaluation) {
-        let application = format!("{}/{}", object.namespace(), object.name());
-        if let Some(reason) = evaluation.skipped {
-            self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
-            tracing::debug!(resource = application, reason = reason.as_str(), "Processing skipped");
-            return;
-        }
-        for trigger in &evaluation.triggers {
-            let triggered = if trigger.reason == Reason::Triggered { "true" } else { "false" };
-            self.metrics.trigger_evaluations.with_label_values(&[trigger.name.as_str(), triggered]).inc();
-            if trigger.conditions.is_empty() && !trigger.message.is_empty() {
-                self.remember(&application, &trigger.name, "", "", trigger.reason, &trigger.message);
-            }
-            for condition in &trigger.conditions {
-                for outcome in &condition.destinations {
-                    let destination = format!("{}:{}", outcome.destination.service, outcome.destination.recipient);
-                    self.remember(
-                        &application,
-                        &trigger.name,
-                        &condition.key,
-                        &destination,
-                        outcome.reason,
-                        &outcome.message,
-                    );
-                }
-            }
-        }
-    }
-
-    fn remember(
-        &self,
-        application: &str,
-        trigger: &str,
-        condition: &str,
-        destination: &str,
-        reason: Reason,
-        message: &str,
-    ) {
-        self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
-        if matches!(reason, Reason::ConditionFalse | Reason::AlreadySent | Reason::AlreadyPending | Reason::DeadLetter)
-        {
-            return;
-        }
-        let message = self.scrubber().scrub(message);
-        tracing::info!(
-            resource = application,
-            trigger,
-            condition,
-            destination,
-            reason = reason.as_str(),
-            message,
-            "decided"
-        );
-        let decision = Decision {
-            at_ms: clock::now().millis(),
-            application: application.to_owned(),
-            trigger: trigger.to_owned(),
-            condition: condition.to_owned(),
-            destination: destination.to_owned(),
-            reason,
-            message,
-        };
-        let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if decisions.len() >= REMEMBERED {
-            decisions.pop_front();
-        }
-        decisions.push_back(decision);
-    }
 }
 
 fn slot(uid: &str) -> usize {
     let mut hasher = DefaultHasher::new();
     uid.hash(&mut hasher);
     usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or(0)
-}
-
-fn fill_random(buffer: &mut [u8]) {
-    use rand::RngCore as _;
-    rand::rng().fill_bytes(buffer);
 }
 
 /// Reads the annotation of an Application on an API server.

@@ -115,7 +115,8 @@ impl SqliteStore {
     pub async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, Error> {
         let lock = open::secure(path)?;
         let connection = open::connect(Some(path), options.max_pages).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
+        // A file does not go away between two reads: asking each time would double the cost of a small one.
+        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).test_before_acquire(false);
         let readers = readers.connect_with(open::reading(path)).await;
         let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
         let (path, reserve_bytes) = (path.to_owned(), options.reserve_bytes);
@@ -263,7 +264,7 @@ impl Store for SqliteStore {
         // Of no earlier process either: claims count in the lower half, processes in the upper.
         let count = shared.claims.fetch_add(1, Ordering::Relaxed) + 1;
         let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
-        self.write(Priority::First, move |connection| {
+        self.write(Priority::Claim, move |connection| {
             Box::pin(async move {
                 let (process, keys) = (shared.identity.process, shared.keys.as_ref());
                 claim::claim(connection, now_ms, limits, claim::Claimer { token, process, keys }).await

@@ -29,6 +29,8 @@ const NETWORK_KINDS: [&str; 12] = [
 ];
 /// Rows with a body of about a kilobyte: two to four a page, few overflow pages.
 pub(super) const PAGE_SIZE: u32 = 8192;
+/// Pages kept in memory, as SQLite writes kibibytes: the rows in work; what is over is in the system's cache anyway.
+const CACHE: &str = "-4096";
 
 /// The lock that keeps every other process out, until dropped or the process ends.
 #[derive(Debug)]
@@ -101,7 +103,7 @@ fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions 
         .journal_mode(if path.is_some() { SqliteJournalMode::Wal } else { SqliteJournalMode::Memory })
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", "67108864")
         .pragma("max_page_count", max_pages.to_string())
         .disable_statement_logging()

@@ -1,7 +1,8 @@
 //! The one writer: it commits whatever waits in one transaction (group commit), each piece of work in a savepoint of its own.
 //!
 //! A piece that cannot be stored is rolled back alone; connection, disk and corruption errors fail the whole group, of which nothing is kept
-//! then. Nobody is answered before the commit is on the disk. Outcomes and claims go before decisions.
+//! then. Nobody is answered before the commit is on the disk. Outcomes go before decisions, and claims come last, so that what was just
+//! decided is claimed in the same transaction: one fsync lies between a change and its POST.
 
 use super::super::store::Error;
 use futures::future::BoxFuture;
@@ -11,16 +12,20 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Most pieces of work in one transaction: bounds how long the first one waits for the last.
 const GROUP_MAX: usize = 512;
+/// A transaction with so many pieces takes no more while it runs.
+const JOINING_MAX: usize = 64;
 /// Pieces that may wait in each queue before callers are held back.
 const QUEUE_LEN: usize = 4096;
 
 /// Which queue a piece of work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// Outcomes, claims, people.
+    /// Outcomes, people.
     First,
     /// Decisions.
     Second,
+    /// Claims: never held back by decisions, but after those of their group.
+    Claim,
 }
 
 /// Hands work to the writer; clones share it.
@@ -28,6 +33,7 @@ pub(super) enum Priority {
 pub(super) struct Writer {
     first: mpsc::Sender<Box<dyn Job>>,
     second: mpsc::Sender<Box<dyn Job>>,
+    claims: mpsc::Sender<Box<dyn Job>>,
 }
 
 impl Writer {
@@ -35,8 +41,10 @@ impl Writer {
     pub(super) fn start(connection: SqliteConnection) -> (Self, tokio::task::JoinHandle<()>) {
         let (first, first_rx) = mpsc::channel(QUEUE_LEN);
         let (second, second_rx) = mpsc::channel(QUEUE_LEN);
-        let task = tokio::spawn(Loop { connection, first: first_rx, second: second_rx }.run());
-        (Self { first, second }, task)
+        let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
+        let queues = Queues { first: first_rx, second: second_rx, claims: claims_rx };
+        let task = tokio::spawn(Loop { connection, queues }.run());
+        (Self { first, second, claims }, task)
     }
 
     /// Runs a piece of work in the next group and waits for its commit.
@@ -50,6 +58,7 @@ impl Writer {
         let queue = match priority {
             Priority::First => &self.first,
             Priority::Second => &self.second,
+            Priority::Claim => &self.claims,
         };
         queue.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
@@ -97,16 +106,49 @@ where
     }
 }
 
-struct Loop {
-    connection: SqliteConnection,
+struct Queues {
     first: mpsc::Receiver<Box<dyn Job>>,
     second: mpsc::Receiver<Box<dyn Job>>,
+    claims: mpsc::Receiver<Box<dyn Job>>,
+}
+
+impl Queues {
+    /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
+    async fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
+        let (claim, job) = tokio::select! {
+            biased;
+            Some(job) = self.first.recv() => (None, Some(job)),
+            Some(job) = self.claims.recv() => (Some(job), None),
+            Some(job) = self.second.recv() => (None, Some(job)),
+            else => return false,
+        };
+        jobs.extend(job);
+        self.take(jobs, GROUP_MAX, claim);
+        true
+    }
+
+    /// Takes what waits in the order in which it is to run, until there are `max`; a claim is always taken.
+    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize, claim: Option<Box<dyn Job>>) {
+        let claims: Vec<_> = claim.into_iter().chain(std::iter::from_fn(|| self.claims.try_recv().ok())).collect();
+        for queue in [&mut self.first, &mut self.second] {
+            while jobs.len() < max {
+                let Ok(job) = queue.try_recv() else { break };
+                jobs.push(job);
+            }
+        }
+        jobs.extend(claims);
+    }
+}
+
+struct Loop {
+    connection: SqliteConnection,
+    queues: Queues,
 }
 
 impl Loop {
     async fn run(mut self) {
         let mut jobs = Vec::with_capacity(GROUP_MAX);
-        while self.gather(&mut jobs).await {
+        while self.queues.gather(&mut jobs).await {
             let fate = self.group(&mut jobs).await;
             if fate.is_err() {
                 // Without a transaction to roll back this is an error that says nothing new.
@@ -121,27 +163,16 @@ impl Loop {
         }
     }
 
-    /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
-    async fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
-        tokio::select! {
-            biased;
-            Some(job) = self.first.recv() => jobs.push(job),
-            Some(job) = self.second.recv() => jobs.push(job),
-            else => return false,
-        }
-        for queue in [&mut self.first, &mut self.second] {
-            while jobs.len() < GROUP_MAX {
-                let Ok(job) = queue.try_recv() else { break };
-                jobs.push(job);
-            }
-        }
-        true
-    }
-
-    async fn group(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    /// Runs the pieces, and those that come meanwhile, in one transaction.
+    async fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
         self.execute("BEGIN IMMEDIATE", "begin a transaction").await?;
-        for job in jobs {
+        let mut done = 0;
+        while let Some(job) = jobs.get_mut(done) {
             self.isolated(job.as_mut()).await?;
+            done += 1;
+            if done == jobs.len() && done < JOINING_MAX {
+                self.queues.take(jobs, JOINING_MAX, None);
+            }
         }
         self.execute("COMMIT", "commit").await
     }
@@ -177,5 +208,24 @@ pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
         }
         (Some(code), _) if DAMAGED.contains(&code) => Error::Damaged { what, cause: error.to_string() },
         _ => Error::Unavailable { what, cause: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::outbox::conformance::{all, deliver, new_delivery};
+    use crate::outbox::{SqliteStore, Store};
+
+    #[tokio::test]
+    async fn what_is_decided_is_claimed_in_the_same_transaction() {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let new = new_delivery("a", "on-x", 1);
+        let object = new.occurrence.object.clone();
+        // Both are in their queues before the writer, a task of the same thread, begins; a group of its own would make the claim empty.
+        let (committed, claims) =
+            tokio::join!(store.commit(&object, vec![deliver(new)], 1_000), store.claim(1_000, all()));
+        assert_eq!(committed.unwrap().ids.len(), 1);
+        assert_eq!(claims.unwrap().rows.len(), 1);
     }
 }

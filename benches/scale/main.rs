@@ -1,0 +1,88 @@
+//! Measures a running relay against a real API server: memory, the time from a change to its POST, descriptors, growth.
+//!
+//! Everything that is said about speed and size in README.md comes from here. `benches/scale/run --help` lists the options; with
+//! `--peer` another controller that reads the same ConfigMap is measured in the same run, which is the only fair comparison.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cluster;
+#[allow(dead_code, unused_imports)]
+#[path = "../../tests/it/env/mod.rs"]
+mod env;
+mod measure;
+mod process;
+mod receiver;
+mod report;
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// RSS after the first list and after a burst; time of the burst.
+    Memory,
+    /// One change at a time; also while a fifth of the receivers hangs.
+    Latency,
+    /// One of 21 receivers hangs: when have the others theirs?
+    Hung,
+    /// Open descriptors over many deliveries.
+    Descriptors,
+    /// RSS for each further Application.
+    Growth,
+}
+
+/// How results are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Options of a run.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
+pub struct Options {
+    /// Parts to run.
+    #[arg(long, value_delimiter = ',', default_value = "memory,latency,hung,descriptors,growth")]
+    pub parts: Vec<Part>,
+    /// Applications of --bytes.
+    #[arg(long, default_value_t = 10_000)]
+    pub apps: usize,
+    /// Size of one Application as JSON, without what the API server adds.
+    #[arg(long, default_value_t = 12_000)]
+    pub bytes: usize,
+    /// Applications that change at once.
+    #[arg(long, default_value_t = 1_000)]
+    pub burst: usize,
+    /// Single changes.
+    #[arg(long, default_value_t = 500)]
+    pub changes: usize,
+    /// Deliveries over which descriptors are counted.
+    #[arg(long, default_value_t = 10_000)]
+    pub deliveries: usize,
+    /// Small Applications (2 KB) of the growth part.
+    #[arg(long, default_value_t = 50_000)]
+    pub many: usize,
+    /// Program to measure instead of the one that was just built.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
+    pub gatepost: PathBuf,
+    /// Another controller for the latency and memory parts: a command line with {kubeconfig}, {namespace} and {port} (metrics).
+    #[arg(long, value_name = "COMMAND")]
+    pub peer: Option<String>,
+    /// How to print the results.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Handed over by cargo.
+    #[arg(long, hide = true)]
+    pub bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let options = Options::parse();
+    let report = measure::all(&options).await;
+    report.print(options.output);
+    if report.missed() { std::process::ExitCode::FAILURE } else { std::process::ExitCode::SUCCESS }
+}

@@ -1,0 +1,228 @@
+//! The parts of a run, one function each. A figure is taken while nothing else of the run is going on.
+
+use crate::cluster::Fleet;
+use crate::process::{self, Process};
+use crate::receiver::Receivers;
+use crate::report::{Report, quantile};
+use crate::{Options, Part, env};
+use futures::{StreamExt as _, stream};
+use std::time::{Duration, Instant};
+
+/// Receivers; the first one, or the first fifth, is made to hang.
+const RECEIVERS: usize = 21;
+const HANGING: usize = 4;
+/// Writers of a burst.
+const WRITERS: usize = 16;
+/// How long one post is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What one Application is of in the growth part, bytes.
+const SMALL: usize = 2_000;
+/// Figures of the Go controller on an idle machine, milliseconds.
+const GO_MEDIAN_MS: f64 = 1.3;
+const GO_P99_MS: f64 = 3.2;
+
+/// Runs what was asked for.
+pub async fn all(options: &Options) -> Report {
+    let mut report = Report::default();
+    report.note_load();
+    let receivers = Receivers::start(RECEIVERS).await;
+    if options.parts.iter().any(|part| *part != Part::Growth) {
+        let fleet = Fleet::new(&receivers.urls, options.bytes).await;
+        fleet.create(0, options.apps).await;
+        on_one_fleet(options, &fleet, &receivers, &mut report).await;
+    }
+    if options.parts.contains(&Part::Growth) {
+        growth(options, &receivers, &mut report).await;
+    }
+    report.note_load();
+    report
+}
+
+/// Who is measured.
+struct Subject<'a> {
+    name: &'static str,
+    process: Process,
+    fleet: &'a Fleet,
+    receivers: &'a Receivers,
+}
+
+async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, report: &mut Report) {
+    let kubeconfig = env::cluster().await.kubeconfig();
+    let process = process::gatepost(&options.gatepost, kubeconfig, &fleet.namespace.name);
+    let subject = Subject { name: "gatepost", process, fleet, receivers };
+    let synced = subject.process.ready().await;
+    report.add(subject.name, "seconds until all Applications have been looked at", synced.as_secs_f64(), "s", None);
+    for part in &options.parts {
+        match part {
+            Part::Memory => subject.memory(options, report, true).await,
+            Part::Latency => subject.latency(options, report).await,
+            Part::Hung => subject.hung(report).await,
+            Part::Descriptors => subject.descriptors(options, report).await,
+            Part::Growth => {}
+        }
+    }
+    drop(subject);
+    let Some(line) = &options.peer else { return };
+    let process = process::peer(line, kubeconfig, &fleet.namespace.name);
+    let subject = Subject { name: "peer", process, fleet, receivers };
+    subject.process.ready().await;
+    // A controller that does not say when it is ready gets time to read everything.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    subject.process.quiet().await;
+    for part in &options.parts {
+        match part {
+            Part::Memory => subject.memory(options, report, false).await,
+            Part::Latency => drop(subject.singles(options, report, "one change", None).await),
+            _ => {}
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// An aim that only the product is held to.
+    fn aim(&self, aim: f64) -> Option<f64> {
+        (self.name == "gatepost").then_some(aim)
+    }
+
+    async fn memory(&self, options: &Options, report: &mut Report, with_aims: bool) {
+        let size = format!("{} Applications of {} bytes", options.apps, options.bytes);
+        let sample = self.process.sample();
+        report.add(self.name, format!("RSS after the first list, {size}"), sample.rss, "MiB", self.aim(60.0));
+        report.add(self.name, "peak of RSS until then", sample.peak, "MiB", None);
+        let revision = if with_aims { "burst" } else { "burst-peer" };
+        let (wrote, last) = self.burst(options.burst, revision).await;
+        let after = last.saturating_duration_since(wrote).as_secs_f64();
+        report.add(
+            self.name,
+            format!("last POST after the last of {} writes at once", options.burst),
+            after,
+            "s",
+            self.aim(1.0),
+        );
+        self.process.quiet().await;
+        let sample = self.process.sample();
+        report.add(self.name, "RSS after the burst", sample.rss, "MiB", self.aim(60.0));
+        report.add(self.name, "peak of RSS until then", sample.peak, "MiB", None);
+        report.add(self.name, "CPU seconds until then", sample.cpu, "s", None);
+    }
+
+    /// Changes the first `count` Applications at once; when the last write was answered, and when the last post came.
+    async fn burst(&self, count: usize, revision: &str) -> (Instant, Instant) {
+        let writes = stream::iter(0..count).map(|nth| self.fleet.change(nth, revision));
+        writes.buffer_unordered(WRITERS).collect::<Vec<()>>().await;
+        let wrote = Instant::now();
+        let mut last = wrote;
+        for nth in 0..count {
+            let path = self.fleet.path(nth, revision);
+            last = last.max(self.receivers.wait(&path, PATIENCE).await.unwrap_or_else(|| panic!("{path} never came")));
+        }
+        (wrote, last)
+    }
+
+    async fn latency(&self, options: &Options, report: &mut Report) {
+        let calm = self.singles(options, report, "one change", None).await;
+        for nth in 0..HANGING {
+            self.receivers.hang(nth, true);
+        }
+        let hung = self
+            .singles(options, report, &format!("one change, {HANGING} of {RECEIVERS} receivers hang"), Some(HANGING))
+            .await;
+        for nth in 0..HANGING {
+            self.receivers.hang(nth, false);
+        }
+        report.add(
+            self.name,
+            "the median with hanging receivers to that without",
+            hung / calm.max(0.01),
+            "times",
+            None,
+        );
+    }
+
+    /// Changes one Application after the other and waits for each post; answers with the median in milliseconds.
+    /// With `hanging`, every fifth change goes to a receiver that does not answer, and is not measured.
+    async fn singles(&self, options: &Options, report: &mut Report, what: &str, hanging: Option<usize>) -> f64 {
+        let mut times = Vec::with_capacity(options.changes);
+        let mut nth = 0;
+        while times.len() < options.changes {
+            nth += 1;
+            let revision = format!("{}-{}-{nth}", self.name, hanging.unwrap_or(0));
+            let app = (nth * 7919) % options.apps;
+            let hangs = hanging.is_some_and(|hanging| self.fleet.receiver_of(app) < hanging);
+            self.fleet.change(app, &revision).await;
+            let answered = Instant::now();
+            if hangs {
+                continue;
+            }
+            let path = self.fleet.path(app, &revision);
+            let at = self.receivers.wait(&path, PATIENCE).await.unwrap_or_else(|| panic!("{path} never came"));
+            times.push(at.saturating_duration_since(answered).as_secs_f64() * 1000.0);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        times.sort_by(f64::total_cmp);
+        let of = |share| quantile(&times, share);
+        report.add(self.name, format!("{what}: answered write to POST, p50"), of(0.5), "ms", self.aim(GO_MEDIAN_MS));
+        report.add(self.name, format!("{what}: answered write to POST, p99"), of(0.99), "ms", self.aim(GO_P99_MS));
+        of(0.5)
+    }
+
+    /// One change for each receiver at once, the first of which hangs.
+    async fn hung(&self, report: &mut Report) {
+        self.receivers.hang(0, true);
+        let writes = stream::iter(0..RECEIVERS).map(|nth| self.fleet.change(nth, "hung"));
+        writes.buffer_unordered(RECEIVERS).collect::<Vec<()>>().await;
+        let wrote = Instant::now();
+        let mut last = wrote;
+        for nth in 1..RECEIVERS {
+            let path = self.fleet.path(nth, "hung");
+            last = last.max(self.receivers.wait(&path, PATIENCE).await.unwrap_or_else(|| panic!("{path} never came")));
+        }
+        self.receivers.hang(0, false);
+        let after = last.saturating_duration_since(wrote).as_secs_f64();
+        report.add(
+            self.name,
+            format!("one of {RECEIVERS} receivers hangs: the others have theirs after"),
+            after,
+            "s",
+            self.aim(1.0),
+        );
+    }
+
+    async fn descriptors(&self, options: &Options, report: &mut Report) {
+        self.process.quiet().await;
+        let before = self.process.sample().descriptors;
+        let (mut done, mut most, mut round) = (0, before, 0);
+        while done < options.deliveries {
+            let count = options.apps.min(options.deliveries - done).min(1_000);
+            self.burst(count, &format!("round-{round}")).await;
+            self.receivers.forget();
+            done += count;
+            round += 1;
+            most = most.max(self.process.sample().descriptors);
+        }
+        self.process.quiet().await;
+        let after = self.process.sample();
+        report.add(self.name, "descriptors before", before as f64, "open", None);
+        report.add(self.name, format!("highest count over {done} deliveries"), most as f64, "open", None);
+        report.add(self.name, "descriptors after", after.descriptors as f64, "open", self.aim(before as f64 + 40.0));
+        report.add(self.name, "RSS after them", after.rss, "MiB", self.aim(60.0));
+    }
+}
+
+/// RSS with a fifth of the small Applications, then with all: what each one costs.
+async fn growth(options: &Options, receivers: &Receivers, report: &mut Report) {
+    let fleet = Fleet::new(&receivers.urls, SMALL).await;
+    let kubeconfig = env::cluster().await.kubeconfig();
+    let few = options.many / 5;
+    let mut resident = Vec::new();
+    for (from, to) in [(0, few), (few, options.many)] {
+        fleet.create(from, to).await;
+        let process = process::gatepost(&options.gatepost, kubeconfig, &fleet.namespace.name);
+        process.ready().await;
+        let sample = process.sample();
+        report.add("gatepost", format!("RSS with {to} Applications of {SMALL} bytes"), sample.rss, "MiB", None);
+        resident.push(sample.rss);
+    }
+    let each = (resident[1] - resident[0]) * 1024.0 / (options.many - few).max(1) as f64;
+    report.add("gatepost", "RSS for each further Application", each, "KiB", Some(2.0));
+}

@@ -1,0 +1,174 @@
+//! One look at one Application: whether anything changed, what is decided, and that it is durable before it is told.
+
+use super::{Plan, Relay, Report};
+use crate::clock;
+use crate::notify::interest::{Digest, Sight, digest_of_all};
+use crate::notify::{self, Configuration, Evaluation, Repository, World, history};
+use crate::outbox::{self, Change};
+use crate::source::{Cause, Object};
+use gatepost_value::{Location, Time};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Pause before a commit is tried again while the store is not available.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+impl Relay {
+    #[expect(clippy::too_many_arguments, reason = "a world has as many parts")]
+    pub(super) fn with_world<T>(
+        &self,
+        config: &Configuration,
+        object: &Object,
+        states: &BTreeMap<String, notify::KeyState>,
+        first_list: bool,
+        trace: bool,
+        repository: &Arc<Repository>,
+        look: impl FnOnce(&World<'_>) -> T,
+    ) -> T {
+        let project = self.project_of(object.value());
+        let now = clock::now();
+        look(&World {
+            config,
+            object: object.value(),
+            id: &object.id(),
+            project: project.as_ref(),
+            repository,
+            states,
+            event_resource_version: object.resource_version(),
+            first_list,
+            now: Time::unix(now.secs, now.nanos),
+            local: Location::Utc,
+            random: &fill_random,
+            trace,
+        })
+    }
+
+    pub(super) async fn forget(&self, object: &Object) {
+        self.metrics.watch_events.with_label_values(&["ApplicationDeleted"]).inc();
+        self.sightings.forget(&object.id().uid);
+        if let Err(error) = self.store.commit(&object.id(), vec![Change::ForgetObject], clock::now().millis()).await {
+            tracing::warn!(object = ?object, error = %error, "failed to forget a deleted Application");
+        }
+    }
+
+    /// Looks at an Application, unless nothing of it changed that its triggers and subscriptions read.
+    pub(super) async fn look(&self, object: &Object, cause: Cause, received: Instant) {
+        self.metrics.watch_events.with_label_values(&["Application"]).inc();
+        let (plans, notified) = (self.plans(object.namespace()), object.annotation(history::ANNOTATION));
+        let project = self.project_of(object.value());
+        let sights: Vec<Sight> = plans
+            .iter()
+            .map(|plan| plan.interests.sight(plan.edition, &plan.config, object.value(), project.as_ref()))
+            .collect();
+        let digest = joined(&sights);
+        if self.sightings.is_known(&object.id().uid, digest.as_ref(), notified.as_deref()) {
+            self.metrics.looks.with_label_values(&["unchanged"]).inc();
+            return;
+        }
+        if let Some(evaluations) = self.decide(&plans, object, cause == Cause::FirstList).await {
+            let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
+            self.undecided.fetch_or(undecided, Ordering::AcqRel);
+            let timed = self.timed(&plans, object, &sights, &evaluations);
+            let digest = digest.filter(|_| !undecided);
+            self.sightings.keep(&object.id().uid, digest, notified.as_deref(), timed);
+            evaluations.iter().for_each(|evaluation| self.note(object, evaluation));
+        }
+        if cause == Cause::Change {
+            self.measure(object, received);
+        }
+        self.metrics.looks.with_label_values(&["evaluated"]).inc();
+    }
+
+    /// How late the decision is: by our own clock since the receipt, and by the API server's since the change.
+    fn measure(&self, object: &Object, received: Instant) {
+        self.metrics.decision_lag.observe(received.elapsed().as_secs_f64());
+        if let Some(changed) = object.changed_at() {
+            let age = clock::now().secs.saturating_sub(changed).max(0);
+            self.metrics.change_age.observe(Duration::from_secs(age.unsigned_abs()).as_secs_f64());
+        }
+    }
+
+    /// Decides and makes it durable; `None` where it cannot be stored.
+    async fn decide(&self, plans: &[Plan], object: &Object, first_list: bool) -> Option<Vec<Evaluation>> {
+        loop {
+            match self.try_decide(plans, object, first_list).await {
+                Ok(evaluations) => return Some(evaluations),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(object = ?object, error = %error, "decisions pause until the store is back");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+                Err(error) => {
+                    self.unstorable(object, &error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn try_decide(
+        &self,
+        plans: &[Plan],
+        object: &Object,
+        first_list: bool,
+    ) -> Result<Vec<Evaluation>, outbox::Error> {
+        let states = self.store.states(&object.id().uid).await?;
+        let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
+            let one = |plan: &Plan| {
+                self.with_world(&plan.config, object, &states, first_list, false, repository, notify::evaluate)
+            };
+            plans.iter().map(one).collect()
+        };
+        let evaluations = self.options.repo_server.consult(look).await;
+        let pairs = plans.iter().zip(&evaluations);
+        let changes: Vec<Change> = pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)).collect();
+        if !changes.is_empty() {
+            self.commit(object, changes).await?;
+        }
+        Ok(evaluations)
+    }
+
+    async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
+        let delivers = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
+        let id = object.id();
+        let mut commit = self.store.commit(&id, changes, clock::now().millis());
+        // On its way to the store: a claim that starts now can share its transaction, and its fsync.
+        let done = futures::poll!(&mut commit);
+        if delivers && done.is_pending() {
+            self.committed.notify_one();
+        }
+        match done {
+            Poll::Ready(done) => done?,
+            Poll::Pending => commit.await?,
+        };
+        if delivers {
+            self.committed.notify_one();
+        }
+        self.owed.notify_one();
+        Ok(())
+    }
+
+    fn unstorable(&self, object: &Object, error: &outbox::Error) {
+        let message = format!("failed to store what was decided: {error}");
+        self.reporter.report(Report {
+            kind: "Application",
+            object: object.id(),
+            reason: "Unstorable".into(),
+            message,
+            warning: true,
+        });
+    }
+}
+
+/// The digest of all sights together; none where one has none.
+fn joined(sights: &[Sight]) -> Option<Digest> {
+    let digests: Option<Vec<Digest>> = sights.iter().map(|sight| sight.digest).collect();
+    digests.map(|digests| digest_of_all(&digests))
+}
+
+fn fill_random(buffer: &mut [u8]) {
+    use rand::RngCore as _;
+    rand::rng().fill_bytes(buffer);
+}
