@@ -3,6 +3,7 @@
 //! The rules themselves are in `notify`, `service` and `outbox`; here they are only connected.
 
 mod annotation;
+mod ambient;
 mod answers;
 mod relay;
 mod report;

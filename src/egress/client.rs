@@ -66,6 +66,11 @@ impl Egress {
         state.pools.clear();
     }
 
+    /// The policy of now.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner).policy)
+    }
+
     /// Sends one request and reads the answer, following allowed redirects.
     ///
     /// # Errors

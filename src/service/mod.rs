@@ -15,7 +15,7 @@ mod testing;
 mod text;
 mod webhook;
 
-pub use conversation::{Answer, Call, Outcome, Outgoing, Step};
+pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
 pub use missing::missing_values;
 
 use crate::egress;
@@ -107,6 +107,14 @@ pub enum RequestError {
         service: String,
         /// Header name.
         header: String,
+    },
+    /// An option is missing or cannot be used.
+    #[error("failed to make a request for service '{service}': {cause}")]
+    Option {
+        /// Service name.
+        service: String,
+        /// Cause and what to do, without the option's value where that is a secret.
+        cause: String,
     },
     /// Nothing of this kind can be sent.
     #[error("failed to make a request for service '{service}': services of type '{kind}' are not known")]
