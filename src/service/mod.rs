@@ -3,13 +3,21 @@
 //! Pure: no network, no clock. What [`prepare`] returns is stored and holds no URL, header or secret; these are joined in
 //! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
+mod awssqs;
 mod backstage;
 mod conversation;
+mod email;
 mod embedded;
 pub mod entity;
+mod gcppubsub;
+mod github;
 mod http;
+mod jwt;
 mod missing;
+mod nats;
 mod payload;
+mod sigv4;
+mod stored;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -206,7 +214,15 @@ trait Kind: Sync {
 }
 
 /// All kinds. Adding one is a file and a line here.
-static KINDS: &[&dyn Kind] = &[&backstage::Backstage, &webhook::Webhook];
+static KINDS: &[&dyn Kind] = &[
+    &awssqs::AwsSqs,
+    &backstage::Backstage,
+    &email::Email,
+    &gcppubsub::GcpPubsub,
+    &github::GitHub,
+    &nats::Nats,
+    &webhook::Webhook,
+];
 
 fn kind_of(config: &ServiceConfig) -> Option<&'static dyn Kind> {
     KINDS.iter().copied().find(|kind| kind.spec().name == config.kind)
