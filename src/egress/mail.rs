@@ -25,8 +25,6 @@ use std::time::{Duration, Instant, SystemTime};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time from the connection to the last reply; mail servers look at what they take while the sender waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-/// Implicit TLS.
-const SMTPS: u16 = 465;
 /// What the Go controller says it is.
 const HELLO: &str = "localhost";
 
@@ -37,8 +35,10 @@ pub struct Mail {
     pub owner: String,
     /// Name or address of the server.
     pub host: String,
-    /// Port; 465 is TLS from the first byte.
+    /// Port.
     pub port: u16,
+    /// Whether TLS begins with the first byte; otherwise it begins where the server offers STARTTLS.
+    pub tls_first: bool,
     /// TLS settings.
     pub tls: TlsOptions,
     /// User name and password.
@@ -184,7 +184,7 @@ impl Talk<'_> {
 
     /// Greets and begins TLS. Tells whether the connection is encrypted, and whether it stays on this machine.
     async fn open(&self, connection: Connection) -> Said<(AsyncSmtpConnection, bool, bool)> {
-        let implicit = self.mail.port == SMTPS;
+        let implicit = self.mail.tls_first;
         let local = connection.address.ip().is_loopback();
         let connection =
             if implicit { self.endpoint.secure(connection, &self.mail.tls).await.map_err(Err)? } else { connection };
@@ -297,3 +297,7 @@ fn parameters(host: &str, options: &TlsOptions) -> Result<TlsParameters, Error> 
     }
     builder.build_rustls().map_err(unusable)
 }
+
+#[cfg(test)]
+#[path = "mail_tests.rs"]
+mod tests;

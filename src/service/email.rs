@@ -38,6 +38,9 @@ static SPEC: KindSpec = KindSpec {
     check: unchecked,
 };
 
+/// The port whose connections begin with TLS.
+const SMTPS: u16 = 465;
+
 /// What is stored.
 #[derive(Serialize, Deserialize)]
 struct Message {
@@ -99,13 +102,15 @@ fn mail(call: &Call<'_>) -> Result<Mail, RequestError> {
     }
     let port = config.options.get("port").and_then(Json::as_i64).and_then(|port| u16::try_from(port).ok());
     let port = port.filter(|port| *port != 0);
+    let port = port.ok_or_else(|| unusable("`port` is missing or none; set it, for example to 587"))?;
     let from = options.text("from").trim();
     let sender: Mailbox = from.parse().map_err(|_| unusable("`from` is no mail address; set it to the sender's"))?;
     let (user, password) = (options.text("username"), options.text("password"));
     Ok(Mail {
         owner: format!("{}/{}", config.namespace, config.name),
         host: host.to_owned(),
-        port: port.ok_or_else(|| unusable("`port` is missing or none; set it, for example to 587"))?,
+        port,
+        tls_first: port == SMTPS,
         tls: TlsOptions {
             insecure_skip_verify: options.flag("insecure_skip_verify").unwrap_or(false),
             ..TlsOptions::default()
@@ -174,7 +179,9 @@ mod tests {
         let played = play(service, "message: plain", "x@y.z", 250).unwrap();
         let mail = &played.mails[0];
         assert_eq!((mail.subject.as_str(), mail.body.as_str()), ("", "plain"));
-        assert!(mail.credentials.is_none() && mail.html && mail.tls.insecure_skip_verify);
+        assert!(mail.credentials.is_none() && mail.html && mail.tls.insecure_skip_verify && !mail.tls_first);
+        let played = play("host: h\nport: 465\nfrom: a@b.c\n", "message: plain", "x@y.z", 250).unwrap();
+        assert!(played.mails[0].tls_first);
     }
 
     #[test]

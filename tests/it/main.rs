@@ -9,3 +9,4 @@ mod notifications_vectors;
 mod promises;
 mod relay;
 mod running;
+mod services_cloud;
