@@ -17,7 +17,10 @@ pub(super) async fn answer(service: &ServiceConfig, wanted: &Ambient) -> Answer 
     if !service.namespace.is_empty() {
         return Err(Error::Refused {
             target: "the controller's environment".into(),
-            rule: format!("the configuration of namespace '{}' may not use the controller's identity", service.namespace),
+            rule: format!(
+                "the configuration of namespace '{}' may not use the controller's identity",
+                service.namespace
+            ),
             setting: "credentials to the service".into(),
         });
     }

@@ -2,8 +2,8 @@
 //!
 //! The rules themselves are in `notify`, `service` and `outbox`; here they are only connected.
 
-mod annotation;
 mod ambient;
+mod annotation;
 mod answers;
 mod relay;
 mod report;

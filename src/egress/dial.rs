@@ -74,7 +74,8 @@ impl Endpoint<'_> {
     pub(super) async fn secure(&self, connection: Connection, options: &TlsOptions) -> Result<Connection, Error> {
         let config = tls::client_config(options)?;
         let name = ServerName::try_from(self.host.trim_matches(['[', ']']).to_owned());
-        let name = name.map_err(|_| Error::Invalid(format!("'{}' is no name that a certificate can have", self.host)))?;
+        let name =
+            name.map_err(|_| Error::Invalid(format!("'{}' is no name that a certificate can have", self.host)))?;
         let address = connection.address;
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, connection).await;
         let stream = stream.map_err(|e| self.failed(e))?;

@@ -31,8 +31,6 @@ const HELLO: &str = "localhost";
 /// One message, resolved (no references left).
 #[derive(Clone)]
 pub struct Mail {
-    /// Namespace of the configuration and name of the service.
-    pub owner: String,
     /// Name or address of the server.
     pub host: String,
     /// Port.
@@ -154,13 +152,7 @@ impl Talk<'_> {
         }
     }
 
-    async fn converse(
-        &mut self,
-        connection: Connection,
-        from: Address,
-        to: Vec<Address>,
-        text: &[u8],
-    ) -> Said<Reply> {
+    async fn converse(&mut self, connection: Connection, from: Address, to: Vec<Address>, text: &[u8]) -> Said<Reply> {
         let (mut smtp, secured, local) = self.open(connection).await?;
         self.authenticate(&mut smtp, secured || local).await?;
         let mut parameters = Vec::new();

@@ -10,7 +10,6 @@ fn egress() -> Egress {
 
 fn mail(host: &str, port: u16) -> Mail {
     Mail {
-        owner: String::new(),
         host: host.to_owned(),
         port,
         tls_first: false,
@@ -28,7 +27,6 @@ fn mail(host: &str, port: u16) -> Mail {
 
 fn publish(host: &str, port: u16) -> Publish {
     Publish {
-        owner: String::new(),
         servers: vec![Server { host: host.to_owned(), port, tls: false }],
         tls: TlsOptions::default(),
         identity: Identity::default(),

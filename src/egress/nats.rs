@@ -26,8 +26,6 @@ const LINE_MAX: usize = 32 << 10;
 /// One message, resolved (no references left).
 #[derive(Clone)]
 pub struct Publish {
-    /// Namespace of the configuration and name of the service.
-    pub owner: String,
     /// Servers of one cluster: the first that can be reached gets it.
     pub servers: Vec<Server>,
     /// TLS settings.
@@ -275,7 +273,6 @@ mod tests {
 
     fn publish(headers: &[(&str, &str)]) -> Publish {
         Publish {
-            owner: String::new(),
             servers: Vec::new(),
             tls: TlsOptions::default(),
             identity: Identity::default(),

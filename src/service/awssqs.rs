@@ -149,7 +149,9 @@ fn send(call: &Call<'_>, tale: &mut Tale<'_>) -> Result<Outcome, Pause> {
     let options = Options(call.config);
     let queue = if message.queue.is_empty() { options.text("queue") } else { &message.queue };
     if queue.is_empty() {
-        return Err(unusable(call, "no queue is named; set `queue`, or name one as the subscription's recipient").into());
+        return Err(
+            unusable(call, "no queue is named; set `queue`, or name one as the subscription's recipient").into()
+        );
     }
     let mut wanted = json!({"QueueName": queue});
     if !options.text("account").is_empty() {
@@ -161,7 +163,11 @@ fn send(call: &Call<'_>, tale: &mut Tale<'_>) -> Result<Outcome, Pause> {
     let body = body(&message, url, queue, call.delivery_id);
     let sent = tale.ask(|| account.request("SendMessage", &body).map(Outgoing::Http))?;
     accepted(sent, call.now_ms)?;
-    Ok(Outcome { verdict: Verdict::Delivered { reached: None, note: None }, remember: Vec::new(), forget_answers: false })
+    Ok(Outcome {
+        verdict: Verdict::Delivered { reached: None, note: None },
+        remember: Vec::new(),
+        forget_answers: false,
+    })
 }
 
 fn body(message: &Message, url: &str, queue: &str, delivery_id: &str) -> Json {
@@ -175,9 +181,8 @@ fn body(message: &Message, url: &str, queue: &str, delivery_id: &str) -> Json {
     if !message.group.is_empty() {
         body["MessageGroupId"] = message.group.clone().into();
     }
-    let attribute = |(name, value): (&String, &String)| {
-        (name.clone(), json!({"DataType": "String", "StringValue": value}))
-    };
+    let attribute =
+        |(name, value): (&String, &String)| (name.clone(), json!({"DataType": "String", "StringValue": value}));
     if !message.attributes.is_empty() {
         body["MessageAttributes"] = Json::Object(message.attributes.iter().map(attribute).collect());
     }
@@ -230,12 +235,7 @@ fn account<'a>(call: &'a Call<'a>, tale: &mut Tale<'_>) -> Result<Account<'a>, P
 }
 
 /// Credentials that the operator gave the process.
-fn ambient(
-    call: &Call<'_>,
-    tale: &mut Tale<'_>,
-    variables: &Variables,
-    region: &str,
-) -> Result<Credentials, Pause> {
+fn ambient(call: &Call<'_>, tale: &mut Tale<'_>, variables: &Variables, region: &str) -> Result<Credentials, Pause> {
     let (key, secret) = (variables.first(&["AWS_ACCESS_KEY_ID"]), variables.first(&["AWS_SECRET_ACCESS_KEY"]));
     if !key.is_empty() && !secret.is_empty() {
         return Ok(Credentials { key, secret, token: variables.first(&["AWS_SESSION_TOKEN"]) });
@@ -337,13 +337,28 @@ fn judge(answer: &Response, now_ms: i64) -> (Verdict, bool) {
     let code = error_code(answer);
     let cause = format!("AWS answered {} {code}", answer.status);
     let is = |names: &[&str]| names.iter().any(|name| code.contains(name));
-    if is(&["Throttl", "TooManyRequests", "SlowDown", "RequestExpired", "RequestTimeTooSkewed", "IDPCommunicationError"]) {
+    if is(&[
+        "Throttl",
+        "TooManyRequests",
+        "SlowDown",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "IDPCommunicationError",
+    ]) {
         return (Verdict::Retry { after: http::retry_after(answer, now_ms), cause }, false);
     }
     if is(&["QueueDoesNotExist", "NonExistentQueue", "QueueDeletedRecently"]) {
         return (Verdict::SlowRetry { cause }, false);
     }
-    let denied = ["AccessDenied", "Signature", "Token", "UnrecognizedClient", "InvalidSecurity", "OptInRequired", "InvalidAccessKey"];
+    let denied = [
+        "AccessDenied",
+        "Signature",
+        "Token",
+        "UnrecognizedClient",
+        "InvalidSecurity",
+        "OptInRequired",
+        "InvalidAccessKey",
+    ];
     if is(&denied) {
         return (Verdict::Credentials { cause }, true);
     }
@@ -359,7 +374,8 @@ fn judge(answer: &Response, now_ms: i64) -> (Verdict, bool) {
 fn error_code(answer: &Response) -> String {
     let body: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = String::from_utf8_lossy(&answer.body);
-    let code = body["__type"].as_str().or_else(|| answer.header("x-amzn-query-error")).unwrap_or(element(&text, "Code"));
+    let code =
+        body["__type"].as_str().or_else(|| answer.header("x-amzn-query-error")).unwrap_or(element(&text, "Code"));
     let code = code.split(';').next().unwrap_or_default();
     let code = code.rsplit(['#', '.']).next().unwrap_or_default();
     code.chars().filter(char::is_ascii_alphanumeric).take(80).collect()

@@ -14,7 +14,10 @@ fn play(service: &str, template: &str, recipient: &str, answers: &[Answer]) -> R
 #[test]
 fn a_message_is_two_signed_calls() {
     let played = play(SERVICE, TEMPLATE, "", &[answer(200, FOUND), answer(200, r#"{"MessageId": "m"}"#)]).unwrap();
-    assert_eq!(played.lines(), ["POST https://sqs.eu-west-1.amazonaws.com/", "POST https://sqs.eu-west-1.amazonaws.com/"]);
+    assert_eq!(
+        played.lines(),
+        ["POST https://sqs.eu-west-1.amazonaws.com/", "POST https://sqs.eu-west-1.amazonaws.com/"]
+    );
     assert_eq!(played.header(0, "x-amz-target"), "AmazonSQS.GetQueueUrl");
     assert_eq!(played.header(1, "x-amz-target"), "AmazonSQS.SendMessage");
     assert_eq!(played.header(1, "content-type"), "application/x-amz-json-1.0");
@@ -69,7 +72,13 @@ fn credentials_of_the_process_are_asked_for_where_the_service_has_none() {
 fn a_web_identity_becomes_temporary_credentials() {
     let variables = json!({"AWS_ROLE_ARN": "arn:aws:iam::1:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_REGION": "eu-north-1"});
     let xml = "<R><Credentials><AccessKeyId>TMP</AccessKeyId><SecretAccessKey>a/b+c=</SecretAccessKey><SessionToken>tok</SessionToken></Credentials></R>";
-    let answers = [answer(200, &variables.to_string()), answer(200, "jwt\n"), answer(200, xml), answer(200, FOUND), answer(200, "{}")];
+    let answers = [
+        answer(200, &variables.to_string()),
+        answer(200, "jwt\n"),
+        answer(200, xml),
+        answer(200, FOUND),
+        answer(200, "{}"),
+    ];
     let played = play("queue: q", "message: m", "", &answers).unwrap();
     assert_eq!(played.asked[1], Ambient::File("/t".into()));
     assert_eq!(played.lines()[0], "POST https://sts.eu-north-1.amazonaws.com/");
@@ -97,7 +106,14 @@ fn a_tenant_gets_nothing_of_the_process() {
     let occurrence = testing::occurrence(crate::notify::Destination { service: "q".into(), recipient: String::new() });
     let message = Message { queue: String::new(), body: "m".into(), attributes: BTreeMap::new(), group: String::new() };
     let (payload, memory) = (stored::write(&message).unwrap(), BTreeMap::new());
-    let call = Call { config: &config, payload: &payload, occurrence: &occurrence, delivery_id: "d", now_ms: 0, memory: &memory };
+    let call = Call {
+        config: &config,
+        payload: &payload,
+        occurrence: &occurrence,
+        delivery_id: "d",
+        now_ms: 0,
+        memory: &memory,
+    };
     let error = AwsSqs.step(&call, &[]).unwrap_err().to_string();
     assert!(error.contains("not for this namespace"), "{error}");
 }
@@ -108,10 +124,14 @@ fn refusals_are_judged_by_their_code() {
         let played = play(SERVICE, TEMPLATE, "", &[answer(status, body)]).unwrap();
         (played.outcome.verdict, played.outcome.forget_answers)
     };
-    let code = |name: &str| format!(r#"{{"__type": "com.amazonaws.sqs#{name}", "message": "x-amz-security-token:tok"}}"#);
+    let code =
+        |name: &str| format!(r#"{{"__type": "com.amazonaws.sqs#{name}", "message": "x-amz-security-token:tok"}}"#);
     let (missing, _) = verdict(400, &code("QueueDoesNotExist"));
     assert_eq!(missing, Verdict::SlowRetry { cause: "AWS answered 400 QueueDoesNotExist".into() });
-    assert!(matches!(verdict(400, r#"{"__type": "AWS.SimpleQueueService.NonExistentQueue;Sender"}"#).0, Verdict::SlowRetry { .. }));
+    assert!(matches!(
+        verdict(400, r#"{"__type": "AWS.SimpleQueueService.NonExistentQueue;Sender"}"#).0,
+        Verdict::SlowRetry { .. }
+    ));
     assert!(matches!(verdict(400, &code("ThrottlingException")).0, Verdict::Retry { .. }));
     assert!(matches!(verdict(403, &code("ExpiredTokenException")), (Verdict::Credentials { .. }, true)));
     assert!(matches!(verdict(403, &code("SignatureDoesNotMatch")), (Verdict::Credentials { .. }, true)));

@@ -107,7 +107,6 @@ fn mail(call: &Call<'_>) -> Result<Mail, RequestError> {
     let sender: Mailbox = from.parse().map_err(|_| unusable("`from` is no mail address; set it to the sender's"))?;
     let (user, password) = (options.text("username"), options.text("password"));
     Ok(Mail {
-        owner: format!("{}/{}", config.namespace, config.name),
         host: host.to_owned(),
         port,
         tls_first: port == SMTPS,
@@ -149,7 +148,8 @@ mod tests {
     use crate::service::testing::{self, Played, answer, answer_with};
 
     const KEY: &str = "service.email.mail";
-    const SERVICE: &str = "host: smtp.example.com\nport: 587\nusername: u\npassword: p\nfrom: 'Argo CD <argocd@example.com>'\n";
+    const SERVICE: &str =
+        "host: smtp.example.com\nport: 587\nusername: u\npassword: p\nfrom: 'Argo CD <argocd@example.com>'\n";
     const TEMPLATE: &str = "message: plain\nemail: {subject: 'Failed: {{.app.status.operationState.message}}', body: 'It says {{.app.status.operationState.message}}'}";
 
     fn play(service: &str, template: &str, recipient: &str, status: u16) -> Result<Played, String> {
@@ -188,7 +188,9 @@ mod tests {
     fn replies_mean_what_smtp_says() {
         let verdict = |status| play(SERVICE, TEMPLATE, "a@b.c", status).unwrap().outcome.verdict;
         assert!(matches!(verdict(421), Verdict::Retry { .. }) && matches!(verdict(451), Verdict::Retry { .. }));
-        assert!(matches!(verdict(535), Verdict::Credentials { .. }) && matches!(verdict(530), Verdict::Credentials { .. }));
+        assert!(
+            matches!(verdict(535), Verdict::Credentials { .. }) && matches!(verdict(530), Verdict::Credentials { .. })
+        );
         assert!(matches!(verdict(550), Verdict::Permanent { .. }) && matches!(verdict(554), Verdict::Permanent { .. }));
         let some = [answer_with(250, &[("refused", "b@example.com: 550 no such user")], "ok")];
         let played = testing::play(KEY, SERVICE, TEMPLATE, "a@b.c, b@example.com", &some).unwrap();
@@ -198,7 +200,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_said_when_it_is_decided() {
-        for (recipient, word) in [("", "names no"), ("a@b.c,", "''"), ("a@b.c\r\nBcc: x@y.z", "no mail address"), ("nobody", "nobody")] {
+        for (recipient, word) in
+            [("", "names no"), ("a@b.c,", "''"), ("a@b.c\r\nBcc: x@y.z", "no mail address"), ("nobody", "nobody")]
+        {
             let error = play(SERVICE, TEMPLATE, recipient, 250).unwrap_err();
             assert!(error.contains(word), "{recipient:?}: {error}");
         }
@@ -206,7 +210,9 @@ mod tests {
 
     #[test]
     fn missing_options_are_named_and_heal() {
-        for (service, option) in [("{}", "`host`"), ("host: h\nfrom: a@b.c\n", "`port`"), ("host: h\nport: 25\n", "`from`")] {
+        for (service, option) in
+            [("{}", "`host`"), ("host: h\nfrom: a@b.c\n", "`port`"), ("host: h\nport: 25\n", "`from`")]
+        {
             let error = play(service, TEMPLATE, "a@b.c", 250).unwrap_err();
             assert!(error.contains(option), "{error}");
         }

@@ -106,7 +106,10 @@ fn attributes(section: Option<&Rendered>) -> BTreeMap<String, String> {
     let Some(Rendered::Map(members)) = section.and_then(|section| section.get("attributes")) else {
         return BTreeMap::new();
     };
-    members.iter().map(|(name, value)| (name.clone(), value.to_json().as_str().unwrap_or_default().to_owned())).collect()
+    members
+        .iter()
+        .map(|(name, value)| (name.clone(), value.to_json().as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 fn unusable(call: &Call<'_>, cause: impl Into<String>) -> RequestError {
@@ -310,7 +313,10 @@ mod tests {
         let claims = form["assertion"].split('.').nth(1).unwrap();
         let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims).unwrap();
         let claims: Json = serde_json::from_slice(&claims).unwrap();
-        assert_eq!((claims["aud"].as_str(), claims["scope"].as_str()), (Some("https://t.example.com/token"), Some(SCOPE)));
+        assert_eq!(
+            (claims["aud"].as_str(), claims["scope"].as_str()),
+            (Some("https://t.example.com/token"), Some(SCOPE))
+        );
         assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
         assert_eq!(played.header(1, "authorization"), "Bearer tok");
         let message = "bad \"quote\"\nand \\ line";
@@ -330,11 +336,21 @@ mod tests {
 
     #[test]
     fn without_a_key_the_metadata_server_is_asked() {
-        let played = play("topic: t\nproject: p\nendpoint: https://eu/\n", "", &[answer(200, "{}"), token(), answer(200, "{}")]).unwrap();
-        let expected = ["GET http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token", "POST https://eu/v1/projects/p/topics/t:publish"];
+        let played =
+            play("topic: t\nproject: p\nendpoint: https://eu/\n", "", &[answer(200, "{}"), token(), answer(200, "{}")])
+                .unwrap();
+        let expected = [
+            "GET http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
+            "POST https://eu/v1/projects/p/topics/t:publish",
+        ];
         assert_eq!(played.lines(), expected);
         assert_eq!(played.header(0, "metadata-flavor"), "Google");
-        let adc = [answer(200, r#"{"GOOGLE_APPLICATION_CREDENTIALS": "/adc.json"}"#), answer(200, &key_file()), token(), answer(200, "{}")];
+        let adc = [
+            answer(200, r#"{"GOOGLE_APPLICATION_CREDENTIALS": "/adc.json"}"#),
+            answer(200, &key_file()),
+            token(),
+            answer(200, "{}"),
+        ];
         assert_eq!(play("topic: t\nproject: p\n", "", &adc).unwrap().asked[1], Ambient::File("/adc.json".into()));
     }
 

@@ -69,7 +69,6 @@ fn publish(call: &Call<'_>) -> Result<Publish, RequestError> {
     let nkey = options.text("nkey").trim();
     identity.nkey = (!nkey.is_empty()).then(|| nkey.to_owned());
     Ok(Publish {
-        owner: format!("{}/{}", config.namespace, config.name),
         servers,
         tls: TlsOptions::default(),
         identity,
@@ -151,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_message_goes_to_the_recipients_subject() {
-        let service = "url: nats://nats.example.com\nheaders: {b: two, a: one}\nusername: u\npassword: p\nnkey: 'SU\n'\n";
+        let service =
+            "url: nats://nats.example.com\nheaders: {b: two, a: one}\nusername: u\npassword: p\nnkey: \"SU\\n\"\n";
         let played = play(service, "argocd.failed", 200).unwrap();
         let publish = &played.publishes[0];
         assert_eq!(publish.servers, [server("nats.example.com", 4222, false)]);

@@ -142,13 +142,69 @@ mod tests {
         let iam = "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08";
         let token = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
         let cases: [(&str, &str, &str, &[(&str, &str)], &str, &str, &str); 8] = [
-            ("service", "GET", "https://example.amazonaws.com/", &[], "", "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
-            ("service", "POST", "https://example.amazonaws.com/", &[], "", "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
-            ("service", "GET", "https://example.amazonaws.com/\u{1234}", &[], "", "", "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85"),
-            ("service", "GET", "https://example.amazonaws.com/?Param2=value2&Param1=value1", &[], "", "", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
-            ("service", "GET", "https://example.amazonaws.com/", &[("my-header1", " value1"), ("my-header2", " \"a   b   c\"")], "", "", "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"),
-            ("service", "POST", "https://example.amazonaws.com/", &form, "Param1=value1", "", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"),
-            ("service", "POST", "https://example.amazonaws.com/", &[], "", token, "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead"),
+            (
+                "service",
+                "GET",
+                "https://example.amazonaws.com/",
+                &[],
+                "",
+                "",
+                "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+            ),
+            (
+                "service",
+                "POST",
+                "https://example.amazonaws.com/",
+                &[],
+                "",
+                "",
+                "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+            ),
+            (
+                "service",
+                "GET",
+                "https://example.amazonaws.com/?-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+                &[],
+                "",
+                "",
+                "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197",
+            ),
+            (
+                "service",
+                "GET",
+                "https://example.amazonaws.com/?Param2=value2&Param1=value1",
+                &[],
+                "",
+                "",
+                "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+            (
+                "service",
+                "GET",
+                "https://example.amazonaws.com/",
+                &[("my-header1", " value1"), ("my-header2", " \"a   b   c\"")],
+                "",
+                "",
+                "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
+            ),
+            (
+                "service",
+                "POST",
+                "https://example.amazonaws.com/",
+                &form,
+                "Param1=value1",
+                "",
+                "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+            ),
+            (
+                "service",
+                "POST",
+                "https://example.amazonaws.com/",
+                &[],
+                "",
+                token,
+                "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead",
+            ),
             ("iam", "GET", iam, &utf8, "", "", "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"),
         ];
         for (service, method, url, headers, body, token, expected) in cases {
@@ -164,7 +220,10 @@ mod tests {
         assert!(signed.contains(&("x-amz-security-token".to_owned(), "tok".to_owned())));
         assert!(signed.contains(&("x-amz-date".to_owned(), "20150830T123600Z".to_owned())));
         let (_, authorization) = signed.last().unwrap();
-        assert!(authorization.contains("Credential=AKIDEXAMPLE/20150830/eu-west-1/sqs/aws4_request"), "{authorization}");
+        assert!(
+            authorization.contains("Credential=AKIDEXAMPLE/20150830/eu-west-1/sqs/aws4_request"),
+            "{authorization}"
+        );
         assert!(authorization.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token"));
     }
 }

@@ -163,7 +163,11 @@ pub fn play_with(
         mails: Vec::new(),
         publishes: Vec::new(),
         asked: Vec::new(),
-        outcome: Outcome { verdict: Verdict::Unknown { cause: String::new() }, remember: Vec::new(), forget_answers: false },
+        outcome: Outcome {
+            verdict: Verdict::Unknown { cause: String::new() },
+            remember: Vec::new(),
+            forget_answers: false,
+        },
         prepared: prepared.clone(),
     };
     let (mut rounds, mut left) = (Vec::new(), answers.iter());

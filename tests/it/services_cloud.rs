@@ -41,8 +41,7 @@ impl Served {
         write(&manifests, "config.yaml", &config_map(config));
         write(&manifests, "app.yaml", &application(subscriptions));
         let (metrics, api) = (free_port(), free_port());
-        let settings =
-            format!("[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n");
+        let settings = format!("[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n");
         std::fs::write(folder.path().join("gatepost.toml"), settings).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
             .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info", "--namespace", "argocd"])
@@ -128,18 +127,24 @@ fn template() -> Value {
 async fn github_gets_a_commit_status_in_the_apps_name() {
     let answers = [Answer::status(201).body(r#"{"token": "ghs_1"}"#), Answer::status(201).body("{}")];
     let receiver = Receiver::start(answers).await;
-    let service =
-        json!({"appID": 7, "installationID": 99, "privateKey": RSA_KEY, "enterpriseBaseURL": receiver.url()});
+    let service = json!({"appID": 7, "installationID": 99, "privateKey": RSA_KEY, "enterpriseBaseURL": receiver.url()});
     let config = json!({"service.github": service, "template.failed": template()});
     let served = Served::start(config, &[("github", "")], &[]);
     served.delivered("github").await;
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2);
-    assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("POST", "/api/v3/app/installations/99/access_tokens"));
+    assert_eq!(
+        (requests[0].method.as_str(), requests[0].path.as_str()),
+        ("POST", "/api/v3/app/installations/99/access_tokens")
+    );
     assert!(requests[0].header("authorization").unwrap().starts_with("Bearer eyJ"));
-    assert_eq!((requests[1].method.as_str(), requests[1].path.as_str()), ("POST", "/api/v3/repos/acme/orders/statuses/0123abc"));
+    assert_eq!(
+        (requests[1].method.as_str(), requests[1].path.as_str()),
+        ("POST", "/api/v3/repos/acme/orders/statuses/0123abc")
+    );
     assert_eq!(requests[1].header("authorization"), Some("token ghs_1"));
-    let expected = json!({"state": "failure", "context": "cd/orders", "target_url": "https://argo/orders", "description": NASTY});
+    let expected =
+        json!({"state": "failure", "context": "cd/orders", "target_url": "https://argo/orders", "description": NASTY});
     assert_eq!(requests[1].json(), expected);
 }
 
@@ -147,8 +152,7 @@ async fn github_gets_a_commit_status_in_the_apps_name() {
 async fn sqs_gets_a_signed_message() {
     let answers = [Answer::json(&json!({"QueueUrl": "http://h/1/q"})), Answer::json(&json!({"MessageId": "m"}))];
     let receiver = Receiver::start(answers).await;
-    let service =
-        json!({"queue": "q", "account": "1", "region": "eu-west-1", "endpointUrl": receiver.url(), "key": "AKID", "secret": "s"});
+    let service = json!({"queue": "q", "account": "1", "region": "eu-west-1", "endpointUrl": receiver.url(), "key": "AKID", "secret": "s"});
     let config = json!({"service.awssqs": service, "template.failed": template()});
     let served = Served::start(config, &[("awssqs", "")], &[]);
     served.delivered("awssqs").await;
@@ -174,7 +178,8 @@ async fn pubsub_gets_a_message_with_a_service_accounts_token() {
     let answers = [Answer::json(&json!({"access_token": "tok"})), Answer::json(&json!({"messageIds": ["1"]}))];
     let (receiver, folder) = (Receiver::start(answers).await, tempfile::tempdir().unwrap());
     let token_uri = format!("{}/token", receiver.url());
-    let key = json!({"type": "service_account", "client_email": "a@p.iam", "private_key": RSA_KEY, "token_uri": token_uri});
+    let key =
+        json!({"type": "service_account", "client_email": "a@p.iam", "private_key": RSA_KEY, "token_uri": token_uri});
     write(folder.path(), "key.json", &key);
     let key_file = folder.path().join("key.json");
     let service = json!({"project": "p", "topic": "t", "keyFile": key_file, "endpoint": receiver.url()});
@@ -184,8 +189,15 @@ async fn pubsub_gets_a_message_with_a_service_accounts_token() {
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("POST", "/token"));
-    assert!(requests[0].text().starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJ"));
-    assert_eq!((requests[1].method.as_str(), requests[1].path.as_str()), ("POST", "/v1/projects/p/topics/other:publish"));
+    assert!(
+        requests[0]
+            .text()
+            .starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJ")
+    );
+    assert_eq!(
+        (requests[1].method.as_str(), requests[1].path.as_str()),
+        ("POST", "/v1/projects/p/topics/other:publish")
+    );
     assert_eq!(requests[1].header("authorization"), Some("Bearer tok"));
     let data = "YmFkICJxdW90ZSIKYW5kIFwgbGluZQ==";
     assert_eq!(requests[1].json(), json!({"messages": [{"data": data, "attributes": {"app": "orders"}}]}));
@@ -194,9 +206,7 @@ async fn pubsub_gets_a_message_with_a_service_accounts_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_over_starttls_with_a_login() {
     let smtp = smtp().await;
-    let with = |host: &str, password: &str| {
-        json!({"host": host, "port": smtp.starttls, "username": "argocd", "password": password, "from": "Argo CD <argocd@example.com>"})
-    };
+    let with = |host: &str, password: &str| json!({"host": host, "port": smtp.starttls, "username": "argocd", "password": password, "from": "Argo CD <argocd@example.com>"});
     let config = json!({
         "service.email.good": with("localhost", "s3cr3t"),
         "service.email.wrong": with("localhost", "guess"),
@@ -205,7 +215,11 @@ async fn mail_goes_over_starttls_with_a_login() {
         "template.failed": template(),
     });
     let to = "starttls@example.com, Bo <bo@example.com>";
-    let served = Served::start(config, &[("good", to), ("wrong", "wrong@example.com"), ("impostor", "impostor@example.com")], &[&smtp.authority]);
+    let served = Served::start(
+        config,
+        &[("good", to), ("wrong", "wrong@example.com"), ("impostor", "impostor@example.com")],
+        &[&smtp.authority],
+    );
     let delivery = served.delivered("good").await;
     let mail = smtp.message("starttls@example.com", PATIENCE).await;
     assert_eq!((&mail["server"], &mail["authenticated"]), (&json!("starttls"), &json!(true)));
@@ -234,8 +248,7 @@ async fn mail_goes_over_starttls_with_a_login() {
 async fn what_a_mail_server_refuses_is_told_apart() {
     let smtp = smtp().await;
     let plain = json!({"host": "127.0.0.1", "port": smtp.plain, "from": "argocd@example.com", "html": true});
-    let login =
-        json!({"host": "127.0.0.1", "port": smtp.plain, "from": "argocd@example.com", "username": "u", "password": "p"});
+    let login = json!({"host": "127.0.0.1", "port": smtp.plain, "from": "argocd@example.com", "username": "u", "password": "p"});
     let config = json!({
         "service.email.some": plain, "service.email.none": plain, "service.email.later": plain, "service.email.login": login,
         "template.failed": template(),
@@ -266,7 +279,6 @@ async fn what_a_mail_server_refuses_is_told_apart() {
 async fn mail_begins_tls_at_once_where_it_is_asked_to() {
     let smtp = smtp().await;
     let mail = |tls: TlsOptions, to: &str| Mail {
-        owner: String::new(),
         host: "localhost".into(),
         port: smtp.smtps,
         tls_first: true,
@@ -293,7 +305,10 @@ async fn mail_begins_tls_at_once_where_it_is_asked_to() {
     assert_eq!(egress.mail(&mail(any, "any@example.com")).await.unwrap().status, 250);
     let distrusted = egress.mail(&mail(TlsOptions::default(), "no@example.com")).await.unwrap_err();
     assert!(matches!(distrusted, egress::Error::Connect { .. }), "{distrusted}");
-    let spam = Mail { subject: "spam".into(), ..mail(TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }, "a@example.com") };
+    let spam = Mail {
+        subject: "spam".into(),
+        ..mail(TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }, "a@example.com")
+    };
     assert_eq!(egress.mail(&spam).await.unwrap().status, 554);
 }
 

@@ -62,7 +62,10 @@ pub struct Comment {
 /// Makes what is stored.
 pub fn prepare(draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
     let Some(section) = draft.notification.sections.get(SPEC.name) else {
-        return Err(refuse("the template has no section `github`", "add one to the template, or do not subscribe GitHub to it"));
+        return Err(refuse(
+            "the template has no section `github`",
+            "add one to the template, or do not subscribe GitHub to it",
+        ));
     };
     let (owner, repo) = repository(&section.string("repoURLPath"))?;
     let revision = section.string("revisionPath").trim().to_owned();

@@ -64,10 +64,7 @@ const CHECK_RUN: Record = Record {
 };
 const DISPATCH: Record = Record {
     go: "GitHubRepositoryDispatch",
-    fields: &[
-        Field::new("event_type", Shape::Template).always(),
-        Field::new("client_payload", Shape::Template),
-    ],
+    fields: &[Field::new("event_type", Shape::Template).always(), Field::new("client_payload", Shape::Template)],
 };
 
 static SPEC: KindSpec = KindSpec {

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// What the Go controller's client asks for.
 const ACCEPT: &str = "application/vnd.github.v3+json";
 /// The same for deployments.
-const ACCEPT_DEPLOYMENT: &str = "application/vnd.github.ant-man-preview+json, application/vnd.github.flash-preview+json";
+const ACCEPT_DEPLOYMENT: &str =
+    "application/vnd.github.ant-man-preview+json, application/vnd.github.flash-preview+json";
 /// The same for the pull requests of a commit.
 const ACCEPT_PULLS: &str = "application/vnd.github.groot-preview+json";
 /// The same for comments.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::service::{Outcome, Verdict};
 use crate::service::testing::{self, Played, RSA_KEY, answer, answer_with};
+use crate::service::{Outcome, Verdict};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,10 @@ const SHA: &str = "0123456789abcdef";
 const MESSAGE: &str = "message: '{{.app.status.operationState.message}}'\n";
 
 fn service(more: &str) -> String {
-    format!("appID: 7\ninstallationID: '99'\nprivateKey: |\n{}\n{more}", RSA_KEY.replace('\n', "\n  ").replacen("-----BEGIN", "  -----BEGIN", 1))
+    format!(
+        "appID: 7\ninstallationID: '99'\nprivateKey: |\n{}\n{more}",
+        RSA_KEY.replace('\n', "\n  ").replacen("-----BEGIN", "  -----BEGIN", 1)
+    )
 }
 fn play_with(section: &str, answers: &[Answer], memory: &BTreeMap<String, String>) -> Result<Played, String> {
     let mut all = vec![answer(201, r#"{"token": "ghs_1"}"#)];
@@ -65,7 +68,8 @@ fn a_deployment_is_made_unless_it_is_there() {
     let status = json!({"state": "success", "log_url": "https://l", "environment": "prod eu", "environment_url": "https://e", "description": "bad \"quote\"\nand \\ line"});
     assert_eq!(played.json(3), status);
 
-    let played = play("{deployment: {state: x}}", &[answer(200, r#"[{"id": 6}, {"id": 5}]"#), answer(201, "{}")]).unwrap();
+    let played =
+        play("{deployment: {state: x}}", &[answer(200, r#"[{"id": 6}, {"id": 5}]"#), answer(201, "{}")]).unwrap();
     assert_eq!(played.lines()[2], format!("POST {REPO}/deployments/6/statuses"));
     assert_eq!(played.lines()[1], format!("GET {REPO}/deployments?ref={SHA}"));
     let played = play("{deployment: {state: x}}", &[answer(200, "[]"), answer(202, "{}")]).unwrap();
@@ -78,15 +82,28 @@ fn a_comment_with_a_tag_replaces_its_elder() {
     let section = "{pullRequestComment: {content: 'hi', commentTag: 't'}}";
     let mark = "<!-- argocd-notifications t -->";
     let elder = json!([{"id": 70, "body": "other"}, {"id": 71, "body": format!("old\n{mark}")}]).to_string();
-    let answers = [answer(200, r#"[{"number": 1}, {"number": 2}]"#), answer(200, &elder), answer(200, "[]"), answer(200, "{}"), answer(201, "{}")];
+    let answers = [
+        answer(200, r#"[{"number": 1}, {"number": 2}]"#),
+        answer(200, &elder),
+        answer(200, "[]"),
+        answer(200, "{}"),
+        answer(201, "{}"),
+    ];
     let played = play(section, &answers).unwrap();
     delivered(&played);
-    let expected = ["GET x/commits/0123456789abcdef/pulls", "GET x/issues/1/comments", "GET x/issues/2/comments", "PATCH x/issues/comments/71", "POST x/issues/2/comments"];
+    let expected = [
+        "GET x/commits/0123456789abcdef/pulls",
+        "GET x/issues/1/comments",
+        "GET x/issues/2/comments",
+        "PATCH x/issues/comments/71",
+        "POST x/issues/2/comments",
+    ];
     assert_eq!(played.lines()[1..], expected.map(|line| line.replace(" x/", &format!(" {REPO}/"))));
     assert_eq!(played.json(4), json!({"body": format!("hi\n{mark}\n{mark}")}));
     assert_eq!(played.json(5), played.json(4));
 
-    let played = play("{pullRequestComment: {content: hi}}", &[answer(200, r#"[{"number": 1}]"#), answer(201, "{}")]).unwrap();
+    let played =
+        play("{pullRequestComment: {content: hi}}", &[answer(200, r#"[{"number": 1}]"#), answer(201, "{}")]).unwrap();
     assert_eq!(played.json(2), json!({"body": "hi"}));
     let none = play(section, &[answer(200, "[]")]).unwrap();
     let Verdict::Delivered { note: Some(note), .. } = none.outcome.verdict else { panic!() };
@@ -104,7 +121,8 @@ fn check_runs_and_dispatches() {
     assert_eq!(played.json(1), run);
     assert_eq!(played.json(2), json!({"event_type": "done", "client_payload": {"m": "bad \"quote\"\nand \\ line"}}));
     assert_eq!(played.prepared.repairs.len(), 1);
-    let only = play("{repositoryDispatch: {event_type: done}, revisionPath: '{{.nothing}}'}", &[answer(204, "")]).unwrap();
+    let only =
+        play("{repositoryDispatch: {event_type: done}, revisionPath: '{{.nothing}}'}", &[answer(204, "")]).unwrap();
     assert_eq!(only.json(1), json!({"event_type": "done"}));
 }
 
@@ -150,13 +168,19 @@ fn limits_are_obeyed_and_rights_are_told_from_them() {
     assert_eq!(after(verdict(429, &reset, "")), Some(Duration::from_secs(60)));
     let secondary = r#"{"message": "You have exceeded a secondary rate limit"}"#;
     assert_eq!(after(verdict(403, &[], secondary)), Some(Duration::from_secs(60)));
-    let denied = verdict(403, &[("x-ratelimit-remaining", "4999")], r#"{"message": "Resource not accessible by integration"}"#);
+    let denied =
+        verdict(403, &[("x-ratelimit-remaining", "4999")], r#"{"message": "Resource not accessible by integration"}"#);
     assert!(matches!(denied.verdict, Verdict::Credentials { .. }) && !denied.forget_answers);
     assert!(verdict(401, &[], "").forget_answers);
     assert!(matches!(verdict(404, &[], "").verdict, Verdict::SlowRetry { .. }));
     assert!(matches!(verdict(502, &[], "").verdict, Verdict::Retry { .. }));
-    let token = |status| testing::play(KEY, &service(""), "github: {status: {state: x}}", "", &[answer(status, "{}")]).unwrap().outcome;
-    assert!(matches!(token(404).verdict, Verdict::Credentials { .. }) && matches!(token(503).verdict, Verdict::Retry { .. }));
+    let token = |status| {
+        testing::play(KEY, &service(""), "github: {status: {state: x}}", "", &[answer(status, "{}")]).unwrap().outcome
+    };
+    assert!(
+        matches!(token(404).verdict, Verdict::Credentials { .. })
+            && matches!(token(503).verdict, Verdict::Retry { .. })
+    );
 }
 
 #[test]
