@@ -213,11 +213,12 @@ fn account<'a>(call: &'a Call<'a>, tale: &mut Tale<'_>) -> Result<Account<'a>, P
     let own = |name| options.text(name).trim().to_owned();
     let (key, secret) = (own("key"), own("secret"));
     let complete = !key.is_empty() && !secret.is_empty();
-    let variables = if call.config.namespace.is_empty() && !(complete && !own("region").is_empty()) {
+    let needs_no_more = complete && !own("region").is_empty();
+    let variables = if needs_no_more || !call.config.namespace.is_empty() {
+        Variables(Map::new())
+    } else {
         let answer = tale.ask(|| Ok(Outgoing::Ambient(Ambient::Variables(VARIABLES))))?;
         Variables(serde_json::from_slice(&answer.body).unwrap_or_default())
-    } else {
-        Variables(Map::new())
     };
     let or = |text: String, names: &[&str]| if text.is_empty() { variables.first(names) } else { text };
     let region = or(own("region"), &["AWS_DEFAULT_REGION", "AWS_REGION"]);
