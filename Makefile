@@ -1,7 +1,7 @@
 # What people and the CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench prerequisites env
+.PHONY: help demo test check lint bench fuzz prerequisites env
 .NOTPARALLEL:
 
 help: ## this list
@@ -20,8 +20,16 @@ lint: ## formatting and clippy
 	@scripts/timed "fmt" cargo fmt --all --check
 	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
-bench: ## benchmarks
-	cargo bench --workspace
+bench: ## both languages beside Go, in one table; without Go ours alone
+	@if command -v go >/dev/null; then mkdir -p target && (cd benches/languages/go && go build -o ../../../target/languages-go .); fi
+	cargo run --release -p gatepost-bench-languages -- $$(command -v go >/dev/null && echo target/languages-go)
+
+fuzz: ## libFuzzer on both languages' engines; FOR=60 seconds each, TARGET=expr_eval only one
+	fuzz/seeds
+	cd fuzz && for target in $(or $(TARGET),expr_parse expr_eval template_parse template_eval); do \
+	  cargo fuzz run -s none $$target -- -dict=dictionaries/$${target%%_*}.dict -max_total_time=$(or $(FOR),60) \
+	    -timeout=5 -rss_limit_mb=1024 -max_len=4096 || exit 1; \
+	done
 
 prerequisites: ## what the tests need from the system; installs Debian packages when run as root
 	@scripts/timed "prerequisites" scripts/prerequisites

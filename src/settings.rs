@@ -75,6 +75,26 @@ pub struct Egress {
     pub allow: Vec<String>,
     /// Denied whatever the rules say.
     pub deny: Vec<String>,
+    /// What tenants may reach beyond the public internet, by a glob of their namespaces.
+    pub tenants: std::collections::BTreeMap<String, Tenant>,
+    /// The proxy of the environment.
+    pub proxy: Proxy,
+}
+
+/// `[egress.tenants."<glob>"]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Allowed beyond public addresses.
+    pub allow: Vec<String>,
+}
+
+/// `[egress.proxy]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// Whether it refuses what tenants may not reach.
+    pub enforces: bool,
 }
 
 /// `[templates]`
@@ -151,6 +171,12 @@ mod tests {
     fn a_file_overrides_and_unknown_keys_are_errors() {
         assert_eq!(load("[store]\npath = \"/x/y.db\"").unwrap().store.path, "/x/y.db");
         assert!(load("[store]\npaht = \"x\"").unwrap_err().to_string().contains("paht"));
+    }
+    #[test]
+    fn tenants_are_listed_by_glob() {
+        let settings = load("[egress.tenants.\"team-*\"]\nallow = [\"10.0.0.0/8\"]").unwrap();
+        assert_eq!(settings.egress.tenants["team-*"].allow, ["10.0.0.0/8"]);
+        assert!(load("[egress.tenants.x]\nalow = []").is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

@@ -44,16 +44,23 @@ fn print(view: &Value) {
     println!("Subscriptions");
     for s in each(view, "subscriptions") {
         println!(
-            "  {} -> {}:{}  ({})",
+            "  {} -> {}:{}  ({}){}",
             text(s, "trigger"),
             text(s, "service"),
             text(s, "recipient"),
-            text(s, "origin")
+            text(s, "origin"),
+            configuration(s)
         );
     }
     println!("Triggers");
     for trigger in each(view, "triggers") {
-        println!("  {}: {} {}", text(trigger, "name"), text(trigger, "reason"), text(trigger, "message"));
+        println!(
+            "  {}: {} {}{}",
+            text(trigger, "name"),
+            text(trigger, "reason"),
+            text(trigger, "message"),
+            configuration(trigger)
+        );
         each(trigger, "conditions").for_each(print_condition);
     }
     for remark in view["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -69,6 +76,14 @@ fn print(view: &Value) {
             d["attempts"],
             text(d, "reason")
         );
+    }
+}
+
+/// Whose configuration it is, where that is not the controller's.
+fn configuration(value: &Value) -> String {
+    match text(value, "configuration") {
+        "" => String::new(),
+        namespace => format!(" [configuration of {namespace}]"),
     }
 }
 

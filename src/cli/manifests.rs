@@ -1,13 +1,14 @@
 //! ConfigMap, Secret and Application from files, as `argocd admin notifications` takes them.
 
 use super::output::Format;
+use super::repo_server::{self, RepoServerFlags};
 use crate::notify::{ConfigInput, Configuration};
-use crate::source::{Object, files};
+use crate::source::repo_server::{Keyring, RepoServer};
+use crate::source::{self, Object, files};
 use anyhow::{Context as _, bail};
 use gatepost_value::Value;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 
 /// Where the configuration is.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,36 +28,79 @@ pub(super) struct Files {
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "wide", global = true)]
     pub output: Format,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 impl Files {
-    /// Loads the configuration.
+    /// Loads the configuration. A NotificationsConfiguration in the same file counts as it does in a cluster.
     pub(super) fn load(&self) -> anyhow::Result<Configuration> {
-        let documents = read(&self.config_map)?;
-        let config = named(&documents, "ConfigMap", &self.config_map_name).with_context(|| {
-            format!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name)
-        })?;
+        Ok(Configuration::load(&self.input()?, None, &super::load_options()))
+    }
+
+    /// Reads ConfigMap and Secret.
+    pub(super) fn input(&self) -> anyhow::Result<ConfigInput> {
+        self.configuration(&self.documents()?)
+    }
+
+    /// Reads ConfigMap and Secret, and makes a client for the repo-server that the flags name; Secrets of repositories are
+    /// in the same files.
+    pub(super) fn input_with_repo_server(&self) -> anyhow::Result<(ConfigInput, RepoServer)> {
+        let documents = self.documents()?;
+        let input = self.configuration(&documents)?;
+        let Documents { config: mut all, secret } = documents;
+        all.extend(secret);
+        Ok((input, repo_server::client(self.repo_server.settings("")?, Keyring::Documents(all))?))
+    }
+
+    fn documents(&self) -> anyhow::Result<Documents> {
+        let secret = if self.secret == ":empty" { Vec::new() } else { read(&self.secret)? };
+        Ok(Documents { config: read(&self.config_map)?, secret })
+    }
+
+    fn configuration(&self, documents: &Documents) -> anyhow::Result<ConfigInput> {
+        let resource = of_kind(&documents.config, "NotificationsConfiguration").map(source::resource);
+        let config = named(&documents.config, "ConfigMap", &self.config_map_name);
+        if config.is_none() && resource.is_none() {
+            bail!("file '{}' does not have '/ConfigMap/{}'", self.config_map, self.config_map_name);
+        }
         let secret = if self.secret == ":empty" {
             BTreeMap::new()
         } else {
-            let documents = read(&self.secret)?;
-            let found = named(&documents, "Secret", &self.secret_name)
+            let found = named(&documents.secret, "Secret", &self.secret_name)
                 .with_context(|| format!("file '{}' does not have '/Secret/{}'", self.secret, self.secret_name))?;
             files::secret(found)
         };
-        let input = ConfigInput { namespace: String::new(), configmap: files::strings(config, "data"), secret };
-        Ok(Configuration::load(&input, None, &super::load_options()))
+        let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
+        Ok(ConfigInput { namespace: String::new(), configmap, secret, resource })
     }
+}
+
+/// What the two files hold.
+struct Documents {
+    config: Vec<Value>,
+    secret: Vec<Value>,
 }
 
 /// The objects of a file or of standard input.
 pub(super) fn read(file: &str) -> anyhow::Result<Vec<Value>> {
+    let name = if file == "-" { "standard input" } else { file };
+    Ok(files::parse_documents(name, &text(file)?)?)
+}
+
+/// The text of a file or of standard input.
+pub(super) fn text(file: &str) -> anyhow::Result<String> {
     if file != "-" {
-        return Ok(files::documents(Path::new(file))?);
+        return std::fs::read_to_string(file).with_context(|| format!("failed to read {file}"));
     }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("failed to read standard input")?;
-    Ok(files::parse_documents("standard input", &text)?)
+    Ok(text)
+}
+
+/// The first object of a kind.
+pub(super) fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Option<&'a Value> {
+    documents.iter().find(|v| v.get("kind").is_some_and(|k| k.as_str() == Some(kind)))
 }
 
 /// The object of a kind and name.

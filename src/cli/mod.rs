@@ -2,20 +2,25 @@
 //!
 //! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
 
+mod catalog;
 mod check;
 mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod go_yaml;
 mod manifests;
+mod migrate;
+mod notify;
 mod output;
+mod repo_server;
 mod serve;
 mod template;
 mod trigger;
 
 use crate::notify::LoadOptions;
 use crate::service;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -48,6 +53,18 @@ enum Command {
     /// Look at triggers and run them.
     #[command(subcommand)]
     Trigger(trigger::Command),
+    /// Look at what changes when Gatepost takes the Argo CD controller's place.
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  source <(gatepost completion bash)")]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -80,9 +97,15 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
-        Command::Template(command) => template::run(&command),
-        Command::Trigger(command) => trigger::run(&command),
+        Command::Template(command) => template::run(&command).await,
+        Command::Trigger(command) => trigger::run(&command).await,
+        Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Migrate(command) => migrate::run(command).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -107,11 +130,19 @@ fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use clap::ValueEnum as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+    #[test]
+    fn every_shell_gets_a_completion() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "gatepost", &mut script);
+            assert!(String::from_utf8_lossy(&script).contains("deliveries"), "{shell}");
+        }
     }
     #[test]
     fn called_as_the_argo_controller_it_serves() {

@@ -1,5 +1,6 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::repo_server::{self, RepoServerFlags};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -9,6 +10,7 @@ use crate::notify::json::JsonMode;
 use crate::outbox::{Dispatcher, Settings as DispatchSettings, SqliteStore, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
+use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
@@ -59,6 +61,9 @@ pub(super) struct Arguments {
     /// Name of the Secret.
     #[arg(long, default_value = "argocd-notifications-secret")]
     secret_name: String,
+    /// Name of the Argo CD operator's NotificationsConfiguration that is read beside the ConfigMap, where its CRD is.
+    #[arg(long, default_value = "default-notifications-configuration")]
+    notifications_configuration_name: String,
     /// Namespaces besides --namespace whose Applications are served: globs or /regular expressions/, separated by commas.
     #[arg(long, env = "ARGOCD_APPLICATION_NAMESPACES", default_value = "")]
     application_namespaces: String,
@@ -77,18 +82,11 @@ pub(super) struct Arguments {
     /// Taken for compatibility; Gatepost looks at Applications side by side anyway.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_PROCESSORS_COUNT", default_value_t = 1)]
     processors_count: u32,
-    /// Taken for compatibility: self-service namespaces are not served yet, and a warning says so.
+    /// Serve the configuration of each of --application-namespaces beside the controller's own.
     #[arg(long, env = "ARGOCD_NOTIFICATION_CONTROLLER_SELF_SERVICE_NOTIFICATION_ENABLED", num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     self_service_notification_enabled: String,
-    /// Taken for compatibility: `repo.GetCommitMetadata` and `repo.GetAppDetails` are not served yet.
-    #[arg(long, default_value = "")]
-    argocd_repo_server: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_plaintext: String,
-    /// Taken for compatibility.
-    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    argocd_repo_server_strict_tls: String,
+    #[command(flatten)]
+    repo_server: RepoServerFlags,
 }
 
 /// Where Applications come from.
@@ -105,7 +103,12 @@ pub(super) struct Plan {
     pub namespace: String,
     pub config_map: String,
     pub secret: String,
+    /// Name of the operator's resource.
+    pub resource: String,
+    /// Whether each namespace has a configuration of its own.
+    pub self_service: bool,
     pub origin: Origin,
+    pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
 }
@@ -117,7 +120,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(port) = arguments.metrics_port {
         settings.server.metrics.set_port(port);
     }
-    warn_of_what_is_missing(&arguments);
     let plan = plan(arguments, settings).await?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
@@ -126,17 +128,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if in_order { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn warn_of_what_is_missing(arguments: &Arguments) {
-    if arguments.self_service_notification_enabled == "true" {
-        tracing::warn!(
-            "self-service namespaces are not served by this version: only the configuration of the controller's namespace is used"
-        );
-    }
-}
-
 async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> {
     let metrics = Some(listen(settings.server.metrics)?);
     let api = listen(settings.server.api)?;
+    let self_service = arguments.self_service_notification_enabled == "true";
+    // The Go controller's default is a name in the cluster; a folder has no such neighbour.
+    let default = if arguments.files.is_some() { "" } else { repo_server::DEFAULT };
+    let repo_server = arguments.repo_server.settings(default)?;
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
@@ -150,7 +148,9 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
                 namespaces,
                 config_map: arguments.config_map_name.clone(),
                 secret: arguments.secret_name.clone(),
+                resource: arguments.notifications_configuration_name.clone(),
                 selector: arguments.app_label_selector,
+                self_service,
             };
             (Origin::Cluster(Box::new(client), watched), namespace)
         }
@@ -160,13 +160,17 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         namespace,
         config_map: arguments.config_map_name,
         secret: arguments.secret_name,
+        resource: arguments.notifications_configuration_name,
+        self_service,
         origin,
+        repo_server,
         metrics,
         api,
     })
 }
 
-async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
+/// The configuration of the cluster that the arguments or the environment name.
+pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) -> anyhow::Result<kube::Config> {
     let options = kube::config::KubeConfigOptions { context, ..Default::default() };
     match file {
         Some(path) => {
@@ -230,8 +234,8 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
-    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan), Arc::clone(&metrics), reporter));
-    let door = Arc::new(Egress::new(policy(&plan)?));
+    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan)?, Arc::clone(&metrics), reporter));
+    let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
@@ -245,6 +249,8 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 namespace: plan.namespace,
                 config_map: plan.config_map,
                 secret: plan.secret,
+                resource: plan.resource,
+                self_service: plan.self_service,
             };
             tokio::spawn(project(
                 Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)),
@@ -328,31 +334,58 @@ async fn open_store(path: &str) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(SqliteStore::open(Path::new(path), STORE_RESERVE).await?))
 }
 
-fn relay_options(plan: &Plan) -> RelayOptions {
-    let settings = &plan.settings;
+/// What services need besides a notification.
+pub(super) fn service_context(settings: &Settings) -> ServiceContext {
     let json = match settings.delivery.json {
         Json::Repair => JsonMode::Repair,
         Json::Off => JsonMode::Off,
         Json::Strict => JsonMode::Strict,
     };
-    RelayOptions {
+    ServiceContext { json, cluster: settings.backstage.cluster.clone() }
+}
+
+fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
+    let settings = &plan.settings;
+    Ok(RelayOptions {
         namespace: plan.namespace.clone(),
         config_map: plan.config_map.clone(),
-        load: LoadOptions { costly: settings.templates.costly_functions, ..super::load_options() },
-        service: ServiceContext { json, cluster: settings.backstage.cluster.clone() },
+        load: LoadOptions {
+            costly: settings.templates.costly_functions,
+            self_service: plan.self_service,
+            ..super::load_options()
+        },
+        service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+        repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
+    })
+}
+
+/// Where Argo CD keeps the credentials of repositories.
+fn keyring(plan: &Plan) -> Keyring {
+    match &plan.origin {
+        Origin::Files(folder) => Keyring::Folder(folder.clone()),
+        Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
 }
 
-fn policy(plan: &Plan) -> anyhow::Result<Policy> {
+/// The egress guard's rules; loopback is allowed where there is no cluster.
+pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
     let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
         texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
     };
+    let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
+        let key = format!("egress.tenants.\"{name}\"");
+        let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;
+        Ok(egress::Tenants { namespaces: glob.compile_matcher(), allow: rules(&tenant.allow, &key)? })
+    });
     Ok(Policy {
-        allow: rules(&plan.settings.egress.allow, "egress.allow")?,
-        deny: rules(&plan.settings.egress.deny, "egress.deny")?,
-        loopback_allowed: matches!(plan.origin, Origin::Files(_)),
+        allow: rules(&settings.egress.allow, "egress.allow")?,
+        deny: rules(&settings.egress.deny, "egress.deny")?,
+        loopback_allowed,
         own: Vec::new(),
+        tenants: tenants.collect::<anyhow::Result<_>>()?,
+        proxy_enforces: settings.egress.proxy.enforces,
+        tenant: String::new(),
     })
 }
 
@@ -406,14 +439,15 @@ async fn relist(cluster: Kubernetes, relay: Arc<Relay>, stop: CancellationToken)
     }
 }
 
-/// Conditions that read the clock are evaluated again on the Go controller's beat.
+/// On the Go controller's beat conditions that read the clock are evaluated again, and what waits for the repo-server.
 async fn beat(relay: Arc<Relay>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BEAT) => {}
         }
-        if relay.is_synced() && relay.reads_clock() {
+        let undecided = relay.take_undecided();
+        if relay.is_synced() && (undecided || relay.reads_clock()) {
             relay.relist.notify_one();
         }
     }
@@ -425,7 +459,11 @@ async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PRUNE_EVERY) => {}
         }
-        match store.prune(Default::default(), crate::clock::now().millis()).await {
+        let now_ms = crate::clock::now().millis();
+        if let Err(error) = crate::controller::forget_unused(store.as_ref(), now_ms).await {
+            tracing::warn!(error = %error, "failed to forget what services remember of old deliveries");
+        }
+        match store.prune(Default::default(), now_ms).await {
             Ok(pruned) if pruned.dead > 0 => {
                 tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")
             }

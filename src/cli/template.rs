@@ -1,14 +1,17 @@
-//! `gatepost template get|notify`, as `argocd admin notifications template` answers, with honest exit codes.
+//! `gatepost template get`, as `argocd admin notifications template` answers, with honest exit codes. `notify` is in
+//! its own file.
 
-use super::manifests::{self, Files};
+use super::manifests::Files;
+use super::notify;
 use super::output::{self, Format, shortened};
-use crate::notify::{self, Configuration, Destination, Notification, ObjectId, World};
+use crate::notify::{Configuration, ObjectId, Repository, World};
 use crate::source::Object;
 use anyhow::bail;
 use gatepost_value::{Location, Time};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Longest preview of a template.
 const PREVIEW: usize = 100;
@@ -22,9 +25,9 @@ pub(super) enum Command {
         #[command(flatten)]
         files: Files,
     },
-    /// Render a template for an Application and print what each recipient would get.
+    /// Render a template for an Application and send it to each recipient, once; `console:stdout` prints it.
     #[command(
-        after_help = "Example:\n  gatepost template notify app-sync-failed app.yaml --config-map cm.yaml --recipient backstage:"
+        after_help = "Examples:\n  gatepost template notify app-sync-failed app.yaml --config-map cm.yaml\n  gatepost template notify app-sync-failed app.yaml --config-map cm.yaml --secret secret.yaml --recipient teams:ops"
     )]
     Notify {
         /// Template.
@@ -39,17 +42,11 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Get { name, files } => get(&files.load()?, name.as_deref(), files.output),
         Command::Notify { name, application, recipient, files } => {
-            let (config, object) = (files.load()?, manifests::application(application)?);
-            for recipient in recipient {
-                let (service, recipient) = recipient.split_once(':').unwrap_or((recipient, ""));
-                let to = Destination { service: service.to_owned(), recipient: recipient.to_owned() };
-                print_notification(&render(&config, &object, name, &to)?);
-            }
-            Ok(ExitCode::SUCCESS)
+            notify::run(name, application, recipient, files).await
         }
     }
 }
@@ -83,16 +80,11 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(config: &Configuration, object: &Object, name: &str, to: &Destination) -> anyhow::Result<Notification> {
-    let names = [name.to_owned()];
-    let rendered = with_world(config, object, false, |world| notify::evaluate::render_for(world, &names, to));
-    rendered.map_err(|failure| anyhow::anyhow!("failed to notify '{}': {}", to.recipient, failure.message))
-}
-
 /// Builds the world of one look at an Application from a file: no project, no history.
 pub(super) fn with_world<T>(
     config: &Configuration,
     object: &Object,
+    repository: &Arc<Repository>,
     trace: bool,
     look: impl FnOnce(&World<'_>) -> T,
 ) -> T {
@@ -103,6 +95,7 @@ pub(super) fn with_world<T>(
         object: object.value(),
         id: &id,
         project: None,
+        repository,
         states: &states,
         event_resource_version: "",
         first_list: false,
@@ -111,24 +104,4 @@ pub(super) fn with_world<T>(
         random: &|buffer| rand::RngCore::fill_bytes(&mut rand::rng(), buffer),
         trace,
     })
-}
-
-fn print_notification(notification: &Notification) {
-    let webhooks: BTreeMap<&String, Value> = notification
-        .webhook
-        .iter()
-        .map(|(name, w)| (name, json!({"method": w.method, "path": w.path, "body": w.body.lossy()})))
-        .collect();
-    let mut view = json!({"message": notification.message.lossy(), "webhook": webhooks});
-    if let Some(fields) = view.as_object_mut() {
-        fields.extend(notification.sections.iter().map(|(name, section)| (name.clone(), section.to_json())));
-    }
-    if let Some(b) = &notification.backstage {
-        view["backstage"] = json!({"entityRef": b.entity_ref, "broadcast": b.broadcast, "title": b.title, "description": b.description,
-            "link": b.link, "severity": b.severity, "topic": b.topic, "scope": b.scope, "icon": b.icon});
-    }
-    match serde_yaml_ng::to_string(&view) {
-        Ok(text) => print!("{text}"),
-        Err(error) => eprintln!("gatepost: failed to print the notification: {error}"),
-    }
 }

@@ -3,11 +3,11 @@
 use super::manifests::{self, Files};
 use super::output::{self, Format};
 use super::template::with_world;
-use crate::notify::{Configuration, Reason, TriggerOutcome, evaluate};
-use anyhow::bail;
+use crate::notify::{Configuration, Reason, Repository, TriggerOutcome, evaluate};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -30,28 +30,39 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Get { name, files } => get(&files.load()?, name.as_deref(), files.output),
         Command::Run { name, application, files } => {
-            let (config, object) = (files.load()?, manifests::application(application)?);
-            let outcome = with_world(&config, &object, true, |world| evaluate::try_trigger(world, name));
+            let ((input, repo_server), object) =
+                (files.input_with_repo_server()?, manifests::application(application)?);
+            let config = Configuration::load(&input, None, &super::load_options());
+            let look = |repository: &Arc<Repository>| {
+                with_world(&config, &object, repository, true, |world| evaluate::try_trigger(world, name))
+            };
+            let outcome = repo_server.consult(look).await;
             if matches!(outcome.reason, Reason::TriggerNotConfigured | Reason::TriggerBroken) {
-                bail!("trigger with name '{name}' does not exist (found {})", names(&config));
+                return Err(missing(&config, name));
             }
             print_outcome(&outcome, files.output)
         }
     }
 }
 
-fn names(config: &Configuration) -> String {
-    config.triggers().keys().cloned().collect::<Vec<_>>().join(", ")
+/// Why there is no such trigger: its key is broken, or it does not exist.
+fn missing(config: &Configuration, name: &str) -> anyhow::Error {
+    let key = format!("trigger.{name}");
+    if let Some(problem) = config.problems().iter().find(|problem| problem.key == key) {
+        return anyhow::anyhow!("trigger '{name}' cannot be used: {problem}");
+    }
+    let names = config.triggers().keys().cloned().collect::<Vec<_>>().join(", ");
+    anyhow::anyhow!("trigger with name '{name}' does not exist (found {names})")
 }
 
 fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
     let chosen: Vec<_> = config.triggers().iter().filter(|(n, _)| name.is_none_or(|name| name == *n)).collect();
     if let Some(name) = name.filter(|_| chosen.is_empty()) {
-        bail!("trigger with name '{name}' does not exist (found {})", names(config));
+        return Err(missing(config, name));
     }
     let view: BTreeMap<&String, Vec<Value>> = chosen
         .iter()

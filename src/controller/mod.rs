@@ -5,13 +5,15 @@
 mod ambient;
 mod annotation;
 mod answers;
+mod memory;
 mod relay;
 mod report;
 mod sender;
 mod view;
 
 pub use annotation::{Annotator, NoAnnotations, Projector};
-pub use relay::{Decision, Relay, RelayOptions};
+pub use memory::forget_unused;
+pub use relay::{Decision, Explained, Relay, RelayOptions};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
-pub use view::{config_view, evaluation_view};
+pub use view::{config_view, explained_view};

@@ -2,6 +2,7 @@
 
 use super::ambient;
 use super::answers::Answers;
+use super::memory;
 use super::relay::Relay;
 use crate::egress::{self, Egress, redact};
 use crate::notify::{ObjectId, ServiceConfig, history};
@@ -73,8 +74,8 @@ impl Outgoing {
 
     async fn attempt(&self, claimed: &Claimed) -> SendOutcome {
         let name = &claimed.delivery.lane.service;
-        let config = self.relay.configuration();
-        let Some(service) = config.service(name) else {
+        let config = self.relay.configuration_of(&claimed.delivery.lane.config_namespace);
+        let Some(service) = config.as_ref().and_then(|config| config.service(name)) else {
             return not_tried(Verdict::NotReady { cause: format!("notification service '{name}' is not supported") });
         };
         match self.taken_over(claimed).await {
@@ -82,7 +83,7 @@ impl Outgoing {
             Ok(Some(at)) => return not_tried(Verdict::TakenOver { at }),
             Err(cause) => return not_tried(Verdict::NotReady { cause }),
         }
-        match self.memory(service, claimed).await {
+        match memory::recall(self.relay.store().as_ref(), service, claimed).await {
             Ok(memory) => self.converse(service, claimed, &memory).await,
             Err(cause) => not_tried(Verdict::NotReady { cause }),
         }
@@ -100,6 +101,7 @@ impl Outgoing {
             occurrence: &claimed.delivery.occurrence,
             delivery_id: &claimed.delivery.id.to_string(),
             now_ms: clock::now().millis(),
+            decided_ms: claimed.delivery.created_ms,
             memory,
         };
         let (mut rounds, mut seen) = (Vec::new(), Seen::default());
@@ -111,7 +113,7 @@ impl Outgoing {
                     if outcome.forget_answers {
                         self.answers.forget(service);
                     }
-                    self.remember(service, outcome.remember).await;
+                    memory::keep(self.relay.store().as_ref(), service, outcome.remember, call.now_ms).await;
                     let verdict = scrubbed(judged(outcome.verdict), &self.relay.scrubber());
                     return seen.outcome(verdict);
                 }
@@ -183,31 +185,6 @@ impl Outgoing {
         let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(EXCERPT_BYTES)]).into_owned();
         self.relay.scrubber().scrub(&body)
     }
-
-    async fn memory(&self, service: &ServiceConfig, claimed: &Claimed) -> Result<BTreeMap<String, String>, String> {
-        let mut out = BTreeMap::new();
-        for key in service::memories(service, &claimed.payload, &claimed.delivery.occurrence) {
-            let value =
-                self.relay.store().value(&memory_name(service, &key)).await.map_err(|error| error.to_string())?;
-            if let Some(value) = value.and_then(|bytes| String::from_utf8(bytes).ok()) {
-                out.insert(key, value);
-            }
-        }
-        Ok(out)
-    }
-
-    /// What cannot be kept costs a later delivery its thread, not this one.
-    async fn remember(&self, service: &ServiceConfig, values: Vec<(String, String)>) {
-        for (key, value) in values {
-            if let Err(error) = self.relay.store().set_value(&memory_name(service, &key), value.into_bytes()).await {
-                tracing::warn!(service = service.name, error = %error, "failed to remember what later notifications refer to");
-            }
-        }
-    }
-}
-
-fn memory_name(service: &ServiceConfig, key: &str) -> String {
-    format!("memory/{}/{}/{key}", service.namespace, service.name)
 }
 
 impl Seen {
@@ -223,8 +200,10 @@ impl Sender for Outgoing {
     }
 
     fn policy(&self, lane: &Lane) -> Policy {
-        let config = self.relay.configuration();
-        let Some(service) = config.service(&lane.service) else { return Policy::default() };
+        let config = self.relay.configuration_of(&lane.config_namespace);
+        let Some(service) = config.as_ref().and_then(|config| config.service(&lane.service)) else {
+            return Policy::default();
+        };
         let quick = service::policy(service);
         let max = i64::from(quick.max);
         let quick = outbox::QuickRetry { max, wait_min: quick.wait_min, wait_max: quick.wait_max };

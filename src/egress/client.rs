@@ -66,9 +66,9 @@ impl Egress {
         state.pools.clear();
     }
 
-    /// The policy of now.
-    pub(super) fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner).policy)
+    /// The policy of now for what is not HTTP; a tenant's where a namespace is named.
+    pub(super) fn policy(&self, tenant: &str) -> Policy {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).policy.of_tenant(tenant)
     }
 
     /// Sends one request and reads the answer, following allowed redirects.
@@ -132,8 +132,15 @@ impl Egress {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(0);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = match transport.tenant.as_str() {
+            "" => Arc::clone(&state.policy),
+            namespace => Arc::new(state.policy.of_tenant(namespace)),
+        };
         if let Some(ip) = literal(url) {
-            state.policy.judge(&host, ip, port).map_err(|no| refused(url, &no))?;
+            policy.judge(&host, ip, port).map_err(|no| refused(url, &no))?;
+        }
+        if self.proxy_for(url.scheme()).is_some() {
+            policy.judge_proxy().map_err(|no| refused(url, &no))?;
         }
         let key = PoolKey { transport: transport.clone(), host, port };
         state.uses += 1;
@@ -142,17 +149,20 @@ impl Egress {
             *used = uses;
             return Ok(client.clone());
         }
-        let client = self.build(&key, url.scheme(), Arc::clone(&state.policy))?;
+        let client = self.build(&key, url.scheme(), policy)?;
         state.make_room();
         state.pools.insert(key, (client.clone(), uses));
         Ok(client)
     }
 
+    fn proxy_for(&self, scheme: &str) -> Option<&String> {
+        self.proxy.as_ref().and_then(|p| if scheme == "https" { p.https.as_ref() } else { p.http.as_ref() })
+    }
+
     #[allow(clippy::disallowed_methods)] // the one place where HTTP clients are made
     fn build(&self, key: &PoolKey, scheme: &str, policy: Arc<Policy>) -> Result<Client, Error> {
         let transport = &key.transport;
-        let proxy =
-            self.proxy.as_ref().and_then(|p| if scheme == "https" { p.https.as_ref() } else { p.http.as_ref() });
+        let proxy = self.proxy_for(scheme);
         let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))

@@ -31,6 +31,8 @@ const HELLO: &str = "localhost";
 /// One message, resolved (no references left).
 #[derive(Clone)]
 pub struct Mail {
+    /// Namespace of a tenant's configuration; empty for the platform's.
+    pub tenant: String,
     /// Name or address of the server.
     pub host: String,
     /// Port.
@@ -77,7 +79,7 @@ impl Egress {
         let started = Instant::now();
         let (from, to, text) = envelope(mail)?;
         let endpoint = Endpoint { scheme: "smtp", host: &mail.host, port: mail.port };
-        let connection = endpoint.dial(&self.policy(), CONNECT_TIMEOUT).await?;
+        let connection = endpoint.dial(&self.policy(&mail.tenant), CONNECT_TIMEOUT).await?;
         let mut talk = Talk { endpoint: &endpoint, mail, begun: false };
         let outcome = tokio::time::timeout(ANSWER_TIMEOUT, talk.deliver(connection, from, to, &text)).await;
         let ended = outcome.unwrap_or_else(|_| {

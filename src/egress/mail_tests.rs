@@ -10,6 +10,7 @@ fn egress() -> Egress {
 
 fn mail(host: &str, port: u16) -> Mail {
     Mail {
+        tenant: String::new(),
         host: host.to_owned(),
         port,
         tls_first: false,
@@ -27,6 +28,7 @@ fn mail(host: &str, port: u16) -> Mail {
 
 fn publish(host: &str, port: u16) -> Publish {
     Publish {
+        tenant: String::new(),
         servers: vec![Server { host: host.to_owned(), port, tls: false }],
         tls: TlsOptions::default(),
         identity: Identity::default(),
@@ -67,6 +69,14 @@ async fn the_guard_stands_before_mail_and_nats() {
     let refused = egress().mail(&mail("169.254.169.254", 80)).await.unwrap_err();
     assert!(refused.to_string().contains("\"169.254.169.254:80\" to egress.allow"), "{refused}");
     assert!(matches!(egress().publish(&publish("169.254.169.254", 80)).await, Err(Error::Refused { .. })));
+    // A tenant's reach ends at the public internet.
+    for host in ["127.0.0.1", "10.0.0.1"] {
+        let tenant = "team-a".to_owned();
+        let refused = egress().mail(&Mail { tenant: tenant.clone(), ..mail(host, 25) }).await;
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{host}");
+        let refused = egress().publish(&Publish { tenant, ..publish(host, 4222) }).await;
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{host}");
+    }
 }
 
 #[tokio::test]
@@ -101,7 +111,7 @@ async fn credentials_do_not_leave_unencrypted() {
     let egress = egress();
     let endpoint = Endpoint { scheme: "smtp", host: "127.0.0.1", port };
     let mail = Mail { credentials: Some(("u".to_owned(), "p".to_owned())), ..mail("127.0.0.1", port) };
-    let connection = endpoint.dial(&egress.policy(), CONNECT_TIMEOUT).await.unwrap();
+    let connection = endpoint.dial(&egress.policy(""), CONNECT_TIMEOUT).await.unwrap();
     let talk = Talk { endpoint: &endpoint, mail: &mail, begun: false };
     let Ok((mut smtp, secured, local)) = talk.open(connection).await else { panic!("no greeting") };
     assert!(!secured && local);

@@ -20,6 +20,6 @@ mod tls;
 pub use client::Egress;
 pub use mail::Mail;
 pub use nats::{Identity, Publish, Server};
-pub use policy::{Policy, Rule};
+pub use policy::{Policy, Rule, Tenants};
 pub use request::{Error, Request, Response, TlsOptions, Transport};
 pub use tls::install_provider;

@@ -26,6 +26,8 @@ const LINE_MAX: usize = 32 << 10;
 /// One message, resolved (no references left).
 #[derive(Clone)]
 pub struct Publish {
+    /// Namespace of a tenant's configuration; empty for the platform's.
+    pub tenant: String,
     /// Servers of one cluster: the first that can be reached gets it.
     pub servers: Vec<Server>,
     /// TLS settings.
@@ -104,7 +106,7 @@ impl Egress {
     async fn publish_to(&self, server: &Server, publish: &Publish) -> Result<Response, Error> {
         let started = Instant::now();
         let endpoint = Endpoint { scheme: "nats", host: &server.host, port: server.port };
-        let connection = endpoint.dial(&self.policy(), CONNECT_TIMEOUT).await?;
+        let connection = endpoint.dial(&self.policy(&publish.tenant), CONNECT_TIMEOUT).await?;
         let mut talk = Talk { endpoint: &endpoint, publish, begun: false };
         let outcome = tokio::time::timeout(ANSWER_TIMEOUT, talk.deliver(connection, server.tls)).await;
         let ended = outcome.unwrap_or_else(|_| {
@@ -273,6 +275,7 @@ mod tests {
 
     fn publish(headers: &[(&str, &str)]) -> Publish {
         Publish {
+            tenant: String::new(),
             servers: Vec::new(),
             tls: TlsOptions::default(),
             identity: Identity::default(),

@@ -16,6 +16,21 @@ pub struct Policy {
     pub loopback_allowed: bool,
     /// Addresses of the API server, the store and Gatepost itself; refused unless listed.
     pub own: Vec<(IpAddr, u16)>,
+    /// `egress.tenants`: what tenants may reach beyond the public internet, by namespace.
+    pub tenants: Vec<Tenants>,
+    /// `egress.proxy.enforces`: the proxy of the environment refuses what tenants may not reach.
+    pub proxy_enforces: bool,
+    /// The tenant whose requests this policy is for; empty for the platform.
+    pub tenant: String,
+}
+
+/// What the tenants of some namespaces may reach.
+#[derive(Debug, Clone)]
+pub struct Tenants {
+    /// Which namespaces.
+    pub namespaces: globset::GlobMatcher,
+    /// What is allowed to them.
+    pub allow: Vec<Rule>,
 }
 
 /// One entry of a list: a range, an address or a host (`*.example.com` for all below), each with an optional port.
@@ -91,6 +106,32 @@ fn host_rule(host: &str) -> Option<What> {
 }
 
 impl Policy {
+    /// The policy for what a namespace's own configuration asks for: public addresses and what is listed for it. An empty
+    /// name is the platform.
+    #[must_use]
+    pub fn of_tenant(&self, namespace: &str) -> Self {
+        if namespace.is_empty() {
+            return self.clone();
+        }
+        let listed = self.tenants.iter().filter(|entry| entry.namespaces.is_match(namespace));
+        let allow = listed.flat_map(|entry| entry.allow.iter().cloned()).collect();
+        Self { allow, loopback_allowed: false, tenant: namespace.to_owned(), tenants: Vec::new(), ..self.clone() }
+    }
+
+    /// Judges whether a request may go through a proxy, which resolves names by itself.
+    ///
+    /// # Errors
+    /// A tenant's request, unless the operator says that the proxy refuses what tenants may not reach.
+    pub fn judge_proxy(&self) -> Result<(), Refusal> {
+        if self.tenant.is_empty() || self.proxy_enforces {
+            return Ok(());
+        }
+        Err(Refusal {
+            rule: format!("namespace {} may not use the proxy, where addresses cannot be judged", self.tenant),
+            setting: "enforces = true to egress.proxy, if the proxy refuses what tenants may not reach".into(),
+        })
+    }
+
     /// Judges an address that a host name resolved to, or a literal.
     ///
     /// # Errors
@@ -106,7 +147,11 @@ impl Policy {
         if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port)) {
             return Ok(());
         }
-        let setting = format!("\"{}\" to egress.allow", std::net::SocketAddr::new(ip, port));
+        let list = match self.tenant.as_str() {
+            "" => "egress.allow".to_owned(),
+            namespace => format!("allow of egress.tenants.\"{namespace}\""),
+        };
+        let setting = format!("\"{}\" to {list}", std::net::SocketAddr::new(ip, port));
         if self.own.contains(&(ip, port)) {
             return Err(Refusal {
                 rule: format!("{ip}:{port} is the API server, the store or Gatepost itself"),
@@ -117,6 +162,10 @@ impl Policy {
             Class::Forbidden(range) if !(self.loopback_allowed && ip.is_loopback()) => {
                 Err(Refusal { rule: format!("{ip} is in {range}"), setting })
             }
+            Class::Private if !self.tenant.is_empty() => Err(Refusal {
+                rule: format!("{ip} is a private address, which namespace {} may not reach", self.tenant),
+                setting,
+            }),
             _ => Ok(()),
         }
     }
@@ -166,5 +215,24 @@ mod tests {
     fn own_addresses_are_refused_unless_listed() {
         let own = Policy { own: vec![("10.0.0.1".parse().unwrap(), 6443)], ..policy(&[], &[]) };
         assert!(!judge(&own, "api", "10.0.0.1", 6443) && judge(&own, "api", "10.0.0.1", 443));
+    }
+    #[test]
+    fn tenants_reach_the_public_internet_and_what_is_listed_for_them() {
+        let glob = |text: &str| globset::Glob::new(text).unwrap().compile_matcher();
+        let allow = vec![Rule::parse("10.1.0.0/16").unwrap()];
+        let tenants = vec![Tenants { namespaces: glob("team-*"), allow }];
+        let all = Policy { tenants, loopback_allowed: true, ..policy(&["10.0.0.0/8", "127.0.0.1"], &["10.1.0.9"]) };
+        let (team, other) = (all.of_tenant("team-a"), all.of_tenant("other"));
+        assert!(judge(&team, "h", "10.1.2.3", 80) && judge(&team, "h", "93.184.216.34", 443));
+        assert!(
+            !judge(&team, "h", "10.2.2.3", 80)
+                && !judge(&team, "h", "127.0.0.1", 80)
+                && !judge(&team, "h", "10.1.0.9", 80)
+        );
+        let refusal = other.judge("h", "10.1.2.3".parse().unwrap(), 80).unwrap_err();
+        assert!(refusal.setting.contains("egress.tenants.\"other\"") && refusal.rule.contains("namespace other"));
+        assert!(judge(&all.of_tenant(""), "h", "127.0.0.1", 80), "the platform's own");
+        assert!(all.judge_proxy().is_ok() && team.judge_proxy().is_err());
+        assert!(Policy { proxy_enforces: true, ..team }.judge_proxy().is_ok());
     }
 }

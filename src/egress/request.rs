@@ -32,6 +32,8 @@ impl std::fmt::Debug for Request {
 pub struct Transport {
     /// Namespace of the configuration and name of the service: the pool's owner.
     pub owner: String,
+    /// Namespace whose own configuration asks for it; empty for the platform. Decides what may be reached.
+    pub tenant: String,
     /// TLS settings.
     pub tls: TlsOptions,
     /// Time to connect.
@@ -50,6 +52,7 @@ impl Default for Transport {
     fn default() -> Self {
         Self {
             owner: String::new(),
+            tenant: String::new(),
             tls: TlsOptions::default(),
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(120),

@@ -3,6 +3,7 @@
 //! The result says everything, also why something was *not* sent; acting on it is the controller's. Never here: the
 //! clock, the store, the network.
 
+mod condition;
 mod freshness;
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,13 @@ use crate::notify::configuration::{Condition, Configuration, hex};
 use crate::notify::model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 use crate::notify::notification::Notification;
 use crate::notify::render::{self, Surroundings};
+use crate::notify::repository::Repository;
 use crate::notify::subscriptions::{self, Subscription};
 use crate::notify::{environment, history};
-use gatepost_value::{Location, Time, Value, fmt};
+use gatepost_value::{Location, Time, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that one evaluation looks at.
 pub struct World<'a> {
@@ -27,6 +30,8 @@ pub struct World<'a> {
     pub id: &'a ObjectId,
     /// Its AppProject, where there is one.
     pub project: Option<&'a Value>,
+    /// What is known of its repository.
+    pub repository: &'a Arc<Repository>,
     /// What the store knows of the object, by state key.
     pub states: &'a BTreeMap<String, KeyState>,
     /// resourceVersion of the event that carried the object; empty without one.
@@ -54,6 +59,8 @@ pub struct Evaluation {
     pub triggers: Vec<TriggerOutcome>,
     /// What is to be done, in order.
     pub changes: Vec<Change>,
+    /// Whether something could not be decided because the repository did not answer: to be looked at again.
+    pub undecided: bool,
 }
 
 /// What became of one trigger.
@@ -158,7 +165,8 @@ pub fn evaluate(world: &World<'_>) -> Evaluation {
     }
     let mut look = Look::new(world);
     let triggers = by_trigger(&subscriptions).into_iter().map(|(name, to)| look.trigger(name, &to)).collect();
-    Evaluation { skipped: None, triggers, changes: look.changes, subscriptions }
+    let undecided = world.repository.stumbles() > 0;
+    Evaluation { skipped: None, triggers, changes: look.changes, subscriptions, undecided }
 }
 
 /// Runs one trigger for nobody: what `trigger run` shows.
@@ -172,8 +180,13 @@ pub fn try_trigger(world: &World<'_>, name: &str) -> TriggerOutcome {
 /// # Errors
 /// Unknown templates, and templates that fail.
 pub fn render_for(world: &World<'_>, templates: &[String], to: &Destination) -> Result<Notification, RenderFailure> {
-    let vars = environment::of_templates(world.config, world.object, world.project, &to.service, &to.recipient);
+    let vars = environment::of_templates(&subject(world), &to.service, &to.recipient);
     render::render(world.config, templates, &vars, &Look::new(world).surroundings())
+}
+
+fn subject<'a>(world: &World<'a>) -> environment::Subject<'a> {
+    let World { config, object, project, repository, .. } = *world;
+    environment::Subject { config, object, project, repository }
 }
 
 fn by_trigger(subscriptions: &[Subscription]) -> BTreeMap<&str, Vec<&Destination>> {
@@ -197,7 +210,7 @@ impl<'a> Look<'a> {
         let annotation = subscriptions::annotation(world.object, history::ANNOTATION).unwrap_or_default();
         Self {
             world,
-            vars: environment::of_conditions(world.config, world.object, world.project),
+            vars: environment::of_conditions(&subject(world)),
             annotated: history::parse(&annotation),
             changes: Vec::new(),
         }
@@ -222,19 +235,25 @@ impl<'a> Look<'a> {
         TriggerOutcome { name: name.to_owned(), reason: summary(&conditions), message: String::new(), conditions }
     }
     fn condition(&mut self, trigger: &str, condition: &Condition, destinations: &[&Destination]) -> ConditionOutcome {
-        let Tried { triggered, error, once_per, trace } =
-            run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
+        let before = self.world.repository.stumbles();
+        let condition::Tried { triggered, error, once_per, once_per_error, trace } =
+            condition::run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
+        let undecided = self.world.repository.stumbles() != before;
         let mut out = ConditionOutcome {
             key: condition.key.clone(),
             when: condition.when.clone(),
             triggered,
-            error,
+            error: if undecided { error.or(once_per_error) } else { error },
             once_per,
             templates: condition.send.clone(),
             trace,
             destinations: Vec::new(),
         };
-        out.destinations = destinations.iter().map(|to| self.destination(trigger, condition, &out, to)).collect();
+        let outcome = |to: &&Destination| match undecided {
+            true => self.undecided(trigger, &out, to),
+            false => self.destination(trigger, condition, &out, to),
+        };
+        out.destinations = destinations.iter().map(outcome).collect();
         out
     }
     fn destination(
@@ -244,15 +263,7 @@ impl<'a> Look<'a> {
         outcome: &ConditionOutcome,
         to: &Destination,
     ) -> DestinationOutcome {
-        let occurrence = Occurrence {
-            object: self.world.id.clone(),
-            config_namespace: self.world.config.namespace().to_owned(),
-            trigger: trigger.to_owned(),
-            condition_key: outcome.key.clone(),
-            once_per: outcome.once_per.clone(),
-            destination: to.clone(),
-            arming: 0,
-        };
+        let occurrence = self.occurrence(trigger, outcome, to);
         let state_key = occurrence.state_key();
         let (reason, message) = if outcome.triggered {
             self.rose(condition, occurrence, &state_key)
@@ -260,6 +271,23 @@ impl<'a> Look<'a> {
             self.fell(&state_key, outcome)
         };
         DestinationOutcome { destination: to.clone(), state_key, reason, message }
+    }
+    fn occurrence(&self, trigger: &str, outcome: &ConditionOutcome, to: &Destination) -> Occurrence {
+        Occurrence {
+            object: self.world.id.clone(),
+            config_namespace: self.world.config.namespace().to_owned(),
+            trigger: trigger.to_owned(),
+            condition_key: outcome.key.clone(),
+            once_per: outcome.once_per.clone(),
+            destination: to.clone(),
+            arming: 0,
+        }
+    }
+    /// The repository did not answer: whether the condition holds is not known, so nothing is sent and nothing disarmed.
+    fn undecided(&self, trigger: &str, outcome: &ConditionOutcome, to: &Destination) -> DestinationOutcome {
+        let state_key = self.occurrence(trigger, outcome, to).state_key();
+        let message = outcome.error.clone().unwrap_or_default();
+        DestinationOutcome { destination: to.clone(), state_key, reason: Reason::RepositoryUnavailable, message }
     }
     /// Not triggered: an armed key is disarmed. Keys with a oncePer value are other keys and stay.
     fn fell(&mut self, state_key: &str, outcome: &ConditionOutcome) -> (Reason, String) {
@@ -294,7 +322,11 @@ impl<'a> Look<'a> {
             Some(previous) => previous,
             None => u64::from(occurrence.once_per.is_empty()),
         };
+        let before = self.world.repository.stumbles();
         let rendered = self.rendered(condition, &occurrence.destination);
+        if self.world.repository.stumbles() != before {
+            return (Reason::RepositoryUnavailable, rendered.err().map(|failure| failure.message).unwrap_or_default());
+        }
         let (shown, message) = match &rendered {
             Ok(_) => (reason, String::new()),
             Err(failure) => (failure.reason, failure.message.clone()),
@@ -361,51 +393,6 @@ fn summary(conditions: &[ConditionOutcome]) -> Reason {
         Reason::ConditionError
     } else {
         Reason::ConditionFalse
-    }
-}
-
-/// What a condition came to.
-struct Tried {
-    triggered: bool,
-    error: Option<String>,
-    once_per: String,
-    trace: Vec<(String, String)>,
-}
-
-/// Runs a condition: only `true` counts, and oncePer is asked only then; where it fails it counts as absent.
-fn run(
-    condition: &Condition,
-    vars: &Value,
-    config: &Configuration,
-    surroundings: &Surroundings<'_>,
-    traced: bool,
-) -> Tried {
-    let mut out = Tried { triggered: false, error: None, once_per: String::new(), trace: Vec::new() };
-    let Some(program) = &condition.program else { return out };
-    let result = surroundings.with(config, |context| {
-        if !traced {
-            return program.run(vars, context);
-        }
-        let (result, trace) = program.run_traced(vars, context);
-        out.trace = trace.into_iter().map(|step| (step.text, shown(step.outcome))).collect();
-        result
-    });
-    match result {
-        Ok(value) => out.triggered = value.as_bool() == Some(true),
-        Err(error) => out.error = Some(error.to_string()),
-    }
-    if let (true, Some(program)) = (out.triggered, &condition.once_per_program) {
-        let value = surroundings.with(config, |context| program.run(vars, context));
-        out.once_per = value.map(|value| fmt::sprint_v(&value).to_lossy().into_owned()).unwrap_or_default();
-    }
-    out
-}
-
-/// A traced value, cut to what fits a table.
-fn shown(outcome: Result<Value, String>) -> String {
-    match outcome {
-        Ok(value) => fmt::sprint_v(&value).to_lossy().chars().take(200).collect(),
-        Err(error) => format!("error: {error}"),
     }
 }
 

@@ -6,16 +6,18 @@ pub mod evaluate;
 pub mod history;
 pub mod json;
 pub mod kind;
+pub mod lint;
 pub mod model;
 pub mod notification;
 mod render;
+pub mod repository;
 mod selector;
 pub mod subscriptions;
 pub(crate) mod yaml;
 
 pub use configuration::{
-    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, ServiceConfig, Template,
-    Trigger,
+    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, Resource, ServiceConfig,
+    Template, Trigger,
 };
 pub use evaluate::{
     Change, ConditionOutcome, DestinationOutcome, Evaluation, RenderFailure, TriggerOutcome, World, evaluate,
@@ -23,4 +25,5 @@ pub use evaluate::{
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 pub use notification::{BackstageMessage, Notification, Rendered, Text, WebhookMessage};
+pub use repository::Repository;
 pub use subscriptions::Subscription;

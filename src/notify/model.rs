@@ -138,6 +138,8 @@ pub enum Reason {
     RenderFailed,
     /// The rendered notification cannot be a valid request (for example a missing entity reference).
     InvalidNotification,
+    /// What the condition or a template asks the repo-server has no answer yet: decided when it has one.
+    RepositoryUnavailable,
 }
 
 impl Reason {
@@ -163,6 +165,7 @@ impl Reason {
             Self::TemplateBroken => "templateBroken",
             Self::RenderFailed => "renderFailed",
             Self::InvalidNotification => "invalidNotification",
+            Self::RepositoryUnavailable => "repositoryUnavailable",
         }
     }
 }

@@ -264,6 +264,16 @@ async fn pruning_drops_the_old_only(store: &dyn Store) {
     assert!(store.prune(keep, keep.finished_age_ms + 10_000_000).await.unwrap().finished >= 1);
 }
 
+async fn old_values_are_forgotten(store: &dyn Store) {
+    for (name, value) in [("m/a", "999 x"), ("m/b", "1000 x"), ("m/ä", "5"), ("n/a", "5 x")] {
+        store.set_value(name, value.into()).await.unwrap();
+    }
+    assert_eq!(store.forget_values("m/", 1_000).await.unwrap(), 2);
+    assert_eq!(store.forget_values("m/", 1_000).await.unwrap(), 0);
+    assert!(store.value("m/a").await.unwrap().is_none());
+    assert!(store.value("m/b").await.unwrap().is_some() && store.value("n/a").await.unwrap().is_some());
+}
+
 async fn suite(store: &dyn Store) {
     one_occurrence_has_one_row(store).await;
     late_delivery_after_disarm_and_rearm(store).await;
@@ -277,6 +287,7 @@ async fn suite(store: &dyn Store) {
     a_claim_is_recorded_once(store).await;
     adoption_truncation_and_forgetting(store).await;
     pruning_drops_the_old_only(store).await;
+    old_values_are_forgotten(store).await;
     store.set_value("cursor", b"7".to_vec()).await.unwrap();
     assert_eq!(store.value("cursor").await.unwrap().unwrap(), b"7");
     store.health().await.unwrap();

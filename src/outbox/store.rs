@@ -292,6 +292,10 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a small value.
     async fn set_value(&self, name: &str, value: Vec<u8>) -> Result<(), Error>;
 
+    /// Drops values whose name begins with `prefix` and that begin, in decimal digits, with an older time in Unix
+    /// milliseconds. Returns how many; at most 10,000 a call.
+    async fn forget_values(&self, prefix: &str, before_ms: i64) -> Result<u64, Error>;
+
     /// Whether decisions can be committed now: writable and above the reserve.
     async fn health(&self) -> Result<(), Error>;
 

@@ -1,7 +1,7 @@
 //! `/api/v1`: applications (explain), decisions, deliveries, config. Read-only but for replay and discard.
 
 use super::{State, problem};
-use crate::controller::{config_view, evaluation_view};
+use crate::controller::{config_view, explained_view};
 use crate::outbox::store::{Filter, Moved};
 use crate::outbox::{DeliveryId, State as DeliveryState};
 use crate::source::{Object, files};
@@ -59,7 +59,11 @@ async fn index() -> HttpResponse {
 }
 
 async fn configuration(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().json(config_view(&state.relay.configuration()))
+    let all = state.relay.configurations();
+    let mut views = all.iter().map(|config| config_view(config));
+    let mut own = views.next().unwrap_or_default();
+    own["tenants"] = views.collect();
+    HttpResponse::Ok().json(own)
 }
 
 async fn decisions(state: web::Data<State>) -> HttpResponse {
@@ -73,7 +77,7 @@ async fn status(state: web::Data<State>) -> HttpResponse {
             "durable": state.relay.store().is_durable(),
             "queue": counts.by_state.iter().map(|(s, n)| (s.as_str(), *n)).collect::<std::collections::BTreeMap<_, _>>(),
             "owedAnnotations": counts.owed_annotations,
-            "brokenKeys": state.relay.configuration().problems().len(),
+            "brokenKeys": state.relay.problems(),
         })),
         Err(error) => problem::store(&error),
     }
@@ -92,15 +96,14 @@ async fn application(state: web::Data<State>, path: web::Path<(String, String)>)
         }
         Err(cause) => return problem::answer(StatusCode::BAD_GATEWAY, "The Application cannot be read", &cause),
     };
-    let (evaluation, remarks) = match state.relay.explain(&object).await {
+    let explained = match state.relay.explain(&object).await {
         Ok(explained) => explained,
         Err(error) => return problem::store(&error),
     };
     let filter = Filter { object: Some((namespace.clone(), name.clone())), limit: 20, ..Filter::default() };
     let deliveries = state.relay.store().list(&filter).await.unwrap_or_default();
-    let mut view = evaluation_view(&evaluation);
+    let mut view = explained_view(&explained);
     view["application"] = json!(format!("{namespace}/{name}"));
-    view["remarks"] = json!(remarks);
     view["deliveries"] = json!(deliveries);
     HttpResponse::Ok().json(masked(&state, view))
 }

@@ -89,7 +89,7 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
     let store = relay.store().health().await;
     let detail = serde_json::json!({
         "synced": relay.is_synced(),
-        "brokenKeys": relay.configuration().problems().len(),
+        "brokenKeys": relay.problems(),
         "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
         "durable": relay.store().is_durable(),
     });

@@ -190,7 +190,7 @@ fn body(message: &Message, url: &str, queue: &str, delivery_id: &str) -> Json {
 }
 
 fn unusable(call: &Call<'_>, cause: &str) -> RequestError {
-    RequestError::Option { service: call.config.name.clone(), cause: cause.to_owned() }
+    RequestError::Setting { service: call.config.name.clone(), cause: cause.to_owned() }
 }
 
 fn endpoint_of(service: &str, region: &str) -> String {

@@ -112,6 +112,7 @@ fn a_tenant_gets_nothing_of_the_process() {
         occurrence: &occurrence,
         delivery_id: "d",
         now_ms: 0,
+        decided_ms: 0,
         memory: &memory,
     };
     let error = AwsSqs.step(&call, &[]).unwrap_err().to_string();

@@ -22,6 +22,8 @@ pub struct Call<'a> {
     pub delivery_id: &'a str,
     /// Time of the attempt, Unix milliseconds.
     pub now_ms: i64,
+    /// Time of the decision, Unix milliseconds: the same in every attempt.
+    pub decided_ms: i64,
     /// What earlier deliveries left under the keys of [`super::memories`].
     pub memory: &'a BTreeMap<String, String>,
 }

@@ -95,7 +95,7 @@ fn addresses(recipient: &str) -> Result<Vec<String>, PrepareError> {
 fn mail(call: &Call<'_>) -> Result<Mail, RequestError> {
     let (config, options) = (call.config, Options(call.config));
     let message: Message = stored::read(&config.name, call.payload)?;
-    let unusable = |cause: &str| RequestError::Option { service: config.name.clone(), cause: cause.to_owned() };
+    let unusable = |cause: &str| RequestError::Setting { service: config.name.clone(), cause: cause.to_owned() };
     let host = options.text("host").trim();
     if host.is_empty() {
         return Err(unusable("`host` is missing; set it to the name of the mail server"));
@@ -107,6 +107,7 @@ fn mail(call: &Call<'_>) -> Result<Mail, RequestError> {
     let sender: Mailbox = from.parse().map_err(|_| unusable("`from` is no mail address; set it to the sender's"))?;
     let (user, password) = (options.text("username"), options.text("password"));
     Ok(Mail {
+        tenant: config.namespace.clone(),
         host: host.to_owned(),
         port,
         tls_first: port == SMTPS,

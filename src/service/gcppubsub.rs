@@ -113,7 +113,7 @@ fn attributes(section: Option<&Rendered>) -> BTreeMap<String, String> {
 }
 
 fn unusable(call: &Call<'_>, cause: impl Into<String>) -> RequestError {
-    RequestError::Option { service: call.config.name.clone(), cause: cause.into() }
+    RequestError::Setting { service: call.config.name.clone(), cause: cause.into() }
 }
 
 fn send(call: &Call<'_>, tale: &mut Tale<'_>) -> Result<Outcome, Pause> {

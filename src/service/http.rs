@@ -25,9 +25,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Reads options of a service.
 pub struct Options<'a>(pub &'a ServiceConfig);
 
-impl Options<'_> {
+impl<'a> Options<'a> {
     /// A text; empty where absent.
-    pub fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &'a str {
         self.0.options.get(name).and_then(Json::as_str).unwrap_or_default()
     }
     /// A switch.
@@ -64,6 +64,7 @@ impl Options<'_> {
         let per_host = usize::try_from(self.number("maxIdleConnsPerHost")).ok().filter(|n| *n > 0);
         Transport {
             owner: format!("{}/{}", self.0.namespace, self.0.name),
+            tenant: self.0.namespace.clone(),
             tls: TlsOptions {
                 insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
                 ..TlsOptions::default()

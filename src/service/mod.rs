@@ -3,24 +3,41 @@
 //! Pure: no network, no clock. What [`prepare`] returns is stored and holds no URL, header or secret; these are joined in
 //! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
+mod alertmanager;
 mod awssqs;
 mod backstage;
+mod chat;
 mod conversation;
 mod email;
 mod embedded;
 pub mod entity;
 mod gcppubsub;
 mod github;
+mod googlechat;
+mod grafana;
 mod http;
 mod jwt;
+mod mattermost;
 mod missing;
 mod nats;
+mod newrelic;
+mod opsgenie;
+mod pagerduty;
+mod pagerdutyv2;
 mod payload;
+mod post;
+mod pushover;
+mod rocketchat;
 mod sigv4;
+mod slack;
 mod stored;
+mod teams;
+mod teams_workflows;
+mod telegram;
 #[cfg(test)]
 mod testing;
 mod text;
+mod webex;
 mod webhook;
 
 pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
@@ -30,6 +47,7 @@ use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
 use crate::notify::kind::KindSpec;
 use crate::notify::{Notification, Occurrence, Reason, ServiceConfig};
+use serde_json::Value as Json;
 use std::time::Duration;
 
 /// What preparing needs besides the notification.
@@ -99,7 +117,7 @@ pub enum RequestError {
         cause: String,
     },
     /// The URL cannot be used.
-    #[error("failed to make a request for service '{service}': {cause}; correct `url` in the service's configuration")]
+    #[error("failed to make a request for service '{service}': {cause}; correct the service's configuration")]
     Url {
         /// Service name.
         service: String,
@@ -116,13 +134,33 @@ pub enum RequestError {
         /// Header name.
         header: String,
     },
-    /// An option is missing or cannot be used.
+    /// An option cannot be used.
     #[error("failed to make a request for service '{service}': {cause}")]
-    Option {
+    Setting {
         /// Service name.
         service: String,
         /// Cause and what to do, without the option's value where that is a secret.
         cause: String,
+    },
+    /// The recipient cannot be reached with this configuration.
+    #[error("failed to make a request for recipient '{recipient}' of service '{service}': {cause}")]
+    Recipient {
+        /// Service name.
+        service: String,
+        /// Recipient.
+        recipient: String,
+        /// Cause, without what the configuration holds for the recipient.
+        cause: String,
+    },
+    /// An option is missing.
+    #[error(
+        "failed to make a request for service '{service}': `{option}` is missing; set it in the service's configuration"
+    )]
+    Option {
+        /// Service name.
+        service: String,
+        /// Name of the option.
+        option: &'static str,
     },
     /// Nothing of this kind can be sent.
     #[error("failed to make a request for service '{service}': services of type '{kind}' are not known")]
@@ -207,6 +245,10 @@ trait Kind: Sync {
     }
     /// See [`host`].
     fn host(&self, config: &ServiceConfig, recipient: &str) -> String;
+    /// See [`shown`].
+    fn show(&self, section: Json, _template: &str, _decided_ms: i64) -> Json {
+        section
+    }
     /// See [`memories`].
     fn memories(&self, _: &ServiceConfig, _: &[u8], _: &Occurrence) -> Vec<String> {
         Vec::new()
@@ -215,12 +257,27 @@ trait Kind: Sync {
 
 /// All kinds. Adding one is a file and a line here.
 static KINDS: &[&dyn Kind] = &[
+    &alertmanager::Alertmanager,
     &awssqs::AwsSqs,
     &backstage::Backstage,
     &email::Email,
     &gcppubsub::GcpPubsub,
     &github::GitHub,
+    &googlechat::GoogleChat,
+    &grafana::Grafana,
+    &mattermost::Mattermost,
     &nats::Nats,
+    &newrelic::Newrelic,
+    &opsgenie::Opsgenie,
+    &pagerduty::PagerDuty,
+    &pagerdutyv2::PagerDutyV2,
+    &pushover::Pushover,
+    &rocketchat::RocketChat,
+    &slack::Slack,
+    &teams::Teams,
+    &teams_workflows::TeamsWorkflows,
+    &telegram::Telegram,
+    &webex::Webex,
     &webhook::Webhook,
 ];
 
@@ -272,6 +329,19 @@ pub fn step(call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestErro
         }
     }
     Ok(step)
+}
+
+/// The Go controller's form of a notification, as its console service prints it.
+#[must_use]
+pub fn shown(notification: &Notification, decided_ms: i64) -> Json {
+    let mut out = notification.to_json();
+    for kind in KINDS {
+        let name = kind.spec().name;
+        if let (Some(section), Some(template)) = (out.get_mut(name), notification.section_of.get(name)) {
+            *section = kind.show(section.take(), template, decided_ms);
+        }
+    }
+    out
 }
 
 /// Retry settings of a service.

@@ -69,6 +69,7 @@ fn publish(call: &Call<'_>) -> Result<Publish, RequestError> {
     let nkey = options.text("nkey").trim();
     identity.nkey = (!nkey.is_empty()).then(|| nkey.to_owned());
     Ok(Publish {
+        tenant: config.namespace.clone(),
         servers,
         tls: TlsOptions::default(),
         identity,

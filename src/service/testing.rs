@@ -42,6 +42,7 @@ pub fn rendered(config: &Configuration, to: &Destination) -> Result<Notification
         object: &object,
         id: &id,
         project: None,
+        repository: &crate::notify::Repository::absent("none"),
         states: &states,
         event_resource_version: "",
         first_list: false,
@@ -156,6 +157,7 @@ pub fn play_with(
         occurrence: &occurrence,
         delivery_id: "dlv_1",
         now_ms: 1_800_000_000_000,
+        decided_ms: 1_700_000_000_123,
         memory,
     };
     let mut played = Played {

@@ -3,6 +3,7 @@
 //! A broken file is reported and its last good content stays; the other files are not touched by it.
 
 use super::{ConfigData, Error, Event, Object, SecretData};
+use crate::notify::Resource;
 use gatepost_value::Value;
 use notify_debouncer_mini::{new_debouncer, notify::RecursiveMode};
 use serde::Deserialize as _;
@@ -26,6 +27,16 @@ pub struct Settings {
     pub config_map: String,
     /// Name of the Secret.
     pub secret: String,
+    /// Name of the `NotificationsConfiguration`.
+    pub resource: String,
+    /// Whether each namespace has a configuration of its own; else the one that is there is the controller's.
+    pub self_service: bool,
+}
+
+impl Settings {
+    fn place(&self, namespace: String) -> String {
+        if self.self_service { namespace } else { self.namespace.clone() }
+    }
 }
 
 /// The source.
@@ -41,8 +52,9 @@ pub struct Files {
 struct Snapshot {
     applications: BTreeMap<(String, String), Value>,
     projects: BTreeMap<(String, String), Value>,
-    config: ConfigData,
-    secret: SecretData,
+    configs: BTreeMap<String, ConfigData>,
+    secrets: BTreeMap<String, SecretData>,
+    resources: BTreeMap<String, Resource>,
 }
 
 impl Files {
@@ -95,11 +107,14 @@ impl Files {
     }
 
     async fn tell(&self, before: &Snapshot, now: &Snapshot, first: bool) -> Result<(), Error> {
-        if first || before.config != now.config {
-            self.send(Event::ConfigMap { data: now.config.clone(), uid: String::new() }).await?;
+        for (namespace, resource) in changed_maps(&before.resources, &now.resources, &self.settings.namespace, first) {
+            self.send(Event::Resource { namespace, resource }).await?;
         }
-        if first || before.secret != now.secret {
-            self.send(Event::Secret(now.secret.clone())).await?;
+        for (namespace, data) in changed_maps(&before.configs, &now.configs, &self.settings.namespace, first) {
+            self.send(Event::ConfigMap { namespace, data, uid: String::new() }).await?;
+        }
+        for (namespace, data) in changed_maps(&before.secrets, &now.secrets, &self.settings.namespace, first) {
+            self.send(Event::Secret { namespace, data }).await?;
         }
         for (object, gone) in changes(&before.projects, &now.projects) {
             self.send(if gone { Event::ProjectDeleted(object) } else { Event::Project(object) }).await?;
@@ -146,8 +161,13 @@ impl Snapshot {
         match kind.as_str() {
             "Application" => drop(self.applications.insert(key, placed())),
             "AppProject" => drop(self.projects.insert(key, placed())),
-            "ConfigMap" if name == settings.config_map => self.config = strings(value, "data"),
-            "Secret" if name == settings.secret => self.secret = secret(value),
+            "ConfigMap" if name == settings.config_map => {
+                self.configs.insert(settings.place(namespace), strings(value, "data"));
+            }
+            "NotificationsConfiguration" if name == settings.resource => {
+                self.resources.insert(settings.place(namespace), super::resource(value));
+            }
+            "Secret" if name == settings.secret => drop(self.secrets.insert(settings.place(namespace), secret(value))),
             _ => {}
         }
     }
@@ -182,6 +202,23 @@ pub(crate) fn secret(value: &Value) -> SecretData {
     let mut data: SecretData = encoded.into_iter().filter_map(|(k, v)| Some((k, decode(v)?))).collect();
     data.extend(strings(value, "stringData").into_iter().map(|(k, v)| (k, v.into_bytes())));
     data
+}
+
+/// What changed, the controller's own last; at the start it is told even if it is not there.
+fn changed_maps<T: Clone + PartialEq>(
+    before: &BTreeMap<String, T>,
+    now: &BTreeMap<String, T>,
+    own: &str,
+    first: bool,
+) -> Vec<(String, Option<T>)> {
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+    let mut out: Vec<_> = changed.map(|name| (name.clone(), now.get(name).cloned())).collect();
+    if first && !now.contains_key(own) {
+        out.push((own.to_owned(), None));
+    }
+    out.sort_by_key(|(name, _)| name == own);
+    out
 }
 
 fn changes(before: &BTreeMap<(String, String), Value>, now: &BTreeMap<(String, String), Value>) -> Vec<(Object, bool)> {
@@ -236,6 +273,12 @@ pub fn parse_documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
     Ok(values)
 }
 
+/// Every object of a folder, for looking at them on demand. What cannot be read is passed over: the watch reports it.
+pub(crate) fn objects(folder: &Path) -> Vec<Value> {
+    let paths = manifests(folder).unwrap_or_default();
+    paths.into_iter().filter_map(|path| documents(&path).ok()).flatten().collect()
+}
+
 /// One Application of a folder, for looking at it on demand.
 ///
 /// # Errors
@@ -269,11 +312,14 @@ mod tests {
             namespace: "argocd".into(),
             config_map: "cm".into(),
             secret: "s".into(),
+            resource: "r".into(),
+            self_service: false,
         };
         let (send, mut events) = mpsc::channel(16);
         let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
-        assert!(matches!(next(&mut events).await, Event::ConfigMap { data, .. } if data["k"] == "v"));
-        assert!(matches!(next(&mut events).await, Event::Secret(data) if data["t"] == b"x"));
+        assert!(matches!(next(&mut events).await, Event::Resource { resource: None, .. }));
+        assert!(matches!(next(&mut events).await, Event::ConfigMap { data: Some(data), .. } if data["k"] == "v"));
+        assert!(matches!(next(&mut events).await, Event::Secret { data: Some(data), .. } if data["t"] == b"x"));
         let Event::Application { object, first_list: true } = next(&mut events).await else { panic!("no Application") };
         assert_eq!((object.namespace(), object.name()), ("argocd", "a"));
         assert!(matches!(next(&mut events).await, Event::Synced));

@@ -7,13 +7,17 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use kube::{Client, Resource, ResourceExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
 const PAGE: u32 = 100;
+/// How often it is looked whether a CRD was installed.
+const CRD_PAUSE: Duration = Duration::from_secs(30);
 
 /// What to watch.
 #[derive(Debug, Clone)]
@@ -24,8 +28,12 @@ pub struct Settings {
     pub config_map: String,
     /// Name of the Secret.
     pub secret: String,
+    /// Name of the `NotificationsConfiguration`.
+    pub resource: String,
     /// Label selector for Applications; empty for all.
     pub selector: String,
+    /// Whether each namespace has a configuration of its own.
+    pub self_service: bool,
 }
 
 /// The source. Cheap to clone.
@@ -64,8 +72,8 @@ impl Kubernetes {
     /// # Errors
     /// [`Error::Closed`] only.
     pub async fn run(&self) -> Result<(), Error> {
-        let ready = [Gate::default(), Gate::default(), Gate::default()];
-        let [config_ready, secret_ready, projects_ready] = &ready;
+        let ready = [Gate::default(), Gate::default(), Gate::default(), Gate::default()];
+        let [resource_ready, config_ready, secret_ready, projects_ready] = &ready;
         let applications = async {
             for gate in &ready {
                 gate.wait().await;
@@ -73,6 +81,7 @@ impl Kubernetes {
             self.watch_applications().await
         };
         tokio::select! {
+            end = self.watch_resource(resource_ready) => end,
             end = self.watch_config_map(config_ready) => end,
             end = self.watch_secret(secret_ready) => end,
             end = self.watch_projects(projects_ready) => end,
@@ -80,49 +89,121 @@ impl Kubernetes {
         }
     }
 
-    async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
-        let named = |found: Option<ConfigMap>| {
-            let (data, uid) = found.map(|c| (c.data.unwrap_or_default(), c.metadata.uid)).unwrap_or_default();
-            Event::ConfigMap { data: data.into_iter().collect::<ConfigData>(), uid: uid.unwrap_or_default() }
+    /// The operator's resource, where its CRD is; it may also be installed later.
+    async fn watch_resource(&self, ready: &Gate) -> Result<(), Error> {
+        let kind = resource("NotificationsConfiguration", "notificationsconfigurations");
+        let mut told = false;
+        // Without a name none is wanted.
+        while self.settings.resource.is_empty() || !self.serves(&kind).await {
+            if !told {
+                let namespace = self.settings.namespaces.own.clone();
+                self.send(Event::Resource { namespace, resource: None }).await?;
+                (told, _) = (true, ready.open());
+            }
+            tokio::time::sleep(CRD_PAUSE).await;
+        }
+        let event = |namespace: String, found: Option<Object>| {
+            let resource = found.map(|object| super::resource(object.value()));
+            Event::Resource { namespace, resource }
         };
-        self.watch_one(api, &self.settings.config_map, ready, named).await
+        let client = self.client.clone();
+        let api: Api<Object> = match self.everywhere() {
+            true => Api::all_with(client, &kind),
+            false => Api::namespaced_with(client, &self.settings.namespaces.own, &kind),
+        };
+        self.watch_named(api, &self.settings.resource, ready, event).await
+    }
+
+    /// Whether the API server knows a kind. An answer that does not come counts as no: asked again later.
+    async fn serves(&self, kind: &ApiResource) -> bool {
+        let known = self.client.list_api_group_resources(&kind.api_version).await;
+        known.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == kind.plural))
+    }
+
+    async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
+        let event = |namespace: String, found: Option<ConfigMap>| {
+            let uid = found.as_ref().and_then(|c| c.metadata.uid.clone()).unwrap_or_default();
+            let data = found.map(|c| c.data.unwrap_or_default().into_iter().collect::<ConfigData>());
+            Event::ConfigMap { namespace, data, uid }
+        };
+        let client = self.client.clone();
+        let api: Api<ConfigMap> = match self.everywhere() {
+            true => Api::all(client),
+            false => Api::namespaced(client, &self.settings.namespaces.own),
+        };
+        self.watch_named(api, &self.settings.config_map, ready, event).await
     }
 
     async fn watch_secret(&self, ready: &Gate) -> Result<(), Error> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespaces.own);
-        let named = |found: Option<Secret>| {
-            let data = found.and_then(|s| s.data).unwrap_or_default();
-            Event::Secret(data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>())
+        let event = |namespace: String, found: Option<Secret>| {
+            let data = found.map(|s| s.data.unwrap_or_default());
+            let data = data.map(|data| data.into_iter().map(|(k, v)| (k, v.0)).collect::<SecretData>());
+            Event::Secret { namespace, data }
         };
-        self.watch_one(api, &self.settings.secret, ready, named).await
+        let client = self.client.clone();
+        let api: Api<Secret> = match self.everywhere() {
+            true => Api::all(client),
+            false => Api::namespaced(client, &self.settings.namespaces.own),
+        };
+        self.watch_named(api, &self.settings.secret, ready, event).await
     }
 
-    /// Watches one named object; its absence is told as well.
-    async fn watch_one<K>(
+    /// Whether named objects are looked for in all namespaces: with self-service.
+    fn everywhere(&self) -> bool {
+        self.settings.self_service && self.settings.namespaces.cluster_wide()
+    }
+
+    /// Watches the objects of one name: in the controller's namespace, or with self-service in all that are served. The
+    /// absence of the controller's own is told as well, and last of what is there at the start.
+    async fn watch_named<K>(
         &self,
         api: Api<K>,
         name: &str,
         ready: &Gate,
-        event: impl Fn(Option<K>) -> Event,
+        event: impl Fn(String, Option<K>) -> Event,
     ) -> Result<(), Error>
     where
         K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
-        K::DynamicType: Default,
     {
+        let namespaces = &self.settings.namespaces;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut stream = watcher(api, config).default_backoff().boxed();
-        let mut listed = None;
+        let (mut known, mut listed) = (BTreeSet::new(), BTreeMap::new());
         while let Some(next) = stream.next().await {
             match next {
-                Ok(watcher::Event::Init) => listed = None,
-                Ok(watcher::Event::InitApply(object)) => listed = Some(object),
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitApply(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if namespaces.contains(&namespace) {
+                        listed.insert(namespace, object);
+                    }
+                }
                 Ok(watcher::Event::InitDone) => {
-                    self.send(event(listed.take())).await?;
+                    let gone = known.iter().filter(|name| !listed.contains_key(*name)).cloned().collect::<Vec<_>>();
+                    known = listed.keys().cloned().collect();
+                    let own = listed.remove(&namespaces.own);
+                    for namespace in gone.into_iter().filter(|name| *name != namespaces.own) {
+                        self.send(event(namespace, None)).await?;
+                    }
+                    for (namespace, object) in std::mem::take(&mut listed) {
+                        self.send(event(namespace, Some(object))).await?;
+                    }
+                    self.send(event(namespaces.own.clone(), own)).await?;
                     ready.open();
                 }
-                Ok(watcher::Event::Apply(object)) => self.send(event(Some(object))).await?,
-                Ok(watcher::Event::Delete(_)) => self.send(event(None)).await?,
+                Ok(watcher::Event::Apply(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if namespaces.contains(&namespace) {
+                        known.insert(namespace.clone());
+                        self.send(event(namespace, Some(object))).await?;
+                    }
+                }
+                Ok(watcher::Event::Delete(object)) => {
+                    let namespace = object.namespace().unwrap_or_default();
+                    if known.remove(&namespace) {
+                        self.send(event(namespace, None)).await?;
+                    }
+                }
                 Err(error) => warn(name, &error),
             }
         }

@@ -1,4 +1,5 @@
-//! Where Applications and configuration come from: a Kubernetes API server or a folder of manifests.
+//! Where Applications and configuration come from: a Kubernetes API server or a folder of manifests; and what only Argo CD's
+//! repo-server knows.
 //!
 //! A source streams [`Event`]s and never keeps an object. What the events mean is decided elsewhere.
 
@@ -6,16 +7,36 @@ pub mod files;
 pub mod kubernetes;
 mod namespaces;
 mod object;
+pub mod repo_server;
 
 pub use namespaces::{NamespacePattern, Namespaces};
 pub use object::Object;
 
+use crate::notify::Resource;
+use gatepost_value::Value;
 use std::collections::BTreeMap;
 
 /// Data of the notification ConfigMap.
 pub type ConfigData = BTreeMap<String, String>;
 /// Data of the notification Secret, decoded.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// What a `NotificationsConfiguration` object says.
+#[must_use]
+pub fn resource(object: &Value) -> Resource {
+    let texts = |name: &str| -> ConfigData {
+        match object.at(&["spec", name]) {
+            Some(Value::Map(map)) => {
+                map.entries().iter().filter_map(|(k, v)| Some((k.to_string(), v.as_str()?.to_owned()))).collect()
+            }
+            _ => ConfigData::new(),
+        }
+    };
+    // Later groups win, as the operator merges them.
+    let keys = ["triggers", "templates", "services", "subscriptions"].into_iter().flat_map(texts).collect();
+    let name = object.at(&["metadata", "name"]).and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+    Resource { name, keys, context: texts("context") }
+}
 
 /// One thing that happened at the source.
 #[derive(Debug)]
@@ -33,15 +54,29 @@ pub enum Event {
     Project(Object),
     /// An AppProject is gone.
     ProjectDeleted(Object),
-    /// The ConfigMap's data; empty when there is no such ConfigMap.
+    /// The notification ConfigMap of a namespace.
     ConfigMap {
-        /// The data.
-        data: ConfigData,
+        /// Its namespace.
+        namespace: String,
+        /// Its data; `None` where there is no such ConfigMap.
+        data: Option<ConfigData>,
         /// UID for Kubernetes Events about it.
         uid: String,
     },
-    /// The Secret's data; empty when there is no such Secret.
-    Secret(SecretData),
+    /// The `NotificationsConfiguration` of a namespace.
+    Resource {
+        /// Its namespace.
+        namespace: String,
+        /// What it says; `None` where there is none.
+        resource: Option<Resource>,
+    },
+    /// The notification Secret of a namespace. Of all that are there at the start the controller's own is told last.
+    Secret {
+        /// Its namespace.
+        namespace: String,
+        /// Its data; `None` where there is no such Secret.
+        data: Option<SecretData>,
+    },
     /// Everything that was there at the start has been sent.
     Synced,
 }

@@ -3,10 +3,16 @@
 
 mod arrows;
 mod backstage;
+mod catalog;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
 mod promises;
 mod relay;
+mod repo_server;
 mod running;
+mod schema;
+mod services_alerts;
+mod services_chat;
 mod services_cloud;
+mod tenants;

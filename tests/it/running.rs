@@ -1,6 +1,7 @@
 //! A Gatepost process under test: the real binary against the real API server.
 
 use crate::env::{PATIENCE, wait_until};
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -29,22 +30,46 @@ fn free_port() -> u16 {
 }
 
 impl Gatepost {
-    /// Starts it and waits until it is ready.
+    /// Starts it on a cluster and waits until it is ready.
     pub async fn start(start: Start<'_>) -> Self {
+        Self::start_with(start, &[], "").await
+    }
+
+    /// The same with further arguments and settings.
+    pub async fn start_with(start: Start<'_>, arguments: &[&str], more: &str) -> Self {
+        let mut from: Vec<&OsStr> = vec![
+            "--kubeconfig".as_ref(),
+            start.kubeconfig.as_os_str(),
+            "--namespace".as_ref(),
+            start.namespace.as_ref(),
+        ];
+        from.extend(arguments.iter().map(|argument| OsStr::new(*argument)));
+        Self::launch(&from, start.store, more).await
+    }
+
+    /// Starts it on a folder of manifests instead of a cluster and waits until it is ready.
+    pub async fn start_on_files(folder: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], None, "").await
+    }
+
+    /// The same with a store that outlives the process.
+    pub async fn start_on_files_with(folder: &Path, store: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), "").await
+    }
+
+    async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());
-        let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
         let settings = format!(
-            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n",
+            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
             store.display()
         );
         let config = folder.path().join("gatepost.toml");
         std::fs::write(&config, settings).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
             .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"])
-            .arg("--kubeconfig")
-            .arg(start.kubeconfig)
-            .args(["--namespace", start.namespace])
+            .args(from)
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())

@@ -297,6 +297,7 @@ async fn what_a_mail_server_refuses_is_told_apart() {
 async fn mail_begins_tls_at_once_where_it_is_asked_to() {
     let smtp = smtp().await;
     let mail = |tls: TlsOptions, to: &str| Mail {
+        tenant: String::new(),
         host: "localhost".into(),
         port: smtp.smtps,
         tls_first: true,

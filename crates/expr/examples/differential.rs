@@ -1,7 +1,8 @@
 //! Asks Go's expr and this crate about the same random expressions and reports where they disagree.
 //!
-//! `cargo run -p gatepost-expr --example differential -- --oracle PATH [--count N] [--seed N] [--show N] [--out FILE]`;
-//! how to build the oracle stands in `fuzz/differential/expr/README.md`. Same seed, same expressions.
+//! `cargo run -p gatepost-expr --example differential -- --oracle PATH [--count N] [--seed N] [--show N] [--out FILE]`, or
+//! `--cases FILE` with JSON lines `{expr, env}` of one's own. How to build the oracle stands in
+//! `fuzz/differential/expr/README.md`. Same seed, same expressions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code, missing_docs)]
@@ -9,8 +10,12 @@
 mod codec;
 #[path = "differential/grammar.rs"]
 mod grammar;
+#[path = "differential/random.rs"]
+mod random;
 #[path = "differential/samples.rs"]
 mod samples;
+#[path = "differential/words.rs"]
+mod words;
 
 use gatepost_expr::{CompileOptions, ErrorKind, Program};
 use gatepost_value::{Budget, CallContext, Limits, Location, Time};
@@ -29,6 +34,8 @@ struct Options {
     show: usize,
     oracle: String,
     out: String,
+    /// A file of cases instead of random ones.
+    cases: String,
 }
 
 #[derive(Default)]
@@ -43,8 +50,14 @@ struct Figures {
 }
 
 fn options() -> Options {
-    let mut options =
-        Options { count: 10_000, seed: 1, show: 20, oracle: String::new(), out: "differences.jsonl".to_owned() };
+    let mut options = Options {
+        count: 10_000,
+        seed: 1,
+        show: 20,
+        oracle: String::new(),
+        out: "differences.jsonl".to_owned(),
+        cases: String::new(),
+    };
     let mut words = std::env::args().skip(1);
     while let Some(name) = words.next() {
         let value = words.next().unwrap_or_else(|| panic!("{name} needs a value"));
@@ -54,7 +67,8 @@ fn options() -> Options {
             "--show" => options.show = value.parse().expect("--show takes a number"),
             "--oracle" => options.oracle = value,
             "--out" => options.out = value,
-            _ => panic!("unknown argument {name}: use --count, --seed, --show, --oracle, --out"),
+            "--cases" => options.cases = value,
+            _ => panic!("unknown argument {name}: use --count, --seed, --show, --oracle, --out, --cases"),
         }
     }
     assert!(!options.oracle.is_empty(), "--oracle PATH is missing: the Go program to ask");
@@ -166,17 +180,31 @@ fn print(options: &Options, figures: &Figures) -> std::io::Result<()> {
     writeln!(out, "differences {} (all in {})", differences.len(), options.out)
 }
 
+/// The cases, a chunk at a time: made by the seed or read from the file.
+fn chunks(options: &Options) -> Box<dyn Iterator<Item = Vec<Json>> + '_> {
+    if options.cases.is_empty() {
+        let starts = (0..options.count).step_by(usize::try_from(CHUNK).unwrap());
+        let end = move |start: u64| (start + CHUNK).min(options.count);
+        return Box::new(
+            starts.map(move |start| (start..end(start)).map(|number| grammar::case(options.seed, number)).collect()),
+        );
+    }
+    let text = std::fs::read_to_string(&options.cases)
+        .unwrap_or_else(|error| panic!("cannot read the cases in {}: {error}", options.cases));
+    let cases: Vec<Json> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a case is a line of JSON")).collect();
+    let size = usize::try_from(CHUNK).unwrap();
+    let chunks: Vec<Vec<Json>> = cases.chunks(size).map(<[Json]>::to_vec).collect();
+    Box::new(chunks.into_iter())
+}
+
 fn main() {
     let options = options();
     let mut figures = Figures::default();
-    let mut made = 0;
-    while made < options.count {
-        let size = CHUNK.min(options.count - made);
-        let cases: Vec<Json> = (made..made + size).map(|number| grammar::case(options.seed, number)).collect();
+    for cases in chunks(&options) {
         for (case, want) in cases.iter().zip(theirs(&options.oracle, &cases)) {
             compare(case, &want, &mut figures);
         }
-        made += size;
     }
     std::fs::write(&options.out, figures.differences.iter().map(|line| format!("{line}\n")).collect::<String>())
         .unwrap_or_else(|error| panic!("cannot write {}: {error}", options.out));

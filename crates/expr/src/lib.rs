@@ -19,4 +19,5 @@ mod resolve;
 pub mod types;
 
 pub use error::{Error, ErrorKind, Position};
+pub use eval::Trace;
 pub use program::{CompileOptions, Program};

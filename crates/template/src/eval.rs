@@ -10,6 +10,16 @@ use crate::template::MissingKey;
 use crate::want::{Reading, Want, zero};
 use gatepost_value::{CallError, Func, GoType, Map, Signature, Str, StructView, Value, fmt, method};
 
+/// Bytes of arguments from which on a call is paid for by size.
+const LARGE: usize = 16 << 10;
+
+/// Private fields, which Go tells from fields that are not there.
+const UNEXPORTED: &[(&str, &[&str])] = &[
+    ("time.Time", &["wall", "ext", "loc"]),
+    ("*time.Location", &["name", "zone", "tx", "extend", "cacheStart", "cacheEnd", "cacheZone"]),
+    ("*semver.Version", &["major", "minor", "patch", "pre", "metadata", "original"]),
+];
+
 /// What a command is given: its words, and the result of the command before it in the pipeline.
 struct Given<'a> {
     words: &'a [Id],
@@ -174,11 +184,29 @@ impl<'r> Run<'r> {
             other if method::may_have(other) && method::has(other, &name.to_lossy()) => {
                 self.method(dot, other, node, name, given).map(Bound::plain)
             }
+            other if method::results(other, &name.to_lossy()).is_some() => {
+                self.refuse_results(other, &name.to_lossy(), &given)
+            }
             Value::Struct(view) => self.struct_field(view.as_ref(), &receiver, name, &given),
             _ => Err(self.no_field(&receiver, name)),
         }
     }
+    /// A method that a template cannot call because it answers several values.
+    fn refuse_results(&self, receiver: &Value, name: &str, given: &Given<'_>) -> Done<Bound> {
+        self.check_count(name, given, 0, false)?;
+        Err(self.error(match method::results(receiver, name) {
+            Some(2) => {
+                let second = if name == "ZoneBounds" { "time.Time" } else { "int" };
+                format!("invalid function signature for {name}: second return value should be error; is {second}")
+            }
+            results => format!("function {name} has {} return values; should be 1 or 2", results.unwrap_or_default()),
+        }))
+    }
     fn no_field(&self, receiver: &Bound, name: &Str) -> crate::error::Error {
+        let kind = fmt::type_name(&receiver.value);
+        if UNEXPORTED.iter().any(|(of, names)| *of == kind && names.iter().any(|own| *name == **own)) {
+            return self.error(format!("{name} is an unexported field of struct type {kind}"));
+        }
         self.error(format!("can't evaluate field {name} in type {}", static_type(receiver)))
     }
     fn refuse_call(&self, name: &Str, given: &Given<'_>, why: &str) -> Done<()> {
@@ -311,7 +339,12 @@ impl<'r> Run<'r> {
         let callee = given.arguments().first().copied();
         let values = self.arguments(dot, given, |index| Want::Spec(spec.signature.param(index)))?;
         let result = if form == Form::Value {
-            let name = callee.map_or_else(|| "value".to_owned(), |id| self.tree.show(id));
+            let name = match (callee, values.first()) {
+                (Some(id), _) => self.tree.show(id),
+                // Go names what came out of the pipe by `reflect.Value.String`.
+                (None, Some(Value::Str(text))) => text.to_lossy().into_owned(),
+                (None, value) => format!("<{} Value>", value.map_or_else(|| "invalid".to_owned(), fmt::type_name)),
+            };
             self.call_value(&name, &values)
         } else if spec.costly && !self.context.costly {
             Err(CallError::new(format!(
@@ -319,9 +352,25 @@ impl<'r> Run<'r> {
                 spec.name
             )))
         } else {
-            (spec.run)(&mut Call::new(self.context, &values, &self.overlay))
+            self.pay(&values)?;
+            (spec.run)(&mut Call::new(self.context, &values, &self.overlay).with_patterns(&self.tree.patterns))
         };
         self.called(spec.name, node, result).map(Bound::plain)
+    }
+    /// What a call costs by the size of what it is given: large texts and lists are looked at whole, and then the clock is.
+    fn pay(&self, values: &[Value]) -> Done<()> {
+        let size = values.iter().map(|value| match value {
+            Value::Str(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(list) => list.items.len() * 16,
+            _ => 0,
+        });
+        let size: usize = size.sum();
+        if size < LARGE {
+            return Ok(());
+        }
+        self.limited(self.context.budget.step(size as u64 / 1024))?;
+        self.limited(self.context.budget.check_time())
     }
     fn called(&mut self, name: &str, node: Id, result: Result<Value, CallError>) -> Done<Value> {
         result.map_err(|error| {

@@ -251,7 +251,11 @@ impl<'r> Run<'r> {
             Flow::Next
         } else {
             match &branch.otherwise {
-                Some(otherwise) => self.nested(dot, otherwise)?,
+                // As in Go, a `break` here ends this range, which is over anyway; `continue` is for the one around it.
+                Some(otherwise) => match self.nested(dot, otherwise)? {
+                    Flow::Break => Flow::Next,
+                    flow => flow,
+                },
                 None => Flow::Next,
             }
         };
@@ -284,7 +288,7 @@ impl<'r> Run<'r> {
                 entries.sort_by_cached_key(|(key, _)| fmt::sprint_v(key));
                 self.each(branch, entries.into_iter())
             }
-            Value::Int(..) | Value::Uint(..) | Value::Duration(_)
+            Value::Int(..) | Value::Uint(..) | Value::Duration(_) | Value::Month(_) | Value::Weekday(_)
                 if self.tree.pipe(branch.pipe).variables.len() > 1 =>
             {
                 let shown = fmt::sprint_v(value);
@@ -292,6 +296,8 @@ impl<'r> Run<'r> {
             }
             Value::Int(kind, n) => self.count(branch, *n, |i| Value::Int(*kind, i)),
             Value::Duration(n) => self.count(branch, *n, Value::Duration),
+            Value::Month(n) => self.count(branch, *n, Value::Month),
+            Value::Weekday(n) => self.count(branch, *n, Value::Weekday),
             Value::Uint(kind, n) => {
                 let n = i64::try_from(*n).unwrap_or(i64::MAX);
                 self.count(branch, n, |i| Value::Uint(*kind, i.unsigned_abs()))

@@ -5,7 +5,9 @@
 //! through [`Call::thaw`] only.
 
 use crate::overlay::Overlay;
+use crate::patterns::Patterns;
 use gatepost_value::{Budget, CallContext, CallError, LiveMap, Map, Str, Value};
+use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -148,11 +150,20 @@ pub struct Call<'a> {
     /// list type [`Value::TypedNil`].
     pub args: &'a [Value],
     overlay: &'a Overlay,
+    patterns: Option<&'a Patterns>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) const fn new(context: &'a CallContext<'a>, args: &'a [Value], overlay: &'a Overlay) -> Self {
-        Self { context, args, overlay }
+        Self { context, args, overlay, patterns: None }
+    }
+    /// With what the template keeps.
+    pub(crate) const fn with_patterns(self, patterns: &'a Patterns) -> Self {
+        Self { patterns: Some(patterns), ..self }
+    }
+    /// The compiled form of a pattern that the template has as a literal.
+    pub(crate) fn kept_pattern(&self, pattern: &[u8]) -> Option<&'a Regex> {
+        self.patterns?.get(pattern)
     }
     /// The meter of this run.
     #[must_use]

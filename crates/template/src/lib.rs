@@ -17,6 +17,7 @@ mod node;
 mod output;
 mod overlay;
 mod parse;
+mod patterns;
 mod reads;
 mod scope;
 pub mod sprig;

@@ -84,7 +84,9 @@ pub(crate) fn number(text: &str) -> Result<Number, String> {
             Number { int: Some(code), uint: u64::try_from(code).ok(), float: Some(f64::from(c)), ..number }
         });
     }
-    if text.ends_with('i') {
+    if let Some(parts) = text.strip_suffix('i')
+        && is_complex(parts)
+    {
         return Err(format!("complex numbers such as {text} are not supported: no function takes one"));
     }
     let hex = text.starts_with("0x") || text.starts_with("0X");
@@ -101,6 +103,19 @@ pub(crate) fn number(text: &str) -> Result<Number, String> {
         (None, None) => float_constant(&mut number)?,
     }
     Ok(number)
+}
+
+/// Whether the text in front of an `i` is a number or a sum of two.
+fn is_complex(parts: &str) -> bool {
+    let sign = |(at, c): (usize, char)| {
+        let exponent = parts[..at].ends_with(['e', 'E', 'p', 'P']);
+        (at > 0 && !exponent && matches!(c, '+' | '-')).then_some(at)
+    };
+    let (real, imaginary) = match parts.char_indices().filter_map(sign).next_back() {
+        Some(at) => (Some(&parts[..at]), &parts[at..]),
+        None => (None, parts),
+    };
+    real.is_none_or(|real| parse_float(real).is_some()) && parse_float(imaginary).is_some()
 }
 
 /// A constant that is no integer by its look: also an integer where its value is whole.

@@ -2,6 +2,7 @@
 //! written back as text in error messages.
 
 use crate::function::FunctionSpec;
+use crate::patterns::Patterns;
 use gatepost_value::Str;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -121,6 +122,7 @@ pub(crate) struct Tree {
     pub text: Arc<str>,
     pub nodes: Vec<Node>,
     pub templates: HashMap<Arc<str>, Vec<Id>>,
+    pub patterns: Patterns,
 }
 
 impl Tree {

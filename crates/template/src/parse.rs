@@ -11,6 +11,7 @@ use crate::hint;
 use crate::lex::{Kind as T, Lexer, Token};
 use crate::literal;
 use crate::node::{Branch, Id, Kind, Node, Tree};
+use crate::patterns::Patterns;
 use crate::scope::Scope;
 use gatepost_value::{LimitError, Limits};
 use std::collections::HashMap;
@@ -38,7 +39,8 @@ pub(crate) fn parse(name: &str, text: &str, profile: &Profile, limits: &Limits) 
     }
     parser.whole()?;
     let Parser { nodes, templates, .. } = parser;
-    Ok(Tree { name: name.into(), text: text.into(), nodes, templates })
+    let patterns = Patterns::of(&nodes);
+    Ok(Tree { name: name.into(), text: text.into(), nodes, templates, patterns })
 }
 
 /// What is particular to one template while its body is parsed.

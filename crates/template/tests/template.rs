@@ -119,6 +119,81 @@ fn threads_share_a_template() {
     });
 }
 
+/// What the comparison with Go on generated templates once found.
+mod found_by_comparison {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        shown_by(Profile::notifications(), text)
+    }
+    fn shown_by(profile: &'static Profile, text: &str) -> String {
+        let data = support::decode(&json!({
+            "t": {"$go": "time.Time", "v": "2026-03-04T05:06:07Z"}, "list": [3, 1, 2], "d": {"$go": "time.Duration", "v": "1h"},
+        }));
+        let rendered = Template::parse("t", text, profile, &Limits::default()).and_then(|t| render(&t, &data));
+        rendered.unwrap_or_else(|error| error.cause().to_string())
+    }
+
+    #[test]
+    fn break_in_the_else_of_a_range_ends_that_range_only() {
+        assert_eq!(shown("{{range until 3}}[{{range list}}{{else}}{{break}}{{end}}]{{end}}"), "[][][]");
+        assert_eq!(shown("{{range until 3}}[{{range list}}{{else}}{{continue}}{{end}}]{{end}}"), "[[[");
+    }
+
+    #[test]
+    fn slim_sprig_reads_bounds_in_its_own_way() {
+        assert_eq!(shown_by(Profile::gates(), "{{slice .list \"0x1\"}}"), "[3 1 2]");
+        assert_eq!(shown("{{slice .list \"0x1\"}}"), "[1 2]");
+        assert!(shown_by(Profile::gates(), "{{slice .list .d}}").contains("slice index out of bounds"));
+    }
+
+    #[test]
+    fn call_names_what_comes_out_of_the_pipe() {
+        assert_eq!(shown("{{1 | call}}"), "error calling call: non-function <int Value> of type int");
+        assert_eq!(shown("{{\"x\" | call}}"), "error calling call: non-function x of type string");
+    }
+
+    #[test]
+    fn patterns_that_are_not_utf8_are_shown_from_the_bad_byte_on() {
+        let said = shown("{{mustRegexFind \"ab\\xffc\" \"x\"}}");
+        assert_eq!(said, "error calling mustRegexFind: error parsing regexp: invalid UTF-8: `\u{FFFD}c`");
+    }
+
+    #[test]
+    fn methods_with_several_results_and_private_fields() {
+        assert_eq!(shown("{{.t.Date}}"), "function Date has 3 return values; should be 1 or 2");
+        let said = shown("{{.t.ISOWeek}}");
+        assert_eq!(said, "invalid function signature for ISOWeek: second return value should be error; is int");
+        assert_eq!(shown("{{.t.wall}}"), "wall is an unexported field of struct type time.Time");
+        assert_eq!(shown("{{printf \"%s\" (.t.AppendFormat nil \"2006\")}}"), "2026");
+    }
+
+    #[test]
+    fn months_can_be_counted_and_versions_are_texts_in_json() {
+        assert_eq!(shown("{{range .t.Month}}x{{end}}"), "xxx");
+        assert_eq!(shown("{{semver \"v1.2\" | toJson}}"), "\"1.2.0\"");
+    }
+
+    #[test]
+    fn only_numbers_are_complex() {
+        assert!(shown("{{1+2i}}").contains("complex numbers"));
+        assert_eq!(shown("{{0xi}}"), "illegal number syntax: \"0xi\"");
+    }
+}
+
+#[test]
+fn literal_patterns_are_kept_with_the_template() {
+    let text = "{{$p := \"(b+)\"}}{{range list \"abbc\" \"xbz\"}}{{regexReplaceAll \"[ac]\" . \"-\"}} {{regexFind $p .}};{{end}}";
+    let template = parse(text).unwrap();
+    for _ in 0..3 {
+        assert_eq!(render(&template, &Value::Nil).unwrap(), "-bb- bb;xbz b;");
+    }
+    // A wrong pattern fails each time in the same words.
+    let wrong = parse("{{regexFind \"(\" \"x\"}}").unwrap();
+    let said = || render(&wrong, &Value::Nil).unwrap_err().cause().to_string();
+    assert_eq!(said(), said());
+}
+
 /// Not a limit: prints what one render of a Backstage body costs.
 #[test]
 fn cost_of_one_render() {

@@ -1,7 +1,7 @@
 //! Casts as `spf13/cast` does them (what sprig's `int`, `float64`, `add`, … use): bad text is 0, floats truncate.
 
 use crate::strconv::{parse_float, parse_int};
-use crate::{GoType, Str, Value};
+use crate::{Budget, GoType, LimitError, Str, Value};
 
 /// `cast.ToInt64`: 0 where it cannot be done.
 #[must_use]
@@ -54,6 +54,22 @@ pub fn to_str(value: &Value) -> Str {
         Value::TypedNil(GoType::Bytes) => Str::default(),
         Value::NoValue => Str::from_static("<nil>"),
         _ => crate::fmt::own_text(value, None).unwrap_or_else(|| crate::fmt::sprint_v(value)),
+    }
+}
+
+/// [`to_str`] of a value of any size: what is printed is counted.
+///
+/// # Errors
+/// `call_bytes`, `steps` or `time`.
+pub fn to_str_metered(budget: &Budget, value: &Value) -> Result<Str, LimitError> {
+    match value {
+        Value::List(_) | Value::Map(_) | Value::AnyMap(_) | Value::Struct(_) | Value::Named(_) => {
+            match crate::fmt::own_text(value, Some(budget)) {
+                Some(text) => Ok(text),
+                None => crate::fmt::sprint(budget, std::slice::from_ref(value)),
+            }
+        }
+        _ => Ok(to_str(value)),
     }
 }
 

@@ -11,12 +11,20 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 
 /// Compiled size allowed for one pattern.
 const SIZE_LIMIT: usize = 4 << 20;
+/// Compiled size of a pattern that is kept, and of the tables that it builds while it runs.
+const SMALL: usize = 256 << 10;
+
+/// Bytes of one pattern: compiling takes time that no budget sees.
+const LONGEST: usize = 16 << 10;
 
 /// Compiles a pattern with Go's syntax.
 ///
 /// # Errors
 /// Go's text, for example ``error parsing regexp: missing closing ): `(a` ``.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > LONGEST {
+        return Err(format!("error parsing regexp: expression too large: more than {LONGEST} bytes"));
+    }
     let translated =
         translate::translate(pattern).map_err(|e| format!("error parsing regexp: {}: `{}`", e.reason, e.at))?;
     let built = RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).nest_limit(2_000).build();
@@ -27,6 +35,13 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
         };
         format!("error parsing regexp: {reason}: `{pattern}`")
     })
+}
+
+/// Compiles a pattern that will be kept: `None` where it is wrong or compiles to more than a small program.
+#[must_use]
+pub fn compile_small(pattern: &str) -> Option<Regex> {
+    let translated = translate::translate(pattern).ok()?;
+    RegexBuilder::new(&translated).size_limit(SMALL).dfa_size_limit(SMALL).nest_limit(2_000).build().ok()
 }
 
 /// Go's `regexp.QuoteMeta`.
@@ -219,6 +234,11 @@ mod tests {
         found
     }
 
+    #[test]
+    fn a_pattern_has_a_longest_length() {
+        assert!(compile(&"a".repeat(LONGEST)).is_ok());
+        assert!(compile(&"a".repeat(LONGEST + 1)).unwrap_err().contains("too large"));
+    }
     #[test]
     fn perl_classes_are_ascii() {
         assert!(!matches(r"^\d$", "٣"));

@@ -84,9 +84,15 @@ pub trait StructView: Send + Sync {
     fn field(&self, name: &str) -> Option<Value>;
     /// Fields in declaration order: Go name, value. Promoted fields are not repeated; an embedded struct is one field.
     fn fields(&self) -> Vec<(Str, Value)>;
-    /// As `encoding/json` names them: JSON name, value, whether `omitempty`; `None` for an inline embedded struct's name.
+    /// As `encoding/json` names them: JSON name, value, whether it is left out where it is empty; `None` for an inline
+    /// embedded struct's name. For a field with `omitempty` the last is true, unless the field is a pointer that points to
+    /// something: a pointer to `false` or to 0 is not empty, and a value here does not tell that it was reached by one.
     fn json_fields(&self) -> Vec<(Option<Str>, Value, bool)> {
         self.fields().into_iter().map(|(name, value)| (Some(name), value, false)).collect()
+    }
+    /// What the struct's own `MarshalJSON` makes of it, where it has one.
+    fn own_json(&self) -> Option<Value> {
+        None
     }
     /// Names of the methods that can be called.
     fn has_method(&self, _name: &str) -> bool {

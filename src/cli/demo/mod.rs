@@ -95,7 +95,10 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         namespace: "argocd".into(),
         config_map: "argocd-notifications-cm".into(),
         secret: "argocd-notifications-secret".into(),
+        resource: "default-notifications-configuration".into(),
+        self_service: false,
         origin: Origin::Files(manifests.to_owned()),
+        repo_server: None,
         metrics: None,
         api,
     };

@@ -1,12 +1,12 @@
 //! From what was decided to what is made durable: the service prepares the body, what cannot be sent is a dead letter at once.
 
 use super::{Relay, Report};
-use crate::notify::{self, Evaluation, Occurrence};
+use crate::notify::{self, Configuration, Evaluation, Occurrence};
 use crate::outbox::{Change, DeadReason, Lane, NewDelivery};
 use crate::service;
 
 impl Relay {
-    pub(super) fn changes(&self, evaluation: &Evaluation) -> Vec<Change> {
+    pub(super) fn changes(&self, config: &Configuration, evaluation: &Evaluation) -> Vec<Change> {
         evaluation
             .changes
             .iter()
@@ -14,7 +14,7 @@ impl Relay {
                 notify::Change::Disarm { state_key, .. } => Change::Disarm { state_key: state_key.clone() },
                 notify::Change::Adopt { state_key, at } => Change::Adopt { state_key: state_key.clone(), at: *at },
                 notify::Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
-                    Change::Deliver(Box::new(self.delivery(occurrence, state_key, rendered, digest)))
+                    Change::Deliver(Box::new(self.delivery(config, occurrence, state_key, rendered, digest)))
                 }
             })
             .collect()
@@ -22,12 +22,12 @@ impl Relay {
 
     fn delivery(
         &self,
+        config: &Configuration,
         occurrence: &Occurrence,
         state_key: &str,
         rendered: &Result<notify::Notification, notify::RenderFailure>,
         digest: &str,
     ) -> NewDelivery {
-        let config = self.configuration();
         let name = &occurrence.destination.service;
         let service = config.service(name);
         let lane = Lane {

@@ -4,20 +4,36 @@ use super::Relay;
 use crate::notify::{self, Evaluation, Occurrence, World};
 use crate::source::Object;
 use crate::{outbox, service};
+use std::sync::Arc;
+
+/// What one configuration makes of an Application.
+pub struct Explained {
+    /// Namespace of the configuration; empty for the controller's own.
+    pub namespace: String,
+    /// The decisions as they would be now.
+    pub evaluation: Evaluation,
+    /// What would be wrong with the notifications of the conditions that hold now, whether they were sent before or not.
+    pub remarks: Vec<String>,
+}
 
 impl Relay {
-    /// Evaluates without doing anything: for `explain`. The remarks say what would be wrong with the notifications of the
-    /// conditions that hold now, whether they were sent before or not.
+    /// Evaluates without doing anything, once for each configuration that applies: for `explain`.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn explain(&self, object: &Object) -> Result<(Evaluation, Vec<String>), outbox::Error> {
+    pub async fn explain(&self, object: &Object) -> Result<Vec<Explained>, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        self.with_world(object, &states, false, true, |world| {
-            let evaluation = notify::evaluate(world);
-            let remarks = self.remarks(world, &evaluation);
-            Ok((evaluation, remarks))
-        })
+        let configs = self.read().of(&self.label(object.namespace().to_owned()));
+        let one = |config: &Arc<notify::Configuration>, repository: &Arc<notify::Repository>| {
+            self.with_world(config, object, &states, false, true, repository, |world| {
+                let evaluation = notify::evaluate(world);
+                let remarks = self.remarks(world, &evaluation);
+                Explained { namespace: config.namespace().to_owned(), evaluation, remarks }
+            })
+        };
+        let look =
+            |repository: &Arc<notify::Repository>| configs.iter().map(|config| one(config, repository)).collect();
+        Ok(self.options.repo_server.consult(look).await)
     }
 
     fn remarks(&self, world: &World<'_>, evaluation: &Evaluation) -> Vec<String> {

@@ -3,16 +3,23 @@
 //! Events of one Application are looked at in order, by the worker that its UID falls to; different ones side by side, so that
 //! their commits share one fsync. Nothing of an Application is kept but what the store holds.
 
+mod configurations;
 mod delivery;
 mod explain;
 mod observe;
 
+pub use self::explain::Explained;
+
+use self::configurations::{Configurations, Reloaded};
 use super::report::{Report, Reporter};
 use crate::clock;
 use crate::egress::redact::Scrubber;
-use crate::notify::{self, ConfigInput, Configuration, Evaluation, LoadOptions, ObjectId, Reason, World, history};
+use crate::notify::{
+    self, Configuration, Evaluation, InForce, LoadOptions, ObjectId, Reason, Repository, World, history,
+};
 use crate::outbox::{self, Change, Store};
 use crate::service;
+use crate::source::repo_server::RepoServer;
 use crate::source::{Event, Object};
 use crate::telemetry::Metrics;
 use gatepost_value::{Location, Time, Value};
@@ -48,6 +55,8 @@ pub struct RelayOptions {
     pub service: service::Context,
     /// Until when a delivery is retried.
     pub give_up_after: Duration,
+    /// What only the repositories know.
+    pub repo_server: Arc<RepoServer>,
 }
 
 /// One decision, as the API shows it.
@@ -77,34 +86,17 @@ enum Work {
     Marker(oneshot::Sender<()>),
 }
 
-/// What is read together and replaced together.
-#[derive(Default)]
-struct Current {
-    input: ConfigInput,
-    config: Arc<Configuration>,
-    scrubber: Arc<Scrubber>,
-    config_map_uid: String,
-    config_map_seen: bool,
-    secret_seen: bool,
-}
-
-impl Current {
-    /// Until both parts are known there is nothing to load: a half configuration would report keys that are in order.
-    const fn is_complete(&self) -> bool {
-        self.config_map_seen && self.secret_seen
-    }
-}
-
 /// The relay's state. Shared by workers, sender and server.
 pub struct Relay {
     store: Arc<dyn Store>,
     options: RelayOptions,
     metrics: Arc<Metrics>,
     reporter: Arc<dyn Reporter>,
-    current: RwLock<Current>,
+    current: RwLock<Configurations>,
     projects: RwLock<HashMap<String, Value>>,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
+    undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
     /// Woken when deliveries were committed.
     pub committed: Notify,
@@ -132,6 +124,7 @@ impl Relay {
             projects: RwLock::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
+            undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
@@ -139,15 +132,25 @@ impl Relay {
         }
     }
 
-    /// The configuration in force.
+    /// The configuration in force for a namespace as in state keys (empty: the controller's own), if there is one.
     #[must_use]
-    pub fn configuration(&self) -> Arc<Configuration> {
-        Arc::clone(&self.read().config)
+    pub fn configuration_of(&self, namespace: &str) -> Option<Arc<Configuration>> {
+        self.read().get(namespace).cloned()
     }
-    /// Masks the Secret's values.
+    /// All configurations in force, the controller's own first.
+    #[must_use]
+    pub fn configurations(&self) -> Vec<Arc<Configuration>> {
+        self.read().all().cloned().collect()
+    }
+    /// How many keys are broken or worth a warning, in all configurations.
+    #[must_use]
+    pub fn problems(&self) -> usize {
+        self.read().all().map(|config| config.problems().len()).sum()
+    }
+    /// Masks the values of all Secrets.
     #[must_use]
     pub fn scrubber(&self) -> Arc<Scrubber> {
-        Arc::clone(&self.read().scrubber)
+        self.read().scrubber()
     }
     /// `delivery.giveUpAfter`.
     #[must_use]
@@ -185,7 +188,7 @@ impl Relay {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Current> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Configurations> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,21 +197,17 @@ impl Relay {
         let workers: Vec<mpsc::Sender<Work>> = (0..WORKERS).map(|_| self.worker()).collect();
         while let Some(event) = events.recv().await {
             match event {
-                Event::ConfigMap { data, uid } => {
-                    self.reconfigure(|current| {
-                        current.config_map_seen = true;
-                        current.input.configmap = data;
-                        current.config_map_uid = uid;
-                    })
-                    .await
+                Event::ConfigMap { namespace, data, uid } => {
+                    let namespace = self.label(namespace);
+                    self.reconfigure(|all, options| all.config_map(&namespace, data, uid, options)).await;
                 }
-                Event::Secret(data) => {
-                    self.reconfigure(|current| {
-                        current.scrubber = Arc::new(Scrubber::new(data.values().map(Vec::as_slice)));
-                        current.secret_seen = true;
-                        current.input.secret = data;
-                    })
-                    .await
+                Event::Resource { namespace, resource } => {
+                    let namespace = self.label(namespace);
+                    self.reconfigure(|all, options| all.resource(&namespace, resource, options)).await;
+                }
+                Event::Secret { namespace, data } => {
+                    let namespace = self.label(namespace);
+                    self.reconfigure(|all, options| all.secret(&namespace, data, options)).await;
                 }
                 Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
                 Event::ProjectDeleted(object) => self.project(object.name(), None),
@@ -260,9 +259,21 @@ impl Relay {
     /// Whether a condition's answer changes with time alone: then every Application is looked at again on a beat.
     #[must_use]
     pub fn reads_clock(&self) -> bool {
-        let config = self.configuration();
-        let mut conditions = config.triggers().values().flat_map(|trigger| &trigger.conditions);
+        let all = self.configurations();
+        let mut conditions =
+            all.iter().flat_map(|config| config.triggers().values()).flat_map(|trigger| &trigger.conditions);
         conditions.any(|condition| condition.program.as_ref().is_some_and(|program| program.usage().clock))
+    }
+
+    /// A namespace as in state keys: empty for the controller's own.
+    fn label(&self, namespace: String) -> String {
+        if namespace == self.options.namespace { String::new() } else { namespace }
+    }
+
+    /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
+    #[must_use]
+    pub fn take_undecided(&self) -> bool {
+        self.undecided.swap(false, Ordering::AcqRel)
     }
 
     fn project(&self, name: &str, value: Option<Value>) {
@@ -277,54 +288,40 @@ impl Relay {
         }
     }
 
-    async fn reconfigure(&self, change: impl FnOnce(&mut Current)) {
-        let (before, now, uid, first) = {
+    async fn reconfigure(&self, change: impl FnOnce(&mut Configurations, &LoadOptions) -> Vec<Reloaded>) {
+        let reloaded = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            let first = !current.is_complete();
-            change(&mut current);
-            if !current.is_complete() {
-                return;
-            }
-            let before = Arc::clone(&current.config);
-            current.config = Arc::new(Configuration::load(&current.input, Some(&before), &self.options.load));
-            (before, Arc::clone(&current.config), current.config_map_uid.clone(), first)
+            change(&mut current, &self.options.load)
         };
-        self.metrics.config_loads.inc();
-        self.report_problems(&before, &now, &uid);
-        if !first {
-            self.release_changed(&before, &now).await;
+        if reloaded.is_empty() {
+            return;
+        }
+        self.metrics.config_broken.set(i64::try_from(self.problems()).unwrap_or(i64::MAX));
+        for one in reloaded {
+            self.metrics.config_loads.inc();
+            self.report_problems(&one);
+            if !one.first {
+                self.release_changed(&one.before, &one.now).await;
+            }
         }
         if self.is_synced() {
             self.relist.notify_one();
         }
     }
 
-    fn report_problems(&self, before: &Configuration, now: &Configuration, uid: &str) {
-        self.metrics.config_broken.set(i64::try_from(now.problems().len()).unwrap_or(i64::MAX));
-        let object = || ObjectId {
-            namespace: self.options.namespace.clone(),
-            name: self.options.config_map.clone(),
-            uid: uid.to_owned(),
+    fn report_problems(&self, Reloaded { namespace, before, now, uid, .. }: &Reloaded) {
+        let namespace = if namespace.is_empty() { &self.options.namespace } else { namespace };
+        let tell = |reason: &str, message: String, warning: bool| {
+            let object =
+                ObjectId { namespace: namespace.clone(), name: self.options.config_map.clone(), uid: uid.clone() };
+            self.reporter.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
         };
         for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
-            let message = self.scrubber().scrub(&problem.to_string());
-            self.reporter.report(Report {
-                kind: "ConfigMap",
-                object: object(),
-                reason: "BrokenKey".into(),
-                message,
-                warning: true,
-            });
+            let reason = if problem.in_force == InForce::Itself { "ConfigurationWarning" } else { "BrokenKey" };
+            tell(reason, self.scrubber().scrub(&problem.to_string()), true);
         }
         for problem in before.problems().iter().filter(|p| now.problems().iter().all(|q| q.key != p.key)) {
-            let message = format!("{} is in order again", problem.key);
-            self.reporter.report(Report {
-                kind: "ConfigMap",
-                object: object(),
-                reason: "KeyHealed".into(),
-                message,
-                warning: false,
-            });
+            tell("KeyHealed", format!("{} is in order again", problem.key), false);
         }
     }
 
@@ -371,20 +368,22 @@ impl Relay {
 
     fn with_world<T>(
         &self,
+        config: &Configuration,
         object: &Object,
         states: &BTreeMap<String, notify::KeyState>,
         first_list: bool,
         trace: bool,
+        repository: &Arc<Repository>,
         look: impl FnOnce(&World<'_>) -> T,
     ) -> T {
-        let config = self.configuration();
         let project = self.project_of(object.value());
         let now = clock::now();
         look(&World {
-            config: &config,
+            config,
             object: object.value(),
             id: &object.id(),
             project: project.as_ref(),
+            repository,
             states,
             event_resource_version: object.resource_version(),
             first_list,
@@ -418,8 +417,18 @@ impl Relay {
 
     async fn try_look(&self, object: &Object, first_list: bool) -> Result<(), outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
-        let evaluation = self.with_world(object, &states, first_list, false, notify::evaluate);
-        let changes = self.changes(&evaluation);
+        let configs = self.read().of(&self.label(object.namespace().to_owned()));
+        let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
+            let one = |config: &Arc<Configuration>| {
+                self.with_world(config, object, &states, first_list, false, repository, notify::evaluate)
+            };
+            configs.iter().map(one).collect()
+        };
+        let evaluations = self.options.repo_server.consult(look).await;
+        let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
+        self.undecided.fetch_or(undecided, Ordering::AcqRel);
+        let pairs = configs.iter().zip(&evaluations);
+        let changes: Vec<Change> = pairs.flat_map(|(config, evaluation)| self.changes(config, evaluation)).collect();
         if !changes.is_empty() {
             let delivers = changes.iter().any(|c| matches!(c, Change::Deliver(_)));
             self.store.commit(&object.id(), changes, clock::now().millis()).await?;
@@ -428,7 +437,7 @@ impl Relay {
             }
             self.owed.notify_one();
         }
-        self.note(object, &evaluation);
+        evaluations.iter().for_each(|evaluation| self.note(object, evaluation));
         Ok(())
     }
 

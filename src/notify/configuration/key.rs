@@ -1,5 +1,6 @@
 //! Which key of the ConfigMap says what (`spec/notifications.md` 1.1). Unknown keys are somebody else's.
 
+use super::legacy::{self, Legacy};
 use super::service;
 use super::{ConfigInput, Entry, Fault, GlobalSubscription, InForce, LoadOptions, Problem, Room, Template, Trigger};
 use crate::notify::selector::Selector;
@@ -14,7 +15,7 @@ pub fn read(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, s
         _ if key == "subscriptions" => Entry::Subscriptions(subscriptions(&json(text)?)?),
         _ if key == "defaultTriggers" => Entry::DefaultTriggers(json(text)?.texts("")?),
         _ if key == "context" => Entry::Context(json(text)?.text_map("")?),
-        _ if key == "config.yaml" => return legacy(key, strict),
+        _ if key == legacy::CONFIG_KEY => return legacy(text, options),
         Some(("defaultTriggers", name)) => {
             let failed = format!("failed to unmarshal default trigger {name}: ");
             let list = json(text).and_then(|node| node.texts("")).map_err(|fault| fault.within(&failed))?;
@@ -47,13 +48,13 @@ fn json(text: &str) -> Result<Node, Fault> {
     yaml::parse(text).map_err(|fault| fault.within("error converting YAML to JSON: "))
 }
 
-/// The legacy key is not read; saying so is better than silence.
-fn legacy(key: &str, strict: bool) -> Read {
-    if strict {
+fn legacy(text: &str, options: &LoadOptions) -> Read {
+    if text.is_empty() {
         return Ok(None);
     }
-    let fault = Fault::new("the legacy key 'config.yaml' is not read");
-    Err(fault.advise(format!("move what '{key}' holds to trigger.*, template.* and service.* keys")))
+    let entry = Entry::Legacy(Arc::new(Legacy::read(text, options)?));
+    let fault = Fault::new("the key is deprecated").advise("move what it holds to trigger.*, template.* and context");
+    Ok(Some((entry, vec![fault.into_problem(legacy::CONFIG_KEY, InForce::Itself)])))
 }
 
 fn service_entry(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, strict: bool) -> Read {
@@ -65,7 +66,7 @@ fn service_entry(key: &str, text: &str, input: &ConfigInput, options: &LoadOptio
 }
 
 /// No coercion here: `recipients: [1]` is refused, as the Go controller does.
-fn subscriptions(node: &Node) -> Result<Vec<GlobalSubscription>, Fault> {
+pub fn subscriptions(node: &Node) -> Result<Vec<GlobalSubscription>, Fault> {
     node.items("", "[]subscription")?.iter().map(subscription).collect()
 }
 

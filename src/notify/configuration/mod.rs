@@ -4,7 +4,9 @@
 //! the key is out of order without one. Never here: reading the objects, deciding about an Application.
 
 mod key;
+mod legacy;
 mod problem;
+mod resource;
 mod secret;
 mod service;
 mod template;
@@ -12,6 +14,7 @@ mod trigger;
 
 pub(crate) use problem::Fault;
 pub use problem::{InForce, Problem};
+pub use resource::Resource;
 pub(crate) use template::{BACKSTAGE, Member, Section, Source, is_empty};
 
 use crate::notify::kind::KindSpec;
@@ -22,9 +25,6 @@ use std::sync::Arc;
 pub use template::Template;
 pub use trigger::{Condition, Trigger};
 
-/// Key of the Secret that held services in old installations.
-const LEGACY_SECRET_KEY: &str = "notifiers.yaml";
-
 /// The two objects as they are.
 #[derive(Clone, Default)]
 pub struct ConfigInput {
@@ -34,6 +34,8 @@ pub struct ConfigInput {
     pub configmap: BTreeMap<String, String>,
     /// `data` of the Secret.
     pub secret: BTreeMap<String, Vec<u8>>,
+    /// The operator's resource, where there is one.
+    pub resource: Option<Resource>,
 }
 
 /// How a configuration is loaded.
@@ -57,7 +59,10 @@ impl LoadOptions {
         static WEBHOOK: KindSpec = KindSpec {
             name: "webhook",
             own: false,
-            options: Record { go: "WebhookOptions", fields: &[Field::new("url", Shape::Text)] },
+            options: Record {
+                go: "WebhookOptions",
+                fields: &[Field::new("url", Shape::Text), Field::new("token", Shape::Text)],
+            },
             transport: true,
             section: None,
             check: unchecked,
@@ -120,6 +125,8 @@ enum Entry {
     Trigger(Arc<Trigger>),
     Service(Arc<ServiceConfig>),
     Context(BTreeMap<String, String>),
+    Legacy(Arc<legacy::Legacy>),
+    LegacyServices(Vec<Arc<ServiceConfig>>),
 }
 
 /// A key that is in force: the text it was read from and what it says.
@@ -151,6 +158,7 @@ pub struct Configuration {
     default_triggers: Option<Vec<String>>,
     service_default_triggers: BTreeMap<String, Vec<String>>,
     subscriptions: Vec<GlobalSubscription>,
+    legacy: Option<Arc<legacy::Legacy>>,
     secrets: Value,
     secret_digest: String,
     options: LoadOptions,
@@ -161,7 +169,9 @@ impl Configuration {
     #[must_use]
     pub fn load(input: &ConfigInput, previous: Option<&Self>, options: &LoadOptions) -> Self {
         let mut out = Self::empty(input, options);
-        for (key, text) in &input.configmap {
+        let (keys, drift) = resource::combined(input);
+        out.problems = drift;
+        for (key, text) in &keys {
             match key::read(key, text, input, options, false) {
                 Ok(None) => {}
                 Ok(Some((entry, warnings))) => {
@@ -171,10 +181,14 @@ impl Configuration {
                 Err(fault) => out.fall_back(key, fault, input, previous),
             }
         }
-        if input.secret.contains_key(LEGACY_SECRET_KEY) {
-            let fault = Fault::new(format!("the legacy Secret key '{LEGACY_SECRET_KEY}' is not read"));
-            let fault = fault.advise("move what it holds to service.* keys of the ConfigMap");
-            out.problems.push(fault.into_problem(LEGACY_SECRET_KEY, InForce::Nothing));
+        if let Some(resource) = &input.resource {
+            out.context.extend(resource.context.clone());
+        }
+        if let Err(fault) = out.read_legacy_services(input, false) {
+            out.fall_back(legacy::SERVICES_KEY, fault, input, previous);
+        }
+        for fault in out.apply_legacy() {
+            out.problems.push(fault.into_problem(legacy::CONFIG_KEY, InForce::Nothing));
         }
         out
     }
@@ -189,7 +203,23 @@ impl Configuration {
                 out.hold(key, text, entry);
             }
         }
-        Ok(out)
+        out.read_legacy_services(input, true).map_err(|fault| fault.cause)?;
+        out.apply_legacy().into_iter().next().map_or(Ok(out), |fault| Err(fault.cause))
+    }
+    fn read_legacy_services(&mut self, input: &ConfigInput, strict: bool) -> Result<(), Fault> {
+        let text = input.secret.get(legacy::SERVICES_KEY).map(|bytes| String::from_utf8_lossy(bytes));
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
+        let services = legacy::services(&text, &input.namespace, &self.options, strict)?;
+        // The text is the Secret's: it is not kept, and a broken one falls back to what it said.
+        self.hold(legacy::SERVICES_KEY, "", Entry::LegacyServices(services.into_iter().map(Arc::new).collect()));
+        let fault = Fault::new("the Secret's key is deprecated")
+            .advise("move what it holds to service.* keys of the ConfigMap");
+        self.problems.push(fault.into_problem(legacy::SERVICES_KEY, InForce::Itself));
+        Ok(())
+    }
+    /// Last of all, because it is laid over what the other keys say.
+    fn apply_legacy(&mut self) -> Vec<Fault> {
+        self.legacy.clone().map(|legacy| legacy.apply(self)).unwrap_or_default()
     }
     fn empty(input: &ConfigInput, options: &LoadOptions) -> Self {
         let entries = input
@@ -232,6 +262,10 @@ impl Configuration {
             }
             Entry::Service(service) => self.add_service(key, service),
             Entry::Context(context) => self.context = context,
+            Entry::Legacy(legacy) => self.legacy = Some(legacy),
+            Entry::LegacyServices(services) => {
+                self.services.extend(services.into_iter().map(|service| (service.name.clone(), service)));
+            }
         }
     }
     /// Two keys may give one name; the later key wins, which is said (the Go controller's winner is random).

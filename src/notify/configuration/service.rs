@@ -53,7 +53,8 @@ pub fn load(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, s
     Ok(Loaded { config, warnings })
 }
 
-fn spec<'a>(key: &str, kind: &str, options: &'a LoadOptions) -> Result<&'a KindSpec, Fault> {
+/// What the kind of a key reads.
+pub fn spec<'a>(key: &str, kind: &str, options: &'a LoadOptions) -> Result<&'a KindSpec, Fault> {
     let own = key.starts_with("gatepost.");
     let found = options.kinds.iter().find(|spec| spec.name == kind);
     if let Some(spec) = found.filter(|spec| spec.own == own) {
@@ -67,7 +68,8 @@ fn spec<'a>(key: &str, kind: &str, options: &'a LoadOptions) -> Result<&'a KindS
     })
 }
 
-fn digest(kind: &str, options: &Json) -> String {
+/// Changes with anything that is sent with the service.
+pub fn digest(kind: &str, options: &Json) -> String {
     let mut hash = Sha256::new();
     hash.update(kind.as_bytes());
     hash.update([0]);

@@ -73,6 +73,11 @@ impl Template {
         let failed = format!("failed to unmarshal template {name}: ");
         let node =
             yaml::parse(text).map_err(|fault| fault.within(&format!("{failed}error converting YAML to JSON: ")))?;
+        Self::from_node(name, &node, text, options)
+    }
+    /// The same from a node; `text` is what its digest is made of.
+    pub(crate) fn from_node(name: &str, node: &Node, text: &str, options: &LoadOptions) -> Result<Self, Fault> {
+        let failed = format!("failed to unmarshal template {name}: ");
         let fields = node.fields("", "services.Notification").map_err(|fault| fault.within(&failed))?;
         let reader = Reader { name, failed: &failed, options };
         Ok(Self {

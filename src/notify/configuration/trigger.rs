@@ -20,6 +20,8 @@ pub struct Condition {
     pub description: String,
     /// Templates to send.
     pub send: Vec<String>,
+    /// Line of `when` in the key's value, from 1; 0 where it is not written.
+    pub line: u32,
     pub(crate) program: Option<Program>,
     pub(crate) once_per_program: Option<Program>,
 }
@@ -46,6 +48,37 @@ impl Trigger {
         });
         Ok(Self { name: name.to_owned(), conditions: conditions.collect::<Result<_, _>>()? })
     }
+    /// A trigger of the legacy key: `when`, description and template take their place in the first condition of the known
+    /// one where they are not empty.
+    pub(crate) fn overlaid(
+        known: Option<&Self>,
+        name: &str,
+        [when, description, template]: [&str; 3],
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        let mut conditions = known.map(|trigger| trigger.conditions.clone()).unwrap_or_default();
+        let first = conditions.first();
+        let or = |text: &str, old: Option<&String>| match (text, old) {
+            ("", Some(old)) => old.clone(),
+            (text, _) => text.to_owned(),
+        };
+        let raw = Raw {
+            when: (or(when, first.map(|c| &c.when)), None),
+            once_per: (first.map(|c| c.once_per.clone()).unwrap_or_default(), None),
+            description: or(description, first.map(|c| &c.description)),
+            send: match (template, first) {
+                ("", Some(first)) => first.send.clone(),
+                ("", None) => Vec::new(),
+                (template, _) => vec![template.to_owned()],
+            },
+        };
+        let condition = raw.compile(0, limits)?;
+        match conditions.first_mut() {
+            Some(first) => *first = condition,
+            None => conditions.push(condition),
+        }
+        Ok(Self { name: name.to_owned(), conditions })
+    }
 }
 
 /// A condition before its expressions are compiled.
@@ -70,6 +103,7 @@ impl<'a> Raw<'a> {
     fn compile(self, index: usize, limits: &Limits) -> Result<Condition, Fault> {
         Ok(Condition {
             key: key(index, &self.when.0),
+            line: self.when.1.map_or(0, |node| node.place.line),
             program: compile(&self.when.0, self.when.1, limits)?,
             once_per_program: compile(&self.once_per.0, self.once_per.1, limits)?,
             when: self.when.0,

@@ -330,6 +330,14 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn forget_values(&self, prefix: &str, before_ms: i64) -> Result<u64, Error> {
+        let prefix = format!("value.{prefix}");
+        self.write(Priority::Second, move |connection| {
+            Box::pin(async move { retention::forget_values(connection, &prefix, before_ms).await })
+        })
+        .await
+    }
+
     async fn health(&self) -> Result<(), Error> {
         self.check_reserve()?;
         self.write(Priority::First, |connection| {

@@ -30,6 +30,10 @@ DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each($1));
 DELETE FROM body WHERE seq IN (SELECT value FROM json_each($1));
 DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each($1))";
 const FORGOTTEN: &str = "DELETE FROM key_state WHERE phase = 'truncated' AND changed_ms < $1";
+/// The last code point ends the range of names that begin with the prefix.
+const OLD_VALUES: &str = "
+DELETE FROM meta WHERE name IN (SELECT name FROM meta
+    WHERE name >= $1 AND name < $1 || char(1114111) AND CAST(value AS INTEGER) < $2 LIMIT $3)";
 
 fn failed(error: sqlx::Error) -> Error {
     fault("prune the store", &error)
@@ -47,6 +51,17 @@ pub(super) async fn prune(connection: &mut SqliteConnection, keep: Retention, no
     let long_ago = now_ms.saturating_sub(TRUNCATED_AGE_MS);
     sqlx::query(FORGOTTEN).bind(long_ago).execute(&mut *connection).await.map_err(failed)?;
     Ok(pruned)
+}
+
+/// Drops values that begin with an older time.
+pub(super) async fn forget_values(
+    connection: &mut SqliteConnection,
+    prefix: &str,
+    before_ms: i64,
+) -> Result<u64, Error> {
+    let query = sqlx::query(OLD_VALUES).bind(prefix).bind(before_ms).bind(STEP_MAX);
+    let done = query.execute(connection).await.map_err(|error| fault("forget old values", &error))?;
+    Ok(done.rows_affected())
 }
 
 async fn select_and_drop(connection: &mut SqliteConnection, sql: &'static str, bound: i64) -> Result<u64, Error> {

@@ -279,7 +279,7 @@ fn request(call: &Call<'_>, method: &str, url: String, headers: Headers, body: S
 /// The request for an installation's token, in the name of the App.
 fn token_request(call: &Call<'_>) -> Result<Request, RequestError> {
     let (config, options) = (call.config, Options(call.config));
-    let unusable = |cause: &str| RequestError::Option { service: config.name.clone(), cause: cause.to_owned() };
+    let unusable = |cause: &str| RequestError::Setting { service: config.name.clone(), cause: cause.to_owned() };
     let (app, installation) = (options.text("appID").trim(), options.text("installationID").trim());
     if app.is_empty() || installation.is_empty() {
         return Err(unusable("`appID` or `installationID` is missing"));

@@ -12,6 +12,7 @@ pub mod nats;
 mod part;
 pub mod postgres;
 pub mod receiver;
+pub mod repo_server;
 pub mod smtp;
 
 use std::future::Future;

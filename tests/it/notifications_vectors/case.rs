@@ -1,6 +1,6 @@
 //! One vector file, and the scene it describes.
 
-use gatepost::notify::{ConfigInput, Configuration, KeyState, LoadOptions, ObjectId, World};
+use gatepost::notify::{ConfigInput, Configuration, KeyState, LoadOptions, ObjectId, Repository, World};
 use gatepost_value::json::{Numbers, from_serde};
 use gatepost_value::{Location, Time, Value};
 use serde_json::{Map, Value as Json, json};
@@ -41,6 +41,14 @@ impl Case {
     pub fn config_input(&self) -> ConfigInput {
         config_input(&self.input["configmap"], &self.input["secret"])
     }
+    /// Configuration of the Application's own namespace, where that is another than the controller's and has one.
+    fn tenant(&self) -> Option<Configuration> {
+        let namespace = self.input["app"]["metadata"]["namespace"].as_str()?;
+        let own = &self.input["namespaceConfig"][namespace];
+        let configmap = own.get("configmap")?;
+        let input = ConfigInput { namespace: namespace.to_owned(), ..config_input(configmap, &own["secret"]) };
+        Some(Configuration::load(&input, None, &self.options()))
+    }
     /// How it is loaded.
     pub fn options(&self) -> LoadOptions {
         let kinds = gatepost::service::kinds();
@@ -51,6 +59,7 @@ impl Case {
         let project = self.input.get("appProject").filter(|project| !project.is_null());
         Scene {
             config: Configuration::load(&self.config_input(), None, &self.options()),
+            tenant: self.tenant(),
             app: self.input.get("app").cloned().unwrap_or_else(|| json!({})),
             project: project.map(|project| from_serde(project, Numbers::Kubernetes)),
             states: BTreeMap::new(),
@@ -69,12 +78,14 @@ pub fn config_input(configmap: &Json, secret: &Json) -> ConfigInput {
         namespace: String::new(),
         configmap: texts(configmap).into_iter().collect(),
         secret: texts(secret).into_iter().map(|(k, v)| (k, v.into_bytes())).collect(),
+        resource: None,
     }
 }
 
 /// A world that changes from step to step.
 pub struct Scene {
     pub config: Configuration,
+    pub tenant: Option<Configuration>,
     pub app: Json,
     pub project: Option<Value>,
     pub states: BTreeMap<String, KeyState>,
@@ -84,13 +95,18 @@ pub struct Scene {
 impl Scene {
     /// Looks at the world as it is.
     pub fn look<T>(&self, look: impl FnOnce(&World<'_>) -> T) -> T {
+        self.look_with(&self.config, look)
+    }
+    /// The same with one of its configurations.
+    pub fn look_with<T>(&self, config: &Configuration, look: impl FnOnce(&World<'_>) -> T) -> T {
         let meta = |name: &str| self.app["metadata"][name].as_str().unwrap_or_default().to_owned();
         let id = ObjectId { namespace: meta("namespace"), name: meta("name"), uid: "u".into() };
         look(&World {
-            config: &self.config,
+            config,
             object: &from_serde(&self.app, Numbers::Kubernetes),
             id: &id,
             project: self.project.as_ref(),
+            repository: &Repository::absent("the vectors have no repo-server"),
             states: &self.states,
             event_resource_version: &self.version.to_string(),
             first_list: false,

@@ -241,7 +241,8 @@ fn attempt_once(
 ) -> Result<(Verdict, u16), String> {
     let memory = BTreeMap::new();
     let payload = &prepared.payload;
-    let call = Call { config: service, payload, occurrence, delivery_id: "id", now_ms: 0, memory: &memory };
+    let call =
+        Call { config: service, payload, occurrence, delivery_id: "id", now_ms: 0, decided_ms: 0, memory: &memory };
     let (mut rounds, mut status) = (Vec::new(), 0);
     loop {
         match service::step(&call, &rounds).map_err(|error| error.to_string())? {
@@ -296,27 +297,36 @@ pub fn process(case: &Case) -> (Json, BTreeMap<String, KeyState>) {
 fn step(scene: &mut Scene, answers: &mut Answers) -> Json {
     let (mut requests, mut errors, mut skipped) = (Vec::new(), BTreeSet::new(), None);
     for _ in 0..5 {
-        let evaluation = scene.look(notify::evaluate);
-        skipped = evaluation.skipped.filter(|reason| *reason == Reason::SyncStatusOutOfDate);
-        for trigger in evaluation.triggers.iter().filter(|trigger| !trigger.message.is_empty()) {
-            errors.insert(format!("Failed to evaluate condition of trigger {}: {}", trigger.name, trigger.message));
+        let mut changes = Vec::new();
+        for config in scene.tenant.iter().chain([&scene.config]) {
+            let evaluation = scene.look_with(config, notify::evaluate);
+            skipped = evaluation.skipped.filter(|reason| *reason == Reason::SyncStatusOutOfDate);
+            for trigger in evaluation.triggers.iter().filter(|trigger| !trigger.message.is_empty()) {
+                let failed = format!("Failed to evaluate condition of trigger {}: {}", trigger.name, trigger.message);
+                errors.insert(failed + &using(config));
+            }
+            changes.extend(evaluation.changes);
         }
-        if evaluation.changes.is_empty() {
+        if changes.is_empty() {
             break;
         }
-        for change in evaluation.changes {
+        for change in changes {
             apply(scene, change, answers, &mut requests, &mut errors);
         }
         project(scene);
     }
     requests.sort_by_key(|request| (request["url"].to_string(), request["body"].to_string()));
     let keys = scene.annotation(history::ANNOTATION).map(|text| history::parse(text).into_keys().collect::<Vec<_>>());
-    let errors = errors.into_iter().map(|error| format!("{error} using the configuration in namespace argocd"));
-    let mut out = json!({"requests": requests, "errors": errors.collect::<Vec<_>>(), "notifiedKeys": keys});
+    let mut out = json!({"requests": requests, "errors": errors, "notifiedKeys": keys});
     if skipped.is_some() {
         out["skipped"] = json!(["sync status out of date"]);
     }
     out
+}
+
+fn using(config: &Configuration) -> String {
+    let namespace = if config.namespace().is_empty() { "argocd" } else { config.namespace() };
+    format!(" using the configuration in namespace {namespace}")
 }
 
 fn apply(
@@ -336,10 +346,12 @@ fn apply(
             scene.states.insert(state_key, armed(0, Phase::Annotated { at, resource_version: String::new() }));
         }
         Change::Deliver { occurrence, state_key, rendered, digest, .. } => {
+            let tenant = scene.tenant.as_ref().filter(|tenant| tenant.namespace() == occurrence.config_namespace);
+            let config = tenant.unwrap_or(&scene.config);
             let delivered = match rendered {
                 Err(failure) => Err(failure.message),
                 Ok(notification) => {
-                    deliver(&scene.config, &notification, &occurrence, answers, requests).map_err(|(error, _)| error)
+                    deliver(config, &notification, &occurrence, answers, requests).map_err(|(error, _)| error)
                 }
             };
             let phase = match delivered {
@@ -348,8 +360,10 @@ fn apply(
                     let Destination { service, recipient } = &occurrence.destination;
                     let object = &occurrence.object;
                     errors.insert(format!(
-                        "Failed to notify recipient {{{service} {recipient}}} defined in resource {}/{}: {error}",
-                        object.namespace, object.name
+                        "Failed to notify recipient {{{service} {recipient}}} defined in resource {}/{}: {error}{}",
+                        object.namespace,
+                        object.name,
+                        using(config)
                     ));
                     Phase::Dead { digest }
                 }

@@ -1,29 +1,9 @@
 //! Makes random expressions: the same seed and number give the same one. It never asks either engine.
 
+use crate::random::Random;
 use crate::samples::{self, CALLS, Kind, METHODS};
+use crate::words;
 use serde_json::{Value as Json, json};
-
-/// SplitMix64: enough for picking words, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
-    }
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())]
-    }
-}
 
 /// A random case: an expression and its environment.
 pub fn case(seed: u64, number: u64) -> Json {
@@ -59,8 +39,23 @@ impl Writer {
             0 | 1 => self.let_in(depth),
             2 => format!("{}; {}", self.any(1), self.any(depth)),
             3 => format!("// note\n{} /* end */", self.any(depth)),
+            4 => self.chain(depth),
             _ => self.any(depth),
         }
+    }
+
+    /// A list through several pipes.
+    fn chain(&mut self, depth: usize) -> String {
+        let mut text = self.of(Kind::List, depth.saturating_sub(1));
+        for _ in 0..=self.random.below(3) {
+            let name = self.random.pick(&["filter", "map", "sortBy", "groupBy", "reduce", "count", "find", "any"]);
+            let plain =
+                self.random.pick(&["len()", "reverse()", "uniq()", "flatten()", "toPairs()", "first()", "join(',')"]);
+            let link =
+                if self.random.chance(65) { format!("{name}({})", self.body(name, 1)) } else { plain.to_owned() };
+            text = format!("{text} | {link}");
+        }
+        text
     }
 
     fn let_in(&mut self, depth: usize) -> String {
@@ -117,8 +112,13 @@ impl Writer {
         if self.variables > 0 && self.random.chance(30) {
             return format!("v{}", self.random.below(self.variables));
         }
-        let words = if self.random.chance(55) { samples::names(kind) } else { samples::literals(kind) };
-        self.random.pick(words).to_owned()
+        match (kind, self.random.below(10)) {
+            (Kind::Text, 0) => words::string(&mut self.random),
+            (Kind::Text | Kind::Any, 1) => words::bytes(&mut self.random),
+            (Kind::Int | Kind::Float, 0) => words::number(&mut self.random),
+            (_, 0..6) => self.random.pick(samples::names(kind)).to_owned(),
+            _ => self.random.pick(samples::literals(kind)).to_owned(),
+        }
     }
 
     fn pointer(&mut self) -> String {
@@ -131,9 +131,11 @@ impl Writer {
     fn conditional(&mut self, kind: Kind, depth: usize) -> String {
         let condition = self.of(Kind::Bool, depth);
         let (yes, no) = (self.of(kind, depth), self.of(kind, depth));
-        match self.random.below(4) {
+        match self.random.below(6) {
             0 => format!("if {condition} {{ {yes} }} else {{ {no} }}"),
             1 => format!("{yes} ?: {no}"),
+            2 => format!("if {condition} {{ {yes}; {no} }} else if {yes} {{ {no} }} else {{ {yes} }}"),
+            3 => format!("({})", self.let_in(depth)),
             _ => format!("({condition} ? {yes} : {no})"),
         }
     }
@@ -146,7 +148,8 @@ impl Writer {
             _ => {
                 let field = self.random.pick(&["a", "b", "c", "id", "name", "status", "len"]);
                 let dot = self.random.pick(&[".", "?.", "."]);
-                format!("({}){dot}{field}", self.of(Kind::Map, depth))
+                let more = self.random.pick(&["", "", "", "?.x", ".a", "?.[0]", "?.['a']", "[-1]", "?.a.b.c"]);
+                format!("({}){dot}{field}{more}", self.of(Kind::Map, depth))
             }
         }
     }
@@ -167,7 +170,7 @@ impl Writer {
     }
 
     fn call(&mut self, kind: Kind, depth: usize) -> String {
-        if matches!(kind, Kind::Time | Kind::Duration) || self.random.chance(6) {
+        if matches!(kind, Kind::Time | Kind::Duration) && self.random.chance(70) || self.random.chance(6) {
             return self.method(depth);
         }
         let fitting: Vec<usize> = (0..CALLS.len()).filter(|at| CALLS[*at].1 == kind).collect();
@@ -177,13 +180,15 @@ impl Writer {
         if self.random.chance(20) {
             return format!("({} | {name}({}))", arguments[0], arguments[1..].join(", "));
         }
-        format!("{name}({})", arguments.join(", "))
+        let root = if self.random.chance(3) { "::" } else { "" };
+        format!("{root}{name}({})", arguments.join(", "))
     }
 
     fn method(&mut self, depth: usize) -> String {
         let (name, receiver, kinds) = self.random.pick(&METHODS);
         let receiver = self.of(receiver, depth);
-        format!("({receiver}).{name}({})", self.arguments(kinds, depth).join(", "))
+        let more = self.random.pick(&["", "", "", "", ".String()", " + 1", " == 3", ".Hours()"]);
+        format!("({receiver}).{name}({}){more}", self.arguments(kinds, depth).join(", "))
     }
 
     fn predicate_of(&mut self, kind: Kind, depth: usize) -> String {
@@ -207,7 +212,7 @@ impl Writer {
             }
             3 if name == "filter" => format!("map({name}({list}, {body}), {})", self.body("map", depth)),
             4 if name == "filter" => format!("{name}({list}, {body})[{}]", self.random.pick(&["0", "-1", "1"])),
-            2 | 3 if name == "reduce" => format!("{name}({list}, {body}, {})", self.of(kind, 0)),
+            2..5 if name == "reduce" => format!("{name}({list}, {body}, {})", self.of(kind, 0)),
             _ => format!("{name}({list}, {body})"),
         }
     }
@@ -224,7 +229,12 @@ impl Writer {
         let body = self.of(kind, depth);
         self.reduces -= usize::from(name == "reduce");
         self.predicates -= 1;
-        if self.random.chance(20) { format!("{{ {body} }}") } else { body }
+        match self.random.below(20) {
+            0..3 => format!("{{ {body} }}"),
+            3 => format!("{{ let w = #; {body} }}"),
+            4 => format!("{{ {}; {body} }}", self.leaf(Kind::Any)),
+            _ => body,
+        }
     }
 
     fn operator(&mut self, kind: Kind, depth: usize) -> String {
@@ -276,8 +286,13 @@ impl Writer {
                 format!("{} {operator} {}", self.of(Kind::Bool, depth), self.of(Kind::Bool, depth))
             }
             3 => {
-                let operator = self.random.pick(&["contains", "startsWith", "endsWith", "matches", "not contains"]);
-                format!("{} {operator} {}", self.of(Kind::Text, depth), self.of(Kind::Text, depth))
+                let operator =
+                    self.random.pick(&["contains", "startsWith", "endsWith", "matches", "not contains", "not matches"]);
+                let left = self.of(Kind::Text, depth);
+                if operator.ends_with("matches") && self.random.chance(70) {
+                    return format!("{left} {operator} {}", words::pattern(&mut self.random));
+                }
+                format!("{left} {operator} {}", self.of(Kind::Text, depth))
             }
             4 => {
                 let holder = self.random.pick(&[Kind::List, Kind::Map]);

@@ -122,6 +122,11 @@ pub fn literals(kind: Kind) -> &'static [&'static str] {
             "'\\u{1F600}'",
             "'true'",
             "'name'",
+            "'2006-01-02'",
+            "'Jan 2, 2006 at 3:04pm (MST)'",
+            "'Europe/Zurich'",
+            "'America/New_York'",
+            "'Nowhere/Town'",
             "' x '",
         ],
         Kind::List => {
@@ -145,6 +150,10 @@ pub fn literals(kind: Kind) -> &'static [&'static str] {
             "date('2024-05-06 10:00:00', '2006-01-02 15:04:05', 'Europe/Zurich')",
             "date('x')",
             "timezone('UTC')",
+            "at.Month()",
+            "later.Weekday()",
+            "date('2024-03-31 02:30:00', '2006-01-02 15:04:05', 'Europe/Zurich')",
+            "at.In(timezone('America/New_York'))",
         ],
         Kind::Duration => &["duration('1h')", "duration('90s')", "duration('-1.5h')", "duration('1d')"],
         Kind::Nil | Kind::Any => &["nil", "nil", "true", "1", "'a'"],
@@ -152,7 +161,7 @@ pub fn literals(kind: Kind) -> &'static [&'static str] {
 }
 
 /// Methods of times and durations: name and the arguments they take.
-pub const METHODS: [(&str, Kind, &[Kind]); 22] = [
+pub const METHODS: [(&str, Kind, &[Kind]); 43] = [
     ("Year", Kind::Time, &[]),
     ("Month", Kind::Time, &[]),
     ("Day", Kind::Time, &[]),
@@ -175,11 +184,32 @@ pub const METHODS: [(&str, Kind, &[Kind]); 22] = [
     ("String", Kind::Duration, &[]),
     ("Round", Kind::Duration, &[Kind::Duration]),
     ("Nope", Kind::Duration, &[]),
+    ("Minute", Kind::Time, &[]),
+    ("Second", Kind::Time, &[]),
+    ("Nanosecond", Kind::Time, &[]),
+    ("UnixMicro", Kind::Time, &[]),
+    ("UnixNano", Kind::Time, &[]),
+    ("Before", Kind::Time, &[Kind::Time]),
+    ("Equal", Kind::Time, &[Kind::Time]),
+    ("Compare", Kind::Time, &[Kind::Time]),
+    ("In", Kind::Time, &[Kind::Any]),
+    ("Location", Kind::Time, &[]),
+    ("Zone", Kind::Time, &[]),
+    ("ISOWeek", Kind::Time, &[]),
+    ("Clock", Kind::Time, &[]),
+    ("Round", Kind::Time, &[Kind::Duration]),
+    ("Seconds", Kind::Duration, &[]),
+    ("Milliseconds", Kind::Duration, &[]),
+    ("Microseconds", Kind::Duration, &[]),
+    ("Nanoseconds", Kind::Duration, &[]),
+    ("Abs", Kind::Duration, &[]),
+    ("Truncate", Kind::Duration, &[Kind::Duration]),
+    ("Weekday().String", Kind::Time, &[]),
 ];
 
 /// Built-ins without predicates: name, what they give, what they take.
 #[rustfmt::skip]
-pub const CALLS: [(&str, Kind, &[Kind]); 77] = {
+pub const CALLS: [(&str, Kind, &[Kind]); 83] = {
     use Kind::{Any, Bool, Duration, Float, Int, List, Map, Nil, Text, Time};
     [
         ("len", Int, &[List]), ("len", Int, &[Text]), ("len", Int, &[Map]), ("type", Text, &[Any]), ("abs", Int, &[Int]),
@@ -203,5 +233,7 @@ pub const CALLS: [(&str, Kind, &[Kind]); 77] = {
         ("flatten", List, &[List]), ("sort", List, &[List]), ("sort", List, &[List, Text]), ("bitand", Int, &[Int, Int]),
         ("bitor", Int, &[Int, Int]), ("bitxor", Int, &[Int, Int]), ("bitnand", Int, &[Int, Int]), ("bitshl", Int, &[Int, Int]),
         ("bitshr", Int, &[Int, Int]), ("bitushr", Int, &[Int, Int]), ("bitnot", Int, &[Int]), ("nope", Nil, &[Any]),
+        ("timezone", Any, &[Text]), ("date", Time, &[Text, Text]), ("date", Time, &[Text, Text, Text]),
+        ("max", Any, &[Any, Any]), ("min", Any, &[Any, Any]), ("concat", List, &[Any, List]),
     ]
 };

@@ -126,7 +126,7 @@ pub(super) fn sort(run: &Run<'_>, args: &[Value]) -> Res<Value> {
     if args.is_empty() || args.len() > 2 {
         return arity("1 or 2", args.len());
     }
-    let mut items = sortable(arg(args, 0));
+    let known = sortable(arg(args, 0));
     let descending = match args.get(1) {
         None => false,
         Some(Value::Str(order)) => match order.as_bytes() {
@@ -138,20 +138,22 @@ pub(super) fn sort(run: &Run<'_>, args: &[Value]) -> Res<Value> {
             return fault(format!("sort order argument must be a string (got {})", fmt::type_name(other)));
         }
     };
+    let Some(mut items) = known else { return Ok(appended(Vec::new())) };
     run.grow(items.len() as u64)?;
     let before = |a: &Value, b: &Value| if descending { less(b, a) } else { less(a, b) };
     compare::sort(run.ctx.budget, &mut items, &before)?;
-    Ok(if items.is_empty() && !matches!(arg(args, 0), Value::List(_)) { appended(items) } else { Value::list(items) })
+    Ok(Value::list(items))
 }
 
-/// Go sorts four slice types and takes everything else for an empty list.
-fn sortable(value: &Value) -> Vec<Value> {
+/// Go sorts four slice types and makes a nil list of everything else.
+fn sortable(value: &Value) -> Option<Vec<Value>> {
     let known = |elem: &GoType| {
         matches!(elem, GoType::Any | GoType::String | GoType::Int(IntKind::Int) | GoType::Float(FloatKind::Float64))
     };
     match value {
-        Value::List(list) if known(&list.elem) => list.items.to_vec(),
-        _ => Vec::new(),
+        Value::List(list) if known(&list.elem) => Some(list.items.to_vec()),
+        Value::TypedNil(GoType::Slice(elem)) if known(elem) => Some(Vec::new()),
+        _ => None,
     }
 }
 

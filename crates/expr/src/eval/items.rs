@@ -18,6 +18,8 @@ pub(crate) enum Items {
         /// How many.
         len: usize,
     },
+    /// The entries of a map, so many: loops count them, but cannot read one.
+    Entries(usize),
     /// A nil slice.
     Empty,
 }
@@ -41,7 +43,7 @@ impl Items {
         match self {
             Self::Values(values) => values.len(),
             Self::Bytes(bytes) => bytes.len(),
-            Self::Range { len, .. } => *len,
+            Self::Range { len, .. } | Self::Entries(len) => *len,
             Self::Empty => 0,
         }
     }
@@ -53,7 +55,7 @@ impl Items {
                 bytes.get(index).map_or(Value::Nil, |byte| Value::Uint(UintKind::Uint8, u64::from(*byte)))
             }
             Self::Range { first, .. } => Value::int(first.wrapping_add(index as i64)),
-            Self::Empty => Value::Nil,
+            Self::Entries(_) | Self::Empty => Value::Nil,
         }
     }
     /// The element without a copy, where it lies in memory.

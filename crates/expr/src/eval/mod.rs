@@ -12,6 +12,8 @@ pub(crate) mod member;
 pub mod number;
 mod operator;
 mod predicate;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trace;
 
@@ -21,8 +23,8 @@ use crate::ast::{Kind, Node, Pair, Pointer, Target};
 use crate::error::{Error, ErrorKind, Position};
 use crate::pattern::Regex;
 use crate::program::Program;
-use convert::{Res, as_text, assertion, plain, type_text};
-use gatepost_value::{CallContext, CallError, LimitError, Map, Str, Value};
+use convert::{Res, as_text, assertion, fault, plain, type_text};
+use gatepost_value::{CallContext, CallError, GoType, LimitError, Map, Str, Value};
 use std::cell::{Cell, RefCell};
 
 /// Elements that one run may make with ranges, literals and list functions; the same number as in Go's expr.
@@ -46,7 +48,8 @@ fn at<T>(position: Position, result: Res<T>) -> Result<T, Stop> {
 
 /// What `#`, `#index` and `#acc` are.
 struct Element<'a> {
-    item: &'a Value,
+    /// What `#` is, or why it cannot be read.
+    item: Result<&'a Value, &'static str>,
     index: usize,
     acc: Option<&'a Value>,
 }
@@ -169,7 +172,7 @@ impl<'r> Run<'r> {
             Kind::Bytes(bytes) => Ok(Value::Bytes(bytes.clone())),
             Kind::Constant(value) => Ok(value.clone()),
             Kind::Identifier { name, target } => Ok(self.name(name, *target, frame)),
-            Kind::Pointer(pointer) => Ok(pointed(pointer, frame)),
+            Kind::Pointer(pointer) => at(node.position, pointed(pointer, frame)),
             Kind::Member { .. } => self.member(node, frame),
             Kind::Chain(inner) => self.chain(inner, frame),
             Kind::Slice { object, from, to } => {
@@ -208,7 +211,7 @@ impl<'r> Run<'r> {
     fn look<'v>(&'v self, node: &'v Node, frame: Frame<'v>) -> Option<&'v Value> {
         match &node.kind {
             Kind::Constant(value) => Some(value),
-            Kind::Pointer(Pointer::Element) => frame.element.map(|element| element.item),
+            Kind::Pointer(Pointer::Element) => frame.element.and_then(|element| element.item.ok()),
             Kind::Identifier { target: Target::Slot(slot), .. } => frame.variable(*slot),
             Kind::Identifier { name, target: Target::Env } => frozen(self.env, name),
             Kind::Member { object, property, .. } => match &property.kind {
@@ -308,20 +311,21 @@ impl<'r> Run<'r> {
     }
 }
 
-fn pointed(pointer: &Pointer, frame: Frame<'_>) -> Value {
-    let Some(element) = frame.element else { return Value::Nil };
-    match pointer {
-        Pointer::Element => element.item.clone(),
-        Pointer::Index => Value::int(element.index as i64),
-        Pointer::Acc => element.acc.cloned().unwrap_or_default(),
-        Pointer::Unknown(_) => Value::Nil,
+fn pointed(pointer: &Pointer, frame: Frame<'_>) -> Res<Value> {
+    let Some(element) = frame.element else { return Ok(Value::Nil) };
+    match (pointer, element.item) {
+        (Pointer::Element, Ok(item)) => Ok(item.clone()),
+        (Pointer::Element, Err(reason)) => fault(reason),
+        (Pointer::Index, _) => Ok(Value::int(element.index as i64)),
+        (Pointer::Acc, _) => Ok(element.acc.cloned().unwrap_or_default()),
+        (Pointer::Unknown(_), _) => Ok(Value::Nil),
     }
 }
 
-/// The member of a map that never changes.
+/// The member of a map that never changes; nil where a map of anything lacks it.
 fn frozen<'v>(from: &'v Value, name: &Str) -> Option<&'v Value> {
-    match from {
-        Value::Map(Map::Frozen(map)) => map.get(name.as_bytes()),
-        _ => None,
-    }
+    static ABSENT: Value = Value::Nil;
+    let Value::Map(map) = from else { return None };
+    let Map::Frozen(entries) = map else { return None };
+    entries.get(name.as_bytes()).or_else(|| matches!(map.elem(), GoType::Any).then_some(&ABSENT))
 }

@@ -162,7 +162,8 @@ impl Run<'_> {
         {
             return self.is_match(regex, subject);
         }
-        self.ctx.budget.step(64)?;
+        self.ctx.budget.step(64 + wanted.as_bytes().len() as u64)?;
+        self.ctx.budget.check_time()?;
         let regex = pattern::compile(&wanted.to_lossy()).map_err(CallError::new)?;
         let found = self.is_match(&regex, subject);
         *self.pattern.borrow_mut() = Some((wanted.clone(), regex));

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Levels that an accumulator may gain before its depth is measured again.
 const UNMEASURED_LEVELS: u32 = 256;
 
+/// Why an element of a map cannot be read.
+const NO_ENTRY: &str = "reflect: call of reflect.Value.Index on map Value";
+
 /// A loop over the first argument.
 struct Loop<'l> {
     place: Position,
@@ -48,15 +51,32 @@ impl Run<'_> {
     fn body(&self, around: &Loop<'_>, node: &Node, index: usize, acc: Option<&Value>) -> Outcome {
         let node = if let Kind::Predicate(inner) = &node.kind { inner } else { node };
         let made;
-        let item = match around.items.peek(index) {
-            Some(item) => item,
-            None => {
+        let item = match (&around.items, around.items.peek(index)) {
+            (Items::Entries(_), _) => Err(NO_ENTRY),
+            (_, Some(item)) => Ok(item),
+            _ => {
                 made = around.items.get(index);
-                &made
+                Ok(&made)
             }
         };
         let element = Element { item, index, acc };
         self.eval(node, Frame { element: Some(&element), ..around.frame })
+    }
+    /// A third argument. Go has entered the loop when it evaluates one: in a predicate around, `#` is not that one's
+    /// element but the first of this loop.
+    fn third(&self, around: &Loop<'_>, node: &Node) -> Outcome {
+        if around.items.len() > 0 {
+            return self.body(around, node, 0, None);
+        }
+        let element = Element { item: Err("runtime error: index out of range [0] with length 0"), index: 0, acc: None };
+        self.eval(node, Frame { element: Some(&element), ..around.frame })
+    }
+    /// The element itself.
+    fn item(around: &Loop<'_>, index: usize) -> Outcome {
+        match around.items {
+            Items::Entries(_) => at(around.place, fault(NO_ENTRY)),
+            _ => Ok(around.items.get(index)),
+        }
     }
     /// The predicate, or the element itself where the predicate was left out.
     fn value(&self, around: &Loop<'_>, index: usize) -> Outcome {
@@ -64,7 +84,7 @@ impl Run<'_> {
             Some(node) => self.body(around, node, index, None),
             None => {
                 at(around.place, self.ctx.budget.step(1).map_err(CallError::from))?;
-                Ok(around.items.get(index))
+                Self::item(around, index)
             }
         }
     }
@@ -75,7 +95,7 @@ impl Run<'_> {
     fn mapped(&self, around: &Loop<'_>, index: usize) -> Outcome {
         match &around.call.map {
             Some(node) => self.body(around, node, index, None),
-            None => Ok(around.items.get(index)),
+            None => Self::item(around, index),
         }
     }
     /// all, none, any: stops at the first element whose predicate is `stop`.
@@ -147,19 +167,19 @@ impl Run<'_> {
                 groups.push((value, Vec::new()));
             }
             if let Some((_, members)) = groups.get_mut(place) {
-                members.push(around.items.get(index));
+                members.push(Self::item(around, index)?);
             }
         }
         Ok(Value::AnyMap(Arc::new(groups.into_iter().map(|(k, members)| (k, Value::list(members))).collect())))
     }
     fn sort_by(&self, around: &Loop<'_>) -> Outcome {
         let descending = match around.call.args.get(2) {
-            Some(node) => at(around.place, descending(&self.eval(node, around.frame)?))?,
+            Some(node) => at(around.place, descending(&self.third(around, node)?))?,
             None => false,
         };
         let mut keyed = Vec::with_capacity(around.items.len());
         for index in 0..around.items.len() {
-            keyed.push((self.value(around, index)?, around.items.get(index)));
+            keyed.push((self.value(around, index)?, Self::item(around, index)?));
         }
         let before = |a: &(Value, Value), b: &(Value, Value)| {
             if descending { compare::less(&b.0, &a.0) } else { compare::less(&a.0, &b.0) }
@@ -171,11 +191,11 @@ impl Run<'_> {
     fn reduce(&self, around: &Loop<'_>) -> Outcome {
         let Some(body) = around.call.args.get(1) else { return Ok(Value::Nil) };
         let (mut acc, start) = match around.call.args.get(2) {
-            Some(initial) => (plain(self.eval(initial, around.frame)?), 0),
+            Some(initial) => (plain(self.third(around, initial)?), 0),
             None if around.items.len() == 0 => {
                 return at(around.place, fault("reduce of empty array with no initial value"));
             }
-            None => (around.items.get(0), 1),
+            None => (Self::item(around, 0)?, 1),
         };
         let mut unmeasured = 0;
         for index in start..around.items.len() {
@@ -250,7 +270,7 @@ fn descending(order: &Value) -> Res<bool> {
     }
 }
 
-/// What a predicate can go through; Go takes strings as bytes and refuses maps only when there is something in them.
+/// What a predicate can go through; Go takes strings as bytes, and refuses maps only when an element of one is read.
 fn iterable(value: &Value) -> Res<Items> {
     if let Some(items) = Items::of(value) {
         return Ok(items);
@@ -258,10 +278,9 @@ fn iterable(value: &Value) -> Res<Items> {
     let kind = match value {
         Value::Str(text) => return Ok(Items::of_text(text)),
         Value::Named(named) if matches!(named.base, Value::Str(_)) => return iterable(&named.base),
-        Value::Map(map) if map.is_empty() => return Ok(Items::Empty),
-        Value::AnyMap(pairs) if pairs.is_empty() => return Ok(Items::Empty),
+        Value::Map(map) => return Ok(Items::Entries(map.len())),
+        Value::AnyMap(pairs) => return Ok(Items::Entries(pairs.len())),
         Value::TypedNil(GoType::Map(_) | GoType::AnyMap) => return Ok(Items::Empty),
-        Value::Map(_) | Value::AnyMap(_) => return fault("reflect: call of reflect.Value.Index on map Value"),
         Value::Nil | Value::NoValue => "zero".to_owned(),
         Value::Struct(_) => "struct".to_owned(),
         other => {

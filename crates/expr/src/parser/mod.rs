@@ -157,7 +157,8 @@ impl Parser {
     #[inline(never)]
     fn too_deep<T>(&mut self) -> Result<T, Stop> {
         let position = self.lexer.position(self.current.offset);
-        let message = format!("the expression is nested more than {} levels deep", self.max_level);
+        let message =
+            format!("limit `parse_depth` exceeded: the expression is nested more than {} levels deep", self.max_level);
         self.fail(Error::new(ErrorKind::Limit, message).at(position))
     }
     /// Runs one level of recursion.

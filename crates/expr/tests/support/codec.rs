@@ -140,7 +140,11 @@ fn same_pairs(want: &Json, got: Option<&Json>, unordered: bool) -> bool {
 
 fn same_set(want: &[Json], got: &[Json]) -> bool {
     let mut left: Vec<&Json> = got.iter().collect();
-    want.iter().all(|w| match left.iter().position(|g| same(w, g, true)) {
+    // The very same first: a typed nil would take the plain nil that another one needs.
+    let place = |left: &[&Json], w: &Json| {
+        left.iter().position(|g| *g == w).or_else(|| left.iter().position(|g| same(w, g, true)))
+    };
+    want.iter().all(|w| match place(&left, w) {
         Some(at) => {
             left.swap_remove(at);
             true

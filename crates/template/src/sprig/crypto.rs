@@ -1,7 +1,6 @@
-//! Keys, passwords, certificates and name resolution: everything that costs much time or reaches outside.
+//! Passwords, encryption and name resolution: what costs much time or reaches outside. Certificates are beside it.
 //!
-//! All of it is refused unless [`gatepost_value::CallContext::costly`] is set. Certificates and private keys are not
-//! made even then: a notification or a gate has no use for a key that is new at every rendering.
+//! All of it is refused unless [`gatepost_value::CallContext::costly`] is set.
 
 use super::encoding::decode_base64;
 use super::{Answer, fail, text};
@@ -30,8 +29,6 @@ const fn random(name: &'static str, params: &'static [ParamType], run: fn(&mut C
     spec(name, params, run).effect(Effect::Random)
 }
 
-const CERTIFICATE: ParamType = Struct("sprig.certificate");
-
 pub(super) const TABLE: &[FunctionSpec] = &[
     random("bcrypt", &[String], |call| text(call, hashed(call, call.bytes(0)))),
     random("htpasswd", &[String, String], htpasswd),
@@ -39,21 +36,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     random("encryptAES", &[String, String], encrypt),
     spec("decryptAES", &[String, String], decrypt),
     spec("getHostByName", &[String], host_by_name).effect(Effect::Network),
-    random("genPrivateKey", &[String], |_| not_made("genPrivateKey")),
-    spec("buildCustomCert", &[String, String], |_| not_made("buildCustomCert")),
-    random("genCA", &[String, Int], |_| not_made("genCA")),
-    random("genCAWithKey", &[String, Int, String], |_| not_made("genCAWithKey")),
-    random("genSelfSignedCert", &[String, List, List, Int], |_| not_made("genSelfSignedCert")),
-    random("genSelfSignedCertWithKey", &[String, List, List, Int, String], |_| not_made("genSelfSignedCertWithKey")),
-    random("genSignedCert", &[String, List, List, Int, CERTIFICATE], |_| not_made("genSignedCert")),
-    random("genSignedCertWithKey", &[String, List, List, Int, CERTIFICATE, String], |_| {
-        not_made("genSignedCertWithKey")
-    }),
 ];
-
-fn not_made(name: &str) -> Answer {
-    fail(format!("{name}: Gatepost makes no keys or certificates in templates; keep them in a Secret"))
-}
 
 fn hashed(call: &Call<'_>, password: &[u8]) -> std::string::String {
     if password.len() > BCRYPT_BYTES {
@@ -234,6 +217,5 @@ mod tests {
         let hash = line.strip_prefix("me:").expect("user");
         assert!(hash.starts_with("$2a$10$") && bcrypt::verify("pw", hash).expect("hash"));
         assert_eq!(shown("htpasswd", &[s("a:b"), s("pw")]), "invalid username: a:b");
-        assert!(refused("genCA", &[s("cn"), i(1)]).contains("no keys or certificates"));
     }
 }

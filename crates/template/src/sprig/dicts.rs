@@ -50,9 +50,10 @@ pub(super) fn live(call: &Call<'_>, entries: BTreeMap<Str, Value>) -> Answer {
 fn dict(call: &mut Call<'_>) -> Answer {
     let entry = |pair: &[Value]| {
         let value = pair.get(1).cloned().unwrap_or_else(|| Value::str(""));
-        pair.first().map(|key| (cast::to_str(key), value))
+        Ok((cast::to_str_metered(call.budget(), &pair[0])?, value))
     };
-    live(call, call.args.chunks(2).filter_map(entry).collect())
+    let entries: Result<_, CallError> = call.args.chunks(2).map(entry).collect();
+    live(call, entries?)
 }
 
 fn set(call: &mut Call<'_>) -> Answer {

@@ -1,9 +1,11 @@
 //! Lists. Results are new lists; the elements are shared, never copied.
 
+use super::numbers::{Cast, Convert, Plain};
 use super::reflection::deep_equal;
 use super::{Answer, allocate_items, fail, list};
+use crate::function::Offered::{Gates, Notifications};
 use crate::function::{Call, FunctionSpec, ParamType, ParamType::*, SignatureSpec};
-use gatepost_value::{CallError, GoType, UintKind, Value, cast, fmt};
+use gatepost_value::{CallError, GoType, UintKind, Value, fmt};
 use std::borrow::Cow;
 
 type Run = fn(&mut Call<'_>) -> Answer;
@@ -40,8 +42,10 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     variadic("mustWithout", &[Any, Any], without),
     fixed("has", &[Any, Any], has),
     fixed("mustHas", &[Any, Any], has),
-    variadic("slice", &[Any, Any], slice),
-    variadic("mustSlice", &[Any, Any], slice),
+    variadic("slice", &[Any, Any], slice::<Cast>).offered(Notifications),
+    variadic("slice", &[Any, Any], slice::<Plain>).offered(Gates),
+    variadic("mustSlice", &[Any, Any], slice::<Cast>).offered(Notifications),
+    variadic("mustSlice", &[Any, Any], slice::<Plain>).offered(Gates),
     variadic("concat", &[Any], concat),
     fixed("chunk", &[Int, Any], chunk),
     fixed("mustChunk", &[Int, Any], chunk),
@@ -146,14 +150,14 @@ fn has(call: &mut Call<'_>) -> Answer {
     Ok(Value::Bool(contains(call, &items, call.arg(0))?))
 }
 
-fn slice(call: &mut Call<'_>) -> Answer {
+fn slice<C: Convert>(call: &mut Call<'_>) -> Answer {
     let whole = call.arg(0);
     let items = list_items(whole, "list should be type of slice or array but")?;
     if items.is_empty() {
         return Ok(Value::Nil);
     }
-    let start = call.args.get(1).map_or(0, cast::to_i64);
-    let end = call.args.get(2).map_or(items.len() as i64, cast::to_i64);
+    let start = call.args.get(1).map_or(0, C::int);
+    let end = call.args.get(2).map_or(items.len() as i64, C::int);
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let Some(kept) = range.and_then(|(start, end)| items.get(start..end)) else {
         return fail("reflect.Value.Slice: slice index out of bounds");

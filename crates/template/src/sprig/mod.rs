@@ -6,6 +6,7 @@
 //! once for each profile.
 
 mod cases;
+mod certificates;
 mod crypto;
 mod dates;
 mod decimals;
@@ -13,10 +14,12 @@ mod defaults;
 mod dicts;
 mod encoding;
 mod flow;
+mod keys;
 mod lists;
 mod merging;
 mod numbers;
 mod paths;
+mod primes;
 mod random;
 mod reflection;
 mod regexes;
@@ -39,6 +42,7 @@ pub fn table() -> &'static [FunctionSpec] {
     static TABLE: OnceLock<Vec<FunctionSpec>> = OnceLock::new();
     TABLE.get_or_init(|| {
         [
+            certificates::TABLE,
             crypto::TABLE,
             dates::TABLE,
             defaults::TABLE,

@@ -73,15 +73,15 @@ pub(super) const TABLE: &[FunctionSpec] = &[
 ];
 
 /// How a library turns any value into a number.
-trait Convert {
+pub(super) trait Convert {
     fn int(value: &Value) -> i64;
     fn float(value: &Value) -> f64;
 }
 
 /// sprig: spf13/cast.
-struct Cast;
+pub(super) struct Cast;
 /// slim-sprig: decimal text and the numeric kinds.
-struct Plain;
+pub(super) struct Plain;
 
 impl Convert for Cast {
     fn int(value: &Value) -> i64 {

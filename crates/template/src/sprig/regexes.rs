@@ -8,6 +8,7 @@ use crate::function::{Call, FunctionSpec, ParamType, ParamType::*, SignatureSpec
 use gatepost_value::regex::{compile, each_match, expand, quote_meta, replace_all, split};
 use gatepost_value::{CallError, GoType, Value, fmt};
 use regex::bytes::Regex;
+use std::borrow::Cow;
 
 const fn spec(name: &'static str, params: &'static [ParamType], run: fn(&mut Call<'_>) -> Answer) -> FunctionSpec {
     FunctionSpec::new(name, SignatureSpec::fixed(params), run)
@@ -33,21 +34,37 @@ pub(super) const TABLE: &[FunctionSpec] = &[
 ];
 
 /// How a function reads its pattern.
-type Compiler = fn(&Call<'_>) -> Result<Regex, CallError>;
+type Compiler = for<'c> fn(&Call<'c>) -> Result<Cow<'c, Regex>, CallError>;
 
 /// The first argument as a pattern. Compiling is what a hostile template would repeat, so it is paid for.
-fn pattern(call: &Call<'_>) -> Result<Regex, CallError> {
-    call.budget().step(100 + call.bytes(0).len() as u64 + call.bytes(1).len() as u64 / 16)?;
+fn pattern<'c>(call: &Call<'c>) -> Result<Cow<'c, Regex>, CallError> {
+    call.budget().step(10 + call.bytes(1).len() as u64 / 16)?;
+    if let Some(kept) = call.kept_pattern(call.bytes(0)) {
+        return Ok(Cow::Borrowed(kept));
+    }
+    call.budget().step(100 + call.bytes(0).len() as u64 * 64)?;
     call.budget().check_time()?;
     let source = call.text(0);
     match source.as_str() {
-        Some(source) => compile(source).map_err(CallError::new),
-        None => fail(format!("error parsing regexp: invalid UTF-8: `{}`", source.to_lossy())),
+        Some(source) => compile(source).map(Cow::Owned).map_err(CallError::new),
+        None => fail(format!("error parsing regexp: invalid UTF-8: `{}`", from_first_bad_byte(source.as_bytes()))),
     }
 }
 
+/// What Go shows of a pattern that is not UTF-8: the rest from the first bad byte, each bad byte as U+FFFD.
+fn from_first_bad_byte(pattern: &[u8]) -> std::string::String {
+    let mut shown = std::string::String::new();
+    for chunk in pattern.utf8_chunks() {
+        if !shown.is_empty() {
+            shown.push_str(chunk.valid());
+        }
+        shown.extend(chunk.invalid().iter().map(|_| '\u{FFFD}'));
+    }
+    shown
+}
+
 /// As [`pattern`], with the words of Go's `regexp.MustCompile`.
-fn pattern_or_panic(call: &Call<'_>) -> Result<Regex, CallError> {
+fn pattern_or_panic<'c>(call: &Call<'c>) -> Result<Cow<'c, Regex>, CallError> {
     match pattern(call) {
         Err(CallError::Message(reason)) => {
             let quoted = fmt::sprintf(call.budget(), b"%#q", &call.args[..call.args.len().min(1)])?;

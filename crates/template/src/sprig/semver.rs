@@ -19,7 +19,8 @@ pub(super) const TABLE: &[FunctionSpec] = &[
 ];
 
 fn compare(call: &mut Call<'_>) -> Answer {
-    call.budget().step(100 + call.bytes(0).len() as u64)?;
+    // Each byte of a constraint meets several patterns.
+    call.budget().step(100 + call.bytes(0).len() as u64 * 16)?;
     let constraint = constraint::Constraint::parse(&call.text(0).to_lossy()).or_else(fail)?;
     let version = Version::parse(&call.text(1).to_lossy()).or_else(fail)?;
     Ok(Value::Bool(constraint.allows(&version)))
@@ -171,6 +172,9 @@ impl StructView for Version {
     }
     fn is_pointer(&self) -> bool {
         true
+    }
+    fn own_json(&self) -> Option<Value> {
+        Some(Value::str(self.text()))
     }
     fn call(&self, name: &str, context: &CallContext<'_>, args: &[Value]) -> Result<Value, CallError> {
         let wanted = match name {

@@ -46,7 +46,7 @@ pub(super) const TABLE: &[FunctionSpec] = &[
     spec("nindent", &[Int, String], |call| indent(call, b"\n")),
     spec("replace", &[String, String, String], replace),
     spec("plural", &[String, String, Int], |call| Ok(call.arg(usize::from(call.int(2) != 1)).clone())),
-    spec("toString", &[Any], |call| text(call, cast::to_str(call.arg(0)))),
+    spec("toString", &[Any], |call| text(call, cast::to_str_metered(call.budget(), call.arg(0))?)),
     spec("split", &[String, String], |call| numbered(call, call.bytes(1), -1)),
     spec("splitn", &[String, Int, String], |call| numbered(call, call.bytes(2), call.int(1))),
     spec("splitList", &[String, String], |call| {
@@ -152,7 +152,7 @@ fn quote(call: &mut Call<'_>) -> Answer {
         if !out.bytes.is_empty() {
             out.push(b" ")?;
         }
-        out.push(fmt::quote(cast::to_str(value).as_bytes()).as_bytes())?;
+        out.push(fmt::quote(cast::to_str_metered(call.budget(), value)?.as_bytes()).as_bytes())?;
     }
     Ok(out.finish())
 }
@@ -161,7 +161,7 @@ fn squote(call: &mut Call<'_>) -> Answer {
     let mut out = Output::new(call.budget());
     for value in call.args.iter().filter(|v| !matches!(v, Value::Nil | Value::NoValue)) {
         out.push(if out.bytes.is_empty() { b"'" } else { b" '" })?;
-        out.push(fmt::sprint_v(value).as_bytes())?;
+        out.push(fmt::sprint(call.budget(), std::slice::from_ref(value))?.as_bytes())?;
         out.push(b"'")?;
     }
     Ok(out.finish())
@@ -247,10 +247,14 @@ fn numbered(call: &Call<'_>, source: &[u8], limit: i64) -> Answer {
 /// sprig's `strslice`: a list's elements as strings without nils; anything else is a list of one.
 pub(super) fn string_items(call: &Call<'_>, value: &Value) -> Result<Vec<Str>, CallError> {
     let Some(items) = super::lists::items(value) else {
-        return Ok(if matches!(value, Value::Nil | Value::NoValue) { Vec::new() } else { vec![cast::to_str(value)] });
+        return match value {
+            Value::Nil | Value::NoValue => Ok(Vec::new()),
+            value => Ok(vec![cast::to_str_metered(call.budget(), value)?]),
+        };
     };
     allocate_items(call, items.len())?;
-    Ok(items.iter().filter(|v| !matches!(v, Value::Nil | Value::NoValue)).map(cast::to_str).collect())
+    let items = items.iter().filter(|v| !matches!(v, Value::Nil | Value::NoValue));
+    items.map(|item| Ok(cast::to_str_metered(call.budget(), item)?)).collect()
 }
 
 fn join(call: &mut Call<'_>) -> Answer {

@@ -132,7 +132,10 @@ impl<'w> Writer<'w> {
             }
             Value::List(list) => self.begin(Items::List(Arc::clone(&list.items))),
             Value::Map(map) => self.begin(Items::Object(map.entries())),
-            Value::Struct(_) => self.begin(Items::Object(members(value, 0))),
+            Value::Struct(view) => match view.own_json() {
+                Some(own) => return self.value(&own),
+                None => self.begin(Items::Object(members(value, 0))),
+            },
             Value::Named(named) if &*named.type_name == "v1.Time" => self.kubernetes_time(&named.base)?,
             Value::Named(named) => return self.value(&named.base),
             Value::Time(time) => self.time(time)?,
@@ -252,7 +255,7 @@ fn members(value: &Value, depth: u32) -> Vec<(Str, Value)> {
     members
 }
 
-/// What `omitempty` leaves out: structs are never empty.
+/// What `omitempty` leaves out: structs are never empty. A view says itself of its pointers that they are not.
 pub(super) fn is_empty(value: &Value) -> bool {
     !matches!(value, Value::Struct(_) | Value::Time(_)) && !crate::cast::truth(value)
         || matches!(value, Value::Float(_, f) if *f == 0.0)
@@ -261,4 +264,46 @@ pub(super) fn is_empty(value: &Value) -> bool {
 /// A struct's members for other writers.
 pub(super) fn struct_members(value: &Value) -> Vec<(Str, Value)> {
     members(value, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use crate::{Budget, Limits, Str, StructView, Value, json};
+    use std::sync::Arc;
+
+    /// A struct with `Plain bool` and `Pointer *bool`, both with `omitempty`.
+    struct Switches {
+        plain: bool,
+        pointer: Option<bool>,
+    }
+
+    impl StructView for Switches {
+        fn type_name(&self) -> &str {
+            "main.Switches"
+        }
+        fn field(&self, name: &str) -> Option<Value> {
+            self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+        }
+        fn fields(&self) -> Vec<(Str, Value)> {
+            let pointer = self.pointer.map_or(Value::Nil, Value::Bool);
+            vec![("Plain".into(), Value::Bool(self.plain)), ("Pointer".into(), pointer)]
+        }
+        fn json_fields(&self) -> Vec<(Option<Str>, Value, bool)> {
+            let pointer = self.pointer.map_or(Value::Nil, Value::Bool);
+            let left_out = self.pointer.is_none();
+            vec![(Some("plain".into()), Value::Bool(self.plain), true), (Some("pointer".into()), pointer, left_out)]
+        }
+    }
+
+    #[test]
+    fn a_pointer_to_false_is_not_empty() {
+        let written = |plain, pointer| {
+            let value = Value::Struct(Arc::new(Switches { plain, pointer }));
+            String::from_utf8(json::marshal(&Budget::new(Limits::default()), &value).unwrap()).unwrap()
+        };
+        assert_eq!(written(false, Some(false)), r#"{"pointer":false}"#);
+        assert_eq!(written(false, None), "{}");
+        assert_eq!(written(true, Some(true)), r#"{"plain":true,"pointer":true}"#);
+    }
 }

@@ -7,6 +7,8 @@ pub(super) const METHODS: &[Row] = &[
     ("Add", &[GoType::Duration], GoType::Time),
     ("AddDate", &[INT, INT, INT], GoType::Time),
     ("After", &[GoType::Time], GoType::Bool),
+    ("AppendFormat", &[GoType::Bytes, GoType::String], GoType::Bytes),
+    ("AppendText", &[GoType::Bytes], GoType::Bytes),
     ("Before", &[GoType::Time], GoType::Bool),
     ("Compare", &[GoType::Time], INT),
     ("Day", &[], INT),
@@ -45,6 +47,8 @@ pub(super) fn call(ctx: &CallContext<'_>, t: &Time, name: &str, args: &[Value]) 
         "Add" => Value::Time(t.add(nanoseconds(args, 0)?)),
         "AddDate" => Value::Time(t.add_date(int(args, 0)?, int(args, 1)?, int(args, 2)?)),
         "After" => Value::Bool(t.compare(time(args)?).is_gt()),
+        "AppendFormat" => appended(ctx.budget, args, &formatted(ctx.budget, t, args.get(1..).unwrap_or_default())?)?,
+        "AppendText" => appended(ctx.budget, args, &marshalled_text(ctx.budget, t)?)?,
         "Before" => Value::Bool(t.compare(time(args)?).is_lt()),
         "Compare" => Value::int(t.compare(time(args)?) as i64),
         "Equal" => Value::Bool(t.compare(time(args)?).is_eq()),
@@ -99,6 +103,18 @@ fn formatted(budget: &Budget, t: &Time, args: &[Value]) -> Result<Value, CallErr
     let text = t.format(&layout.to_lossy());
     budget.allocate(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
     Ok(Value::str(text))
+}
+
+/// The bytes of the first argument with a text behind them.
+fn appended(budget: &Budget, args: &[Value], text: &Value) -> Result<Value, CallError> {
+    let front = match arg(args, 0) {
+        Value::Bytes(bytes) => bytes.clone(),
+        Value::TypedNil(GoType::Bytes) | Value::Nil => bytes::Bytes::new(),
+        other => return Err(wrong_type(&GoType::Bytes, other)),
+    };
+    let text = crate::cast::to_str(text);
+    budget.allocate((front.len() + text.len()) as u64)?;
+    Ok(Value::Bytes([&front[..], text.as_bytes()].concat().into()))
 }
 
 fn marshalled_text(budget: &Budget, t: &Time) -> Result<Value, CallError> {

@@ -87,6 +87,7 @@ fn every_method_in_a_table_has_an_answer() {
                     GoType::Time => Value::Time(Time::zero()),
                     GoType::Location => Value::Location(Location::Utc),
                     GoType::String => Value::str("2006"),
+                    GoType::Bytes => Value::Bytes("at ".into()),
                     _ => Value::int(1),
                 })
                 .collect();

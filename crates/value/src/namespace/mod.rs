@@ -3,7 +3,10 @@
 //! All of it is pure: the time and the zone come from the call context, and what asks the repository (commits, application
 //! details) is added by the host.
 
+mod details;
 mod repository;
+
+pub use details::{AppDetails, FileParameter, HelmDetails, Parameter};
 
 use crate::{CallContext, CallError, Func, GoType, Location, Signature, Str, StructView, Time, Value, time as clock};
 use std::sync::Arc;

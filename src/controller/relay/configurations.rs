@@ -1,0 +1,194 @@
+//! The configurations in force: the controller's own, and with self-service one for each namespace that has a ConfigMap.
+//!
+//! Each is loaded from its own ConfigMap and Secret and falls back to its own last good keys; a broken one hurts no other.
+
+use crate::egress::redact::Scrubber;
+use crate::notify::{ConfigInput, Configuration, LoadOptions, Resource};
+use crate::source::{ConfigData, SecretData};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One namespace's objects and what they say.
+#[derive(Default)]
+struct Held {
+    input: ConfigInput,
+    config: Arc<Configuration>,
+    uid: String,
+    config_map_seen: bool,
+    secret_seen: bool,
+    resource_seen: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Configurations {
+    own: Held,
+    /// By namespace; never the controller's own.
+    tenants: BTreeMap<String, Held>,
+    scrubber: Arc<Scrubber>,
+}
+
+/// What a change of an object did to a configuration.
+pub(super) struct Reloaded {
+    /// Namespace as in state keys: empty for the controller's own.
+    pub namespace: String,
+    /// Before.
+    pub before: Arc<Configuration>,
+    /// Now.
+    pub now: Arc<Configuration>,
+    /// UID of the ConfigMap.
+    pub uid: String,
+    /// Whether it is the first time.
+    pub first: bool,
+}
+
+impl Configurations {
+    /// A configuration by its namespace as in state keys.
+    pub(super) fn get(&self, namespace: &str) -> Option<&Arc<Configuration>> {
+        match namespace {
+            "" => Some(&self.own.config),
+            namespace => self.tenants.get(namespace).filter(|held| held.exists()).map(|held| &held.config),
+        }
+    }
+
+    /// Those that apply to an Application, the one of its own namespace first.
+    pub(super) fn of(&self, application_namespace: &str) -> Vec<Arc<Configuration>> {
+        let tenant = if application_namespace.is_empty() { None } else { self.get(application_namespace) };
+        tenant.into_iter().chain([&self.own.config]).cloned().collect()
+    }
+
+    /// All of them, the controller's own first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Configuration>> {
+        let tenants = self.tenants.values().filter(|held| held.exists()).map(|held| &held.config);
+        std::iter::once(&self.own.config).chain(tenants)
+    }
+
+    /// Masks the values of every Secret.
+    pub(super) fn scrubber(&self) -> Arc<Scrubber> {
+        Arc::clone(&self.scrubber)
+    }
+
+    /// Takes a ConfigMap; `None` where it is gone.
+    pub(super) fn config_map(
+        &mut self,
+        namespace: &str,
+        data: Option<ConfigData>,
+        uid: String,
+        options: &LoadOptions,
+    ) -> Vec<Reloaded> {
+        let own_was_complete = self.own.is_complete();
+        let held = self.held(namespace);
+        held.config_map_seen = namespace.is_empty() || data.is_some();
+        held.input.configmap = data.unwrap_or_default();
+        held.uid = uid;
+        self.reload(namespace, own_was_complete, options)
+    }
+
+    /// Takes a Secret; `None` where it is gone.
+    pub(super) fn secret(&mut self, namespace: &str, data: Option<SecretData>, options: &LoadOptions) -> Vec<Reloaded> {
+        let own_was_complete = self.own.is_complete();
+        let held = self.held(namespace);
+        held.secret_seen = true;
+        held.input.secret = data.unwrap_or_default();
+        let secrets = std::iter::once(&self.own).chain(self.tenants.values());
+        let values = secrets.flat_map(|held| held.input.secret.values().map(Vec::as_slice));
+        self.scrubber = Arc::new(Scrubber::new(values));
+        self.reload(namespace, own_was_complete, options)
+    }
+
+    /// Takes a `NotificationsConfiguration`; `None` where it is gone.
+    pub(super) fn resource(
+        &mut self,
+        namespace: &str,
+        resource: Option<Resource>,
+        options: &LoadOptions,
+    ) -> Vec<Reloaded> {
+        let own_was_complete = self.own.is_complete();
+        let held = self.held(namespace);
+        held.resource_seen = true;
+        held.input.resource = resource;
+        self.reload(namespace, own_was_complete, options)
+    }
+
+    fn held(&mut self, namespace: &str) -> &mut Held {
+        if namespace.is_empty() {
+            return &mut self.own;
+        }
+        let held = self.tenants.entry(namespace.to_owned()).or_default();
+        held.input.namespace = namespace.to_owned();
+        held
+    }
+
+    /// The source tells the controller's own objects after those of all others: when they are there, everything is.
+    fn reload(&mut self, namespace: &str, own_was_complete: bool, options: &LoadOptions) -> Vec<Reloaded> {
+        if !self.own.is_complete() {
+            return Vec::new();
+        }
+        let all = !own_was_complete;
+        let changed = self.tenants.iter_mut().map(|(name, held)| (name.as_str(), held));
+        let changed = std::iter::once(("", &mut self.own)).chain(changed).filter(|(name, _)| all || *name == namespace);
+        let reloaded = changed.map(|(name, held)| held.reload(name, all, options)).collect();
+        self.tenants.retain(|_, held| held.exists() || !held.input.secret.is_empty());
+        reloaded
+    }
+}
+
+impl Held {
+    /// Until all objects are known there is nothing to load: a half configuration would report keys that are in order.
+    const fn is_complete(&self) -> bool {
+        self.config_map_seen && self.secret_seen && self.resource_seen
+    }
+
+    /// Whether there is a configuration at all, in one form or the other.
+    const fn exists(&self) -> bool {
+        self.config_map_seen || self.input.resource.is_some()
+    }
+
+    fn reload(&mut self, namespace: &str, first: bool, options: &LoadOptions) -> Reloaded {
+        let before = Arc::clone(&self.config);
+        let input = if self.exists() { self.input.clone() } else { ConfigInput::default() };
+        self.config = Arc::new(Configuration::load(&input, Some(&before), options));
+        let now = Arc::clone(&self.config);
+        Reloaded { namespace: namespace.to_owned(), before, now, uid: self.uid.clone(), first }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(text: &str) -> Option<ConfigData> {
+        Some([("template.t".to_owned(), format!("message: {text}"))].into())
+    }
+    fn message(configuration: Option<&Arc<Configuration>>) -> Option<String> {
+        configuration?.templates().get("t").map(|template| template.to_json()["message"].to_string())
+    }
+
+    #[test]
+    fn nothing_is_loaded_before_the_controllers_own_objects_are_known() {
+        let (mut all, options) = (Configurations::default(), LoadOptions::default());
+        assert!(all.resource("", None, &options).is_empty());
+        assert!(all.config_map("team", data("tenant"), String::new(), &options).is_empty());
+        assert!(all.secret("team", None, &options).is_empty());
+        assert!(all.config_map("", data("own"), String::new(), &options).is_empty());
+        let loaded = all.secret("", None, &options);
+        assert_eq!(loaded.iter().map(|one| one.namespace.as_str()).collect::<Vec<_>>(), ["", "team"]);
+        assert!(loaded.iter().all(|one| one.first));
+        assert_eq!(message(all.get("team")).as_deref(), Some("\"tenant\""));
+    }
+
+    #[test]
+    fn an_application_has_its_namespaces_configuration_and_the_controllers() {
+        let (mut all, options) = (Configurations::default(), LoadOptions::default());
+        all.resource("", None, &options);
+        all.config_map("", data("own"), String::new(), &options);
+        all.secret("", None, &options);
+        let loaded = all.config_map("team", data("tenant"), String::new(), &options);
+        assert_eq!((loaded.len(), loaded[0].first), (1, false));
+        assert_eq!(all.of("team").len(), 2);
+        assert_eq!(all.of("other").len(), 1);
+        all.config_map("team", None, String::new(), &options);
+        assert_eq!(all.of("team").len(), 1, "its ConfigMap is gone");
+        assert!(all.get("team").is_none());
+    }
+}
