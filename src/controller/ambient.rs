@@ -13,7 +13,10 @@ use tokio::io::AsyncReadExt as _;
 const FILE_MAX: u64 = 64 << 10;
 
 /// Answers a question.
-pub(super) async fn answer(service: &ServiceConfig, wanted: &Ambient) -> Answer {
+///
+/// # Errors
+/// Where a tenant's configuration asks.
+pub async fn answer(service: &ServiceConfig, wanted: &Ambient) -> Answer {
     if !service.namespace.is_empty() {
         return Err(Error::Refused {
             target: "the controller's environment".into(),

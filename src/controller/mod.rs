@@ -11,6 +11,7 @@ mod report;
 mod sender;
 mod view;
 
+pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions};
