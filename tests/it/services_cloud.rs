@@ -413,3 +413,29 @@ async fn what_the_operator_gave_the_process_is_used() {
     let published = &emulator.requests()[0];
     assert_eq!((published.path.as_str(), published.header("authorization")), ("/v1/projects/p/topics/t:publish", None));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_sends_mail_and_nats_messages() {
+    let (smtp, nats) = (smtp().await, nats().await);
+    let mut subscriber = nats.subscribe("typed.>").await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "service.email": {"host": "127.0.0.1", "port": smtp.plain, "from": "argocd@example.com"},
+        "service.nats": {"url": format!("nats://watcher:s3cr3t@127.0.0.1:{}", nats.port)},
+        "template.failed": template(),
+    });
+    write(folder.path(), "cm.yaml", &config_map(config));
+    write(folder.path(), "app.yaml", &application(&[]));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.args(["template", "notify", "failed"]).arg(folder.path().join("app.yaml"));
+    command.arg("--config-map").arg(folder.path().join("cm.yaml")).args(["--secret", ":empty"]);
+    command.args(["--recipient", "email:typed@example.com", "--recipient", "nats:typed.failed"]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "email:typed@example.com: delivered\nnats:typed.failed: delivered\n"
+    );
+    assert_eq!(smtp.message("typed@example.com", PATIENCE).await["to"], json!(["typed@example.com"]));
+    assert_eq!(subscriber.next(PATIENCE).await.body, NASTY);
+}
