@@ -5,9 +5,10 @@
 
 use super::manifests::{self, Files};
 use super::{go_yaml, serve, template};
+use crate::controller;
 use crate::egress::redact::Scrubber;
 use crate::egress::{self, Egress};
-use crate::notify::{self, Configuration, Destination, Notification, Occurrence, Repository};
+use crate::notify::{self, Configuration, Destination, Notification, Occurrence, Repository, ServiceConfig};
 use crate::outbox::DeliveryId;
 use crate::service::{self, Answer, Call, Context, Outgoing, Step, Verdict};
 use crate::settings::Settings;
@@ -121,17 +122,21 @@ impl Run {
             match service::step(call, &rounds)? {
                 Step::Done(outcome) => return Ok(outcome.verdict),
                 Step::Send(all) => {
-                    rounds.push(futures::future::join_all(all.into_iter().map(|one| self.answer(one))).await);
+                    rounds.push(
+                        futures::future::join_all(all.into_iter().map(|one| self.answer(call.config, one))).await,
+                    );
                 }
             }
         }
         bail!("no end after {ROUNDS_MAX} rounds of requests")
     }
 
-    async fn answer(&self, mut one: Outgoing) -> Answer {
-        match one.request_mut() {
-            Some(request) => self.door.send(request).await,
-            None => Err(egress::Error::Invalid("services of this type cannot be sent to from the command line".into())),
+    async fn answer(&self, service: &ServiceConfig, one: Outgoing) -> Answer {
+        match one {
+            Outgoing::Http(request) | Outgoing::Reusable { request, .. } => self.door.send(&request).await,
+            Outgoing::Mail(mail) => self.door.mail(&mail).await,
+            Outgoing::Publish(message) => self.door.publish(&message).await,
+            Outgoing::Ambient(wanted) => controller::ambient(service, &wanted).await,
         }
     }
 }

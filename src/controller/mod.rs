@@ -2,6 +2,7 @@
 //!
 //! The rules themselves are in `notify`, `service` and `outbox`; here they are only connected.
 
+mod ambient;
 mod annotation;
 mod answers;
 mod memory;
@@ -10,6 +11,7 @@ mod report;
 mod sender;
 mod view;
 
+pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};

@@ -1,5 +1,6 @@
 //! One attempt: the service says what to send with the configuration of now, it goes through egress, the service judges the answers.
 
+use super::ambient;
 use super::answers::Answers;
 use super::memory;
 use super::relay::Relay;
@@ -126,6 +127,9 @@ impl Outgoing {
     async fn exchange(&self, service: &ServiceConfig, all: Vec<service::Outgoing>, seen: &mut Seen) -> Vec<Answer> {
         let answers = futures::future::join_all(all.into_iter().map(|one| self.send_one(service, one))).await;
         for (target, answer, secret) in &answers {
+            if target.is_empty() {
+                continue; // nobody outside was asked
+            }
             seen.target.clone_from(target);
             seen.status = answer.as_ref().ok().map(|answer| answer.status);
             seen.excerpt = match answer {
@@ -143,6 +147,17 @@ impl Outgoing {
                 let target = redact::target(&request.url);
                 (target, self.through_egress(request).await, false)
             }
+            service::Outgoing::Mail(mut mail) => {
+                mail.tls.roots_pem = self.certificates(&mail.host).await;
+                (format!("smtp://{}:{}", mail.host, mail.port), self.egress.mail(&mail).await, false)
+            }
+            service::Outgoing::Publish(mut publish) => {
+                let first = publish.servers.first().map(|server| (server.host.clone(), server.port));
+                let (host, port) = first.unwrap_or_default();
+                publish.tls.roots_pem = self.certificates(&host).await;
+                (format!("nats://{host}:{port}"), self.egress.publish(&publish).await, false)
+            }
+            service::Outgoing::Ambient(wanted) => (String::new(), ambient::answer(service, &wanted).await, true),
             service::Outgoing::Reusable { request, key, lifetime } => {
                 let target = redact::target(&request.url);
                 let now_ms = clock::now().millis();

@@ -66,6 +66,11 @@ impl Egress {
         state.pools.clear();
     }
 
+    /// The policy of now for what is not HTTP; a tenant's where a namespace is named.
+    pub(super) fn policy(&self, tenant: &str) -> Policy {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).policy.of_tenant(tenant)
+    }
+
     /// Sends one request and reads the answer, following allowed redirects.
     ///
     /// # Errors

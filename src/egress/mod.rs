@@ -1,11 +1,16 @@
 //! The only door to the network outside: address guard, client pool, TLS, bounds, redaction.
 //!
-//! Every outgoing request is a [`Request`] that passes [`Egress::send`]: one parsed URL, literals judged before
+//! Every outgoing request is a [`Request`] that passes [`Egress::send`], a [`Mail`] that passes [`Egress::mail`] or a
+//! [`Publish`] that passes [`Egress::publish`]: one parsed URL, literals judged before
 //! connecting, our own resolver returning only allowed addresses, every redirect hop judged again. What is connected is
 //! what was checked. This room knows nothing of notifications or gates.
 
 pub mod address;
 mod client;
+mod dial;
+mod mail;
+mod nats;
+mod nkey;
 pub mod policy;
 pub mod redact;
 mod request;
@@ -13,6 +18,8 @@ mod resolver;
 mod tls;
 
 pub use client::Egress;
+pub use mail::Mail;
+pub use nats::{Identity, Publish, Server};
 pub use policy::{Policy, Rule, Tenants};
 pub use request::{Error, Request, Response, TlsOptions, Transport};
 pub use tls::install_provider;

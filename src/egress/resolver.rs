@@ -28,7 +28,12 @@ impl Resolve for Guarded {
     }
 }
 
-fn allowed(policy: &Policy, host: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
+pub(super) fn allowed(
+    policy: &Policy,
+    host: &str,
+    port: u16,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Refusal> {
     let mut refusal = None;
     let mut kept = Vec::with_capacity(found.len());
     for address in found {

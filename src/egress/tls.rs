@@ -2,6 +2,11 @@
 
 use super::request::{Error, TlsOptions};
 use reqwest::{Certificate, ClientBuilder};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 
 /// Installs the process-wide cryptography provider. Called once at start; later calls change nothing.
@@ -16,26 +21,98 @@ pub(super) fn apply(builder: ClientBuilder, options: &TlsOptions) -> Result<Clie
         return Ok(builder.tls_danger_accept_invalid_certs(true));
     }
     if !options.roots_pem.is_empty() {
-        let roots = Certificate::from_pem_bundle(&options.roots_pem)
-            .map_err(|_| Error::Invalid("the certificates of this host are not PEM".into()))?;
+        let roots = Certificate::from_pem_bundle(&options.roots_pem).map_err(|_| not_pem())?;
         return Ok(builder.tls_certs_only(roots));
     }
-    Ok(builder.tls_backend_preconfigured(system_config()?))
+    Ok(builder.tls_backend_preconfigured(client_config(options)?))
 }
 
-fn system_config() -> Result<rustls::ClientConfig, Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        drop(roots.add(certificate));
+fn not_pem() -> Error {
+    Error::Invalid("the certificates of this host are not PEM".into())
+}
+
+/// The certificates that a service trusts; empty where the bundled roots have to do.
+pub(super) fn roots(options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found = if options.roots_pem.is_empty() {
+        rustls_native_certs::load_native_certs().certs
+    } else {
+        CertificateDer::pem_slice_iter(&options.roots_pem).collect::<Result<Vec<_>, _>>().map_err(|_| not_pem())?
+    };
+    // The system's bundle may hold one that nobody can read; it must not cost the others.
+    let mut scratch = RootCertStore::empty();
+    let usable: Vec<_> = found.into_iter().filter(|certificate| scratch.add(certificate.clone()).is_ok()).collect();
+    if usable.is_empty() && !options.roots_pem.is_empty() {
+        return Err(not_pem());
     }
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
+    Ok(usable)
+}
+
+/// What connections that are not HTTP begin TLS with.
+pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|e| Error::Invalid(format!("TLS cannot be set up: {e}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .map_err(|e| Error::Invalid(format!("TLS cannot be set up: {e}")))?;
+    if options.insecure_skip_verify {
+        let verifier = Arc::new(AcceptAny(provider));
+        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+    }
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots(options)?);
+    if store.is_empty() {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Ok(builder.with_root_certificates(store).with_no_client_auth())
+}
+
+/// `insecureSkipVerify`: any certificate will do; that the peer holds its key is still checked.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn roots_that_are_no_certificates_are_said() {
+        let options = |pem: &str| TlsOptions { roots_pem: pem.into(), ..TlsOptions::default() };
+        assert!(matches!(roots(&options("nonsense")), Err(Error::Invalid(_))));
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(roots(&options(broken)), Err(Error::Invalid(_))));
+        assert!(client_config(&TlsOptions::default()).is_ok());
+        assert!(client_config(&TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }).is_ok());
+    }
 }

@@ -42,7 +42,8 @@ pub struct Field {
     pub name: &'static str,
     /// What it holds.
     pub shape: Shape,
-    /// What an absent or empty text stands for; a template where the field is one.
+    /// What an absent or empty text stands for; a template where the field is one. `true` for a switch that is on where it
+    /// is not written.
     pub default: &'static str,
     /// Whether Go prints it even when it is empty (no `omitempty`).
     pub always: bool,

@@ -43,6 +43,21 @@ pub enum Outgoing {
         /// How long the answer is good for.
         lifetime: Duration,
     },
+    /// A mail. Its answer has SMTP's code as status.
+    Mail(egress::Mail),
+    /// A NATS message.
+    Publish(egress::Publish),
+    /// A question about what the process itself was given. Only the controller's own configuration may ask.
+    Ambient(Ambient),
+}
+
+/// What the operator gave the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ambient {
+    /// Environment variables: the answer is a JSON object of those that are set.
+    Variables(&'static [&'static str]),
+    /// A file: the answer is its content, or 404.
+    File(String),
 }
 
 impl Outgoing {
@@ -50,6 +65,7 @@ impl Outgoing {
     pub const fn request_mut(&mut self) -> Option<&mut egress::Request> {
         match self {
             Self::Http(request) | Self::Reusable { request, .. } => Some(request),
+            Self::Mail(_) | Self::Publish(_) | Self::Ambient(_) => None,
         }
     }
 }
@@ -103,5 +119,83 @@ pub fn single(
         None => request().map(Step::http),
         Some(Ok(response)) => Ok(Step::done(judge(response))),
         Some(Err(error)) => Ok(Step::done(super::unanswered(error))),
+    }
+}
+
+/// Why a conversation that is told anew stops here.
+pub enum Pause {
+    /// What comes next.
+    Step(Step),
+    /// The configuration of now does not make a request.
+    Refused(RequestError),
+}
+
+impl From<RequestError> for Pause {
+    fn from(error: RequestError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Pause {
+    /// Over, nothing to remember.
+    #[must_use]
+    pub const fn done(verdict: Verdict) -> Self {
+        Self::Step(Step::done(verdict))
+    }
+}
+
+/// A conversation of several rounds, told from its beginning each time: what was asked before is answered from the
+/// rounds, the first question that was not asked yet stops the tale.
+pub struct Tale<'a> {
+    rounds: std::slice::Iter<'a, Vec<Answer>>,
+}
+
+impl<'a> Tale<'a> {
+    /// A tale with these rounds behind it.
+    #[must_use]
+    pub fn new(rounds: &'a [Vec<Answer>]) -> Self {
+        Self { rounds: rounds.iter() }
+    }
+
+    /// Tells it.
+    ///
+    /// # Errors
+    /// Where the configuration of now does not make a request.
+    pub fn tell(
+        rounds: &'a [Vec<Answer>],
+        tale: impl FnOnce(&mut Self) -> Result<Outcome, Pause>,
+    ) -> Result<Step, RequestError> {
+        match tale(&mut Self::new(rounds)) {
+            Ok(outcome) => Ok(Step::Done(outcome)),
+            Err(Pause::Step(step)) => Ok(step),
+            Err(Pause::Refused(error)) => Err(error),
+        }
+    }
+
+    /// Asks one thing.
+    ///
+    /// # Errors
+    /// Where it was not asked yet, or got no answer.
+    pub fn ask(&mut self, one: impl FnOnce() -> Result<Outgoing, RequestError>) -> Result<&'a egress::Response, Pause> {
+        let answers = self.ask_all(|| one().map(|one| vec![one]))?;
+        match answers.first() {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(Pause::done(super::unanswered(error))),
+            None => Err(Pause::Step(Step::Send(Vec::new()))),
+        }
+    }
+
+    /// Asks several things side by side.
+    ///
+    /// # Errors
+    /// Where they were not asked yet.
+    pub fn ask_all(
+        &mut self,
+        all: impl FnOnce() -> Result<Vec<Outgoing>, RequestError>,
+    ) -> Result<&'a [Answer], Pause> {
+        match self.rounds.next() {
+            Some(answers) => Ok(answers),
+            None => Err(Pause::Step(Step::Send(all()?))),
+        }
     }
 }

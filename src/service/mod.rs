@@ -4,16 +4,22 @@
 //! [`step`] at each attempt, so that a rotated Secret or a corrected URL reaches what is pending.
 
 mod alertmanager;
+mod awssqs;
 mod backstage;
 mod chat;
 mod conversation;
+mod email;
 mod embedded;
 pub mod entity;
+mod gcppubsub;
+mod github;
 mod googlechat;
 mod grafana;
 mod http;
+mod jwt;
 mod mattermost;
 mod missing;
+mod nats;
 mod newrelic;
 mod opsgenie;
 mod pagerduty;
@@ -22,7 +28,9 @@ mod payload;
 mod post;
 mod pushover;
 mod rocketchat;
+mod sigv4;
 mod slack;
+mod stored;
 mod teams;
 mod teams_workflows;
 mod telegram;
@@ -32,7 +40,7 @@ mod text;
 mod webex;
 mod webhook;
 
-pub use conversation::{Answer, Call, Outcome, Outgoing, Step};
+pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
 pub use missing::missing_values;
 
 use crate::egress;
@@ -125,6 +133,14 @@ pub enum RequestError {
         service: String,
         /// Header name.
         header: String,
+    },
+    /// An option cannot be used.
+    #[error("failed to make a request for service '{service}': {cause}")]
+    Setting {
+        /// Service name.
+        service: String,
+        /// Cause and what to do, without the option's value where that is a secret.
+        cause: String,
     },
     /// The recipient cannot be reached with this configuration.
     #[error("failed to make a request for recipient '{recipient}' of service '{service}': {cause}")]
@@ -241,23 +257,27 @@ trait Kind: Sync {
 
 /// All kinds. Adding one is a file and a line here.
 static KINDS: &[&dyn Kind] = &[
-    &backstage::Backstage,
-    &mattermost::Mattermost,
-    &pushover::Pushover,
-    &rocketchat::RocketChat,
-    &slack::Slack,
-    &telegram::Telegram,
-    &webex::Webex,
     &alertmanager::Alertmanager,
+    &awssqs::AwsSqs,
     &backstage::Backstage,
+    &email::Email,
+    &gcppubsub::GcpPubsub,
+    &github::GitHub,
     &googlechat::GoogleChat,
     &grafana::Grafana,
+    &mattermost::Mattermost,
+    &nats::Nats,
     &newrelic::Newrelic,
     &opsgenie::Opsgenie,
     &pagerduty::PagerDuty,
     &pagerdutyv2::PagerDutyV2,
+    &pushover::Pushover,
+    &rocketchat::RocketChat,
+    &slack::Slack,
     &teams::Teams,
     &teams_workflows::TeamsWorkflows,
+    &telegram::Telegram,
+    &webex::Webex,
     &webhook::Webhook,
 ];
 

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::egress::{Request, Response};
+use crate::egress::{Mail, Publish, Request, Response};
 use crate::notify::{ConfigInput, Configuration, Destination, LoadOptions, ObjectId, World};
 use gatepost_value::json::{Numbers, from_serde};
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// An RSA key that is used nowhere else.
+pub const RSA_KEY: &str = include_str!("testdata/rsa.pem");
 
 /// Loads `<key>` and `template.t` with the real loader; panics at any problem.
 pub fn load(key: &str, service: &str, template: &str) -> Configuration {
@@ -81,6 +84,12 @@ pub fn answer_with(status: u16, headers: &[(&str, &str)], body: &str) -> Answer 
 pub struct Played {
     /// Requests in order; those of one round one after the other.
     pub requests: Vec<Request>,
+    /// Mails in order.
+    pub mails: Vec<Mail>,
+    /// NATS messages in order.
+    pub publishes: Vec<Publish>,
+    /// What the process was asked for.
+    pub asked: Vec<Ambient>,
     /// How it ended.
     pub outcome: Outcome,
     /// What was stored.
@@ -88,6 +97,14 @@ pub struct Played {
 }
 
 impl Played {
+    fn note(&mut self, one: Outgoing) {
+        match one {
+            Outgoing::Http(request) | Outgoing::Reusable { request, .. } => self.requests.push(request),
+            Outgoing::Mail(mail) => self.mails.push(mail),
+            Outgoing::Publish(publish) => self.publishes.push(publish),
+            Outgoing::Ambient(wanted) => self.asked.push(wanted),
+        }
+    }
     /// Body of a request as JSON.
     pub fn json(&self, index: usize) -> serde_json::Value {
         serde_json::from_slice(&self.requests[index].body).unwrap()
@@ -143,13 +160,25 @@ pub fn play_with(
         decided_ms: 1_700_000_000_123,
         memory,
     };
-    let (mut requests, mut rounds, mut left) = (Vec::new(), Vec::new(), answers.iter());
+    let mut played = Played {
+        requests: Vec::new(),
+        mails: Vec::new(),
+        publishes: Vec::new(),
+        asked: Vec::new(),
+        outcome: Outcome {
+            verdict: Verdict::Unknown { cause: String::new() },
+            remember: Vec::new(),
+            forget_answers: false,
+        },
+        prepared: prepared.clone(),
+    };
+    let (mut rounds, mut left) = (Vec::new(), answers.iter());
     loop {
         match step(&call, &rounds).map_err(|error| error.to_string())? {
-            Step::Done(outcome) => return Ok(Played { requests, outcome, prepared }),
-            Step::Send(mut all) => {
-                requests.extend(all.iter_mut().filter_map(Outgoing::request_mut).map(|request| request.clone()));
+            Step::Done(outcome) => return Ok(Played { outcome, ..played }),
+            Step::Send(all) => {
                 rounds.push(all.iter().map(|_| left.next().expect("an answer for each request").clone()).collect());
+                all.into_iter().for_each(|one| played.note(one));
             }
         }
     }

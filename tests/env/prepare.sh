@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or builds what the integration tests run against, and prints where it is, one NAME=path a line.
-#   prepare.sh [cluster] [postgres] [backstage]     default: all three
+#   prepare.sh [cluster] [postgres] [backstage] [smtp] [nats]     default: all
 # Repeating it costs nothing; several at once wait for each other. Results live in
 # ${XDG_CACHE_HOME:-~/.cache}/gatepost, under a key made of everything they are built from.
 # shellcheck source=lib.sh
@@ -91,10 +91,34 @@ backstage() {
   echo "BACKSTAGE_MODULES=$to/node_modules"
 }
 
-if [ $# = 0 ]; then set -- cluster postgres backstage; fi
+# Python's own or the system's: Debian's packages are for the latter.
+smtp() {
+  have openssl || die "openssl is missing, the SMTP servers need certificates: apt-get install openssl"
+  local python
+  for python in ${SMTP_PYTHON:-python3 /usr/bin/python3}; do
+    if have "$python" && "$python" -c 'import aiosmtpd' 2>/dev/null; then
+      say "smtp: aiosmtpd of $python"
+      echo "SMTP_PYTHON=$python"
+      return
+    fi
+  done
+  die "aiosmtpd is missing, an SMTP server for the tests: apt-get install python3-aiosmtpd, or set SMTP_PYTHON to a Python that has it"
+}
+
+nats() {
+  have openssl || die "openssl is missing, the NATS server needs a certificate: apt-get install openssl"
+  local bin=${NATS_SERVER:-}
+  if [ -z "$bin" ]; then bin=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nats-server || true); fi
+  [ -n "$bin" ] && [ -x "$bin" ] ||
+    die "nats-server is missing: apt-get install nats-server, or set NATS_SERVER to the program"
+  say "nats: $bin"
+  echo "NATS_SERVER=$bin"
+}
+
+if [ $# = 0 ]; then set -- cluster postgres backstage smtp nats; fi
 for part in "$@"; do
   case $part in
-    cluster | postgres | backstage) "$part" ;;
-    *) die "prepare.sh does not know $part: cluster, postgres or backstage" ;;
+    cluster | postgres | backstage | smtp | nats) "$part" ;;
+    *) die "prepare.sh does not know $part: cluster, postgres, backstage, smtp or nats" ;;
   esac
 done

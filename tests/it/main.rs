@@ -16,4 +16,5 @@ mod running;
 mod schema;
 mod services_alerts;
 mod services_chat;
+mod services_cloud;
 mod tenants;

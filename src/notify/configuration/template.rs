@@ -232,7 +232,7 @@ impl Reader<'_> {
             Shape::Text | Shape::Template if field.always || !field.default.is_empty() => {
                 Some(Section::Fixed(default().into()))
             }
-            Shape::Bool if field.always => Some(Section::Fixed(false.into())),
+            Shape::Bool if field.always => Some(Section::Fixed((field.default == "true").into())),
             Shape::Int if field.always => Some(Section::Fixed(0.into())),
             _ if field.always => Some(Section::Fixed(Json::Null)),
             _ => None,

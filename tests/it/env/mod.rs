@@ -1,5 +1,5 @@
-//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, and HTTP receivers that
-//! follow a script.
+//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, SMTP and NATS servers, and
+//! HTTP receivers that follow a script.
 //!
 //! Each part is started once, by the first test that asks for it, through the script of its name in `tests/env`, and
 //! stops with the test binary, however that ends. A part that does not start fails the test with one sentence that says
@@ -8,10 +8,12 @@
 pub mod backstage;
 pub mod cluster;
 pub mod http;
+pub mod nats;
 mod part;
 pub mod postgres;
 pub mod receiver;
 pub mod repo_server;
+pub mod smtp;
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,8 +21,10 @@ use std::time::Duration;
 pub use backstage::backstage;
 pub use cluster::{Namespace, cluster};
 pub use http::{client, json, text};
+pub use nats::nats;
 pub use postgres::postgres;
 pub use receiver::{Answer, Receiver};
+pub use smtp::smtp;
 
 /// How long a test waits for something that should happen at once on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,6 +11,8 @@ pub use details::{AppDetails, FileParameter, HelmDetails, Parameter};
 use crate::{CallContext, CallError, Func, GoType, Location, Signature, Str, StructView, Time, Value, time as clock};
 use std::sync::Arc;
 
+pub use repository::full_name_by_url;
+
 const LAYOUTS: [&str; 16] = [
     "Layout",
     "ANSIC",

@@ -30,8 +30,8 @@ pub(super) fn url_to_https(text: &str) -> String {
     format!("https:{slashes}{}{slash}{}{}", url.host, escape_path(&url.raw_path), url.rest)
 }
 
-/// `owner/name`, or the whole path where it has fewer than two parts.
-pub(super) fn full_name_by_url(text: &str) -> String {
+/// `owner/name` of a repository's URL, or the whole path where it has fewer than two parts.
+pub fn full_name_by_url(text: &str) -> String {
     let url = parse(text);
     let path = url.path.strip_suffix(".git").unwrap_or(&url.path);
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).take(2).collect();
