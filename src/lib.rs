@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod clock;
 pub mod controller;
+pub mod coordination;
 pub mod egress;
 pub mod notify;
 pub mod outbox;

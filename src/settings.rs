@@ -18,6 +18,8 @@ pub struct Settings {
     pub server: Server,
     /// The store.
     pub store: Store,
+    /// `[coordination]`
+    pub coordination: Coordination,
     /// Deliveries.
     pub delivery: Delivery,
     /// The egress guard.
@@ -58,6 +60,14 @@ pub struct Store {
     pub encryption_key_file: String,
     /// The keys themselves.
     pub encryption_keys: SecretString,
+}
+
+/// `[coordination]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coordination {
+    /// Seconds that a Lease is good for without being renewed; 0: no Lease.
+    pub lease: u64,
 }
 
 /// `[delivery]`

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub store: IntGaugeVec,
     /// `gatepost_reached_nobody_total{service}`
     pub reached_nobody: IntCounterVec,
+    /// `gatepost_pressure_total{what}`
+    pub held: IntCounterVec,
     /// `gatepost_json_repairs_total{service}`
     pub json_repairs: IntCounterVec,
     /// `gatepost_annotation_patches_total{outcome}`
@@ -111,6 +113,11 @@ impl Metrics {
             config_broken: gauge("gatepost_config_broken_keys", "Keys of the configuration that are broken now.")?,
             store: gauges("gatepost_store", "State of the store: healthy, durable (1 yes, 0 no).", &["what"])?,
             reached_nobody: counters("gatepost_reached_nobody_total", "Deliveries that reached nobody.", &["service"])?,
+            held: counters(
+                "gatepost_pressure_total",
+                "Notifications beyond 60 an hour for one recipient (Flood) and beyond a tenant's quota (Quota); a tenant's are held back.",
+                &["what"],
+            )?,
             json_repairs: counters(
                 "gatepost_json_repairs_total",
                 "Values escaped so that a JSON body stays valid.",

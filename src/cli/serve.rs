@@ -5,6 +5,7 @@ use super::rounds;
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
+use crate::coordination::{Guard, Status};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
@@ -227,7 +228,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
-    let relay = Arc::new(Relay::new(Arc::clone(&store), relay_options(&plan)?, Arc::clone(&metrics), reporter));
+    let standing = guard(&plan, store.install_id(), &stop);
+    let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
+    let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
@@ -260,7 +263,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             reader = Some(Arc::new(cluster.clone()));
             tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
             tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
-            tokio::spawn(watch_cluster(cluster, stop.clone()));
+            tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
         }
     }
     serve_http(plan.metrics, plan.api, state, &stop)?;
@@ -341,6 +344,7 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
         repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
+        standing: Status::unguarded(),
     })
 }
 
@@ -377,10 +381,25 @@ async fn project(projector: Projector, stop: CancellationToken) {
     projector.run(stop).await;
 }
 
-async fn watch_cluster(cluster: Kubernetes, stop: CancellationToken) {
+/// Starts the guard of the Lease; on a folder there is nobody to share with.
+fn guard(plan: &Plan, install_id: &str, stop: &CancellationToken) -> Status {
+    let seconds = plan.settings.coordination.lease;
+    let Origin::Cluster(client, _) = &plan.origin else { return Status::unguarded() };
+    if seconds == 0 {
+        return Status::unguarded();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let identity = format!("{}_{install_id}", host.trim());
+    let duration = Duration::from_secs(seconds);
+    let (guard, status) = Guard::new(client.as_ref().clone(), &plan.namespace, &plan.config_map, identity, duration);
+    tokio::spawn(guard.run(stop.clone()));
+    status
+}
+
+async fn watch_cluster(cluster: Kubernetes, standing: Status, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
-        end = cluster.run() => if let Err(error) = end { tracing::info!(error = %error, "the watches ended") },
+        end = async { standing.may_decide().await; cluster.run().await } => if let Err(error) = end { tracing::info!(error = %error, "the watches ended") },
     }
 }
 

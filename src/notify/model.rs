@@ -138,6 +138,8 @@ pub enum Reason {
     RenderFailed,
     /// The rendered notification cannot be a valid request (for example a missing entity reference).
     InvalidNotification,
+    /// A tenant asks for more than it may; decided when its window is over.
+    Quota,
     /// What the condition or a template asks the repo-server has no answer yet: decided when it has one.
     RepositoryUnavailable,
 }
@@ -164,6 +166,7 @@ impl Reason {
             Self::TemplateNotConfigured => "templateNotConfigured",
             Self::TemplateBroken => "templateBroken",
             Self::RenderFailed => "renderFailed",
+            Self::Quota => "quota",
             Self::InvalidNotification => "invalidNotification",
             Self::RepositoryUnavailable => "repositoryUnavailable",
         }

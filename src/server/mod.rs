@@ -4,6 +4,7 @@ mod api;
 mod problem;
 
 use crate::controller::Relay;
+use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
 use std::net::TcpListener;
@@ -92,8 +93,16 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
         "brokenKeys": relay.problems(),
         "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
         "durable": relay.store().is_durable(),
+        "standing": match relay.standing().now() {
+            Standing::Unknown => "not known yet".to_owned(),
+            Standing::Holder => "decides".to_owned(),
+            Standing::Standby { holder } => format!("stands by: {holder} decides"),
+            Standing::Unguarded => "decides, without a Lease".to_owned(),
+        },
     });
-    if relay.is_synced() && store.is_ok() {
+    // One that stands by is as ready as it can be.
+    let in_place = relay.is_synced() || matches!(relay.standing().now(), Standing::Standby { .. });
+    if in_place && store.is_ok() {
         HttpResponse::Ok().json(detail)
     } else {
         HttpResponse::ServiceUnavailable().json(detail)

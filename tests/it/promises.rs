@@ -3,7 +3,7 @@
 
 use crate::env::receiver::Received;
 use crate::env::{Answer, Namespace, PATIENCE, Receiver, cluster, stays, wait_for, wait_until};
-use crate::running::{Gatepost, Start};
+use crate::running::{Gatepost, LEASE_SECONDS, Start};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
@@ -203,6 +203,7 @@ async fn after_the_loss_of_the_store_the_annotation_decides() {
     folder.close().unwrap();
 
     let gatepost = started(&namespace, None).await;
+    wait_until("it decides", PATIENCE, || async { gatepost.readiness().await["standing"] == "decides" }).await;
     set_status(&api, "a", &status("Failed", "r1", "still")).await;
     stays("what is annotated is not sent again", A_WHILE, || async { receiver.requests().len() == refused + 1 }).await;
     assert!(deliveries(&gatepost, "").await.is_empty());
@@ -346,4 +347,35 @@ async fn three_hundred_deliveries_leave_no_descriptors_behind() {
     })
     .await;
     eprintln!("descriptors: {before} before, {} after, {:?}", gatepost.descriptors(), began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_owners_one_decides_and_the_other_takes_over() {
+    let (namespace, receiver) = (cluster().await.namespace().await, Receiver::start([]).await);
+    configure(&namespace, &config(&receiver.url(), "")).await;
+    let first = started(&namespace, None).await;
+    let second = started(&namespace, None).await;
+    let standing = async |gatepost: &Gatepost| gatepost.readiness().await["standing"].as_str().unwrap().to_owned();
+    assert_eq!(standing(&first).await, "decides");
+    wait_until("the second stands by", PATIENCE, || async { standing(&second).await.starts_with("stands by: ") }).await;
+    create(&namespace, "a", "Failed", json!({SUBSCRIBED: ""})).await;
+    receiver.wait_for(1, PATIENCE).await;
+    let api = applications(&namespace).await;
+    wait_until("the first one's key is written", PATIENCE, || async { !annotated(&api, "a").await.is_empty() }).await;
+    stays("one owner sends", A_WHILE, || async { receiver.requests().len() == 1 }).await;
+
+    // Cut off: the other one waits for the end of the Lease, takes over what is annotated, and sends what is new.
+    first.kill();
+    create(&namespace, "b", "Failed", json!({SUBSCRIBED: ""})).await;
+    let requests = receiver.wait_for(2, PATIENCE).await;
+    assert_eq!(requests[1].json()["app"], "b");
+    assert_eq!(standing(&second).await, "decides");
+    stays("nothing is sent twice", A_WHILE, || async { receiver.requests().len() == 2 }).await;
+
+    // Asked to stop, it gives the Lease back: the next one need not wait.
+    assert_eq!(second.terminate().await, Some(0));
+    let began = Instant::now();
+    let third = started(&namespace, None).await;
+    wait_until("the third decides", PATIENCE, || async { standing(&third).await == "decides" }).await;
+    assert!(began.elapsed() < Duration::from_secs(LEASE_SECONDS), "{:?}", began.elapsed());
 }

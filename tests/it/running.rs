@@ -25,6 +25,9 @@ pub struct Start<'a> {
     pub store: Option<&'a Path>,
 }
 
+/// How long a Lease is good for here: after a kill another store waits for it.
+pub const LEASE_SECONDS: u64 = 5;
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -62,7 +65,7 @@ impl Gatepost {
         let (metrics, api) = (free_port(), free_port());
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
         let settings = format!(
-            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
+            "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[coordination]\nlease = {LEASE_SECONDS}\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
             store.display()
         );
         let config = folder.path().join("gatepost.toml");
@@ -78,6 +81,11 @@ impl Gatepost {
         let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
         wait_until("gatepost is ready", PATIENCE, || async { running.status("readyz").await == 200 }).await;
         running
+    }
+
+    /// What readiness says.
+    pub async fn readiness(&self) -> serde_json::Value {
+        crate::env::json(crate::env::client().get(format!("http://127.0.0.1:{}/readyz", self.metrics))).await
     }
 
     async fn status(&self, path: &str) -> u16 {

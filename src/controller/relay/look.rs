@@ -1,13 +1,14 @@
 //! One look at one Application: whether anything changed, what is decided, and that it is durable before it is told.
 
+use super::brake::Pressure;
 use super::{Plan, Relay, Report};
 use crate::clock;
-use crate::notify::interest::{Digest, Sight, digest_of_all};
-use crate::notify::{self, Configuration, Evaluation, Repository, World, history};
+use crate::notify::interest::{Digest, Sight, digest_of, digest_of_all};
+use crate::notify::{self, Configuration, Evaluation, Occurrence, Reason, Repository, World, history};
 use crate::outbox::{self, Change};
 use crate::source::{Cause, Object};
 use gatepost_value::{Location, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -57,6 +58,11 @@ impl Relay {
     /// Looks at an Application, unless nothing of it changed that its triggers and subscriptions read.
     pub(super) async fn look(&self, object: &Object, cause: Cause, received: Instant) {
         self.metrics.watch_events.with_label_values(&["Application"]).inc();
+        if !self.options.standing.decides() {
+            // What it was by then may be another's decision already: all are read anew.
+            self.options.standing.may_decide().await;
+            return self.relist.notify_one();
+        }
         let (plans, notified) = (self.plans(object.namespace()), object.annotation(history::ANNOTATION));
         let project = self.project_of(object.value());
         let sights: Vec<Sight> = plans
@@ -121,13 +127,69 @@ impl Relay {
             };
             plans.iter().map(one).collect()
         };
-        let evaluations = self.options.repo_server.consult(look).await;
+        let mut evaluations = self.options.repo_server.consult(look).await;
+        self.hold_back(object, plans, &mut evaluations);
         let pairs = plans.iter().zip(&evaluations);
         let changes: Vec<Change> = pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)).collect();
         if !changes.is_empty() {
             self.commit(object, changes).await?;
         }
         Ok(evaluations)
+    }
+
+    /// Takes out what a tenant asks for beyond its bounds; it is decided when they are open again.
+    fn hold_back(&self, object: &Object, plans: &[Plan], evaluations: &mut [Evaluation]) {
+        let now_ms = clock::now().millis();
+        for (plan, evaluation) in plans.iter().zip(evaluations) {
+            let tenant = plan.config.namespace();
+            let mut held = BTreeSet::new();
+            evaluation.changes.retain(|change| match change {
+                notify::Change::Deliver { occurrence, state_key, .. } => {
+                    let passes = self.passes(object, tenant, occurrence, now_ms);
+                    if !passes {
+                        held.insert(state_key.clone());
+                    }
+                    passes
+                }
+                _ => true,
+            });
+            evaluation.undecided |= !held.is_empty();
+            let conditions = evaluation.triggers.iter_mut().flat_map(|trigger| &mut trigger.conditions);
+            let outcomes = conditions.flat_map(|condition| &mut condition.destinations);
+            for outcome in outcomes.filter(|outcome| held.contains(&outcome.state_key)) {
+                outcome.reason = Reason::Quota;
+            }
+        }
+    }
+
+    fn passes(&self, object: &Object, tenant: &str, occurrence: &Occurrence, now_ms: i64) -> bool {
+        let to = &occurrence.destination;
+        let parts = [&object.id().uid, tenant, &occurrence.trigger, &to.service, &to.recipient];
+        let told = self.brake.tell(digest_of_all(&parts.map(|part| digest_of(Some(part)))), now_ms);
+        let decided = if tenant.is_empty() { Pressure::Fine } else { self.brake.decide(tenant, now_ms) };
+        for (what, pressure) in [("Flood", told), ("Quota", decided)] {
+            if pressure != Pressure::Fine {
+                self.metrics.held.with_label_values(&[what]).inc();
+            }
+            if pressure == Pressure::Exceeded {
+                self.tell_pressure(object, tenant, occurrence, what);
+            }
+        }
+        tenant.is_empty() || (told == Pressure::Fine && decided == Pressure::Fine)
+    }
+
+    fn tell_pressure(&self, object: &Object, tenant: &str, occurrence: &Occurrence, what: &str) {
+        let to = &occurrence.destination;
+        let held = if tenant.is_empty() { "they go on" } else { "the rest waits" };
+        let message = match what {
+            "Flood" => format!(
+                "more than 60 notifications in an hour about {} to {}:{}; {held}. Does its condition change back and forth? oncePer helps",
+                occurrence.trigger, to.service, to.recipient
+            ),
+            _ => format!("the configuration of namespace {tenant} decided more than 600 times in a minute; {held}"),
+        };
+        let (kind, reason) = ("Application", what.to_owned());
+        self.reporter.report(Report { kind, object: object.id(), reason, message, warning: true });
     }
 
     async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {

@@ -3,6 +3,7 @@
 //! Events of one Application are looked at in order, by the worker that its UID falls to; different ones side by side, so that
 //! their commits share one fsync. Of an Application nothing is kept but a digest of what its triggers read (`sightings.rs`).
 
+mod brake;
 mod configurations;
 mod configure;
 mod delivery;
@@ -18,8 +19,10 @@ mod timed;
 pub use explain::Explained;
 pub use sightings::Sightings;
 
+use self::brake::Brake;
 use self::configurations::{Configurations, Plan};
 use super::report::{Report, Reporter};
+use crate::coordination::Status;
 use crate::egress::redact::Scrubber;
 use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
 use crate::outbox::Store;
@@ -57,6 +60,8 @@ pub struct RelayOptions {
     pub give_up_after: Duration,
     /// What only the repositories know.
     pub repo_server: Arc<RepoServer>,
+    /// Whether this process may decide.
+    pub standing: Status,
 }
 
 /// One decision, as the API shows it.
@@ -95,6 +100,7 @@ pub struct Relay {
     current: RwLock<Configurations>,
     projects: RwLock<HashMap<String, Value>>,
     sightings: Arc<Sightings>,
+    brake: Brake,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
     undecided: AtomicBool,
@@ -124,6 +130,7 @@ impl Relay {
             current: RwLock::default(),
             projects: RwLock::default(),
             sightings: Arc::default(),
+            brake: Brake::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
             undecided: AtomicBool::new(false),
@@ -188,6 +195,12 @@ impl Relay {
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+    }
+
+    /// Whether this process decides or another does.
+    #[must_use]
+    pub fn standing(&self) -> &Status {
+        &self.options.standing
     }
 
     /// What is remembered of each Application; the projector tells it what it writes.

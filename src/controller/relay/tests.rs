@@ -35,6 +35,7 @@ impl House {
             service: service::Context { json: JsonMode::Repair, cluster: String::new() },
             give_up_after: Duration::from_secs(60),
             repo_server: Arc::new(crate::source::repo_server::RepoServer::absent()),
+            standing: crate::coordination::Status::unguarded(),
         };
         let relay = Arc::new(Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter)));
         let (events, receive) = mpsc::channel(8);
