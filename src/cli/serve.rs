@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Events that wait between the source and the relay: each holds a whole object.
 const EVENTS: usize = 16;
+/// How long a stop waits for the Lease to be given back.
+const GIVE_BACK_PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -201,6 +203,7 @@ pub(super) struct Running {
     pub relay: Arc<Relay>,
     pub api: SocketAddr,
     dispatching: tokio::task::JoinHandle<()>,
+    guarding: Option<tokio::task::JoinHandle<()>>,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
 }
@@ -213,6 +216,10 @@ impl Running {
         let finished = self.dispatching.await.is_ok();
         if !finished {
             tracing::error!("the dispatcher ended badly");
+        }
+        if let Some(guarding) = self.guarding {
+            // Only for as long as an API server that is there needs: the Lease ends by itself too.
+            drop(tokio::time::timeout(GIVE_BACK_PATIENCE, guarding).await);
         }
         self.relay.store().close().await;
         finished && !self.broken.load(Ordering::Acquire)
@@ -228,7 +235,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
-    let standing = guard(&plan, store.install_id(), &stop);
+    let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
@@ -271,7 +278,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
-    Ok(Running { relay, api, dispatching, stop, broken })
+    Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
 fn dispatch(
@@ -382,18 +389,21 @@ async fn project(projector: Projector, stop: CancellationToken) {
 }
 
 /// Starts the guard of the Lease; on a folder there is nobody to share with.
-fn guard(plan: &Plan, install_id: &str, stop: &CancellationToken) -> Status {
+fn guard(
+    plan: &Plan,
+    install_id: &str,
+    stop: &CancellationToken,
+) -> (Status, Option<tokio::task::JoinHandle<()>>) {
     let seconds = plan.settings.coordination.lease;
-    let Origin::Cluster(client, _) = &plan.origin else { return Status::unguarded() };
+    let Origin::Cluster(client, _) = &plan.origin else { return (Status::unguarded(), None) };
     if seconds == 0 {
-        return Status::unguarded();
+        return (Status::unguarded(), None);
     }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let identity = format!("{}_{install_id}", host.trim());
     let duration = Duration::from_secs(seconds);
     let (guard, status) = Guard::new(client.as_ref().clone(), &plan.namespace, &plan.config_map, identity, duration);
-    tokio::spawn(guard.run(stop.clone()));
-    status
+    (status, Some(tokio::spawn(guard.run(stop.clone()))))
 }
 
 async fn watch_cluster(cluster: Kubernetes, standing: Status, stop: CancellationToken) {

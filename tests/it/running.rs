@@ -83,9 +83,11 @@ impl Gatepost {
         running
     }
 
-    /// What readiness says.
+    /// What readiness says, ready or not.
     pub async fn readiness(&self) -> serde_json::Value {
-        crate::env::json(crate::env::client().get(format!("http://127.0.0.1:{}/readyz", self.metrics))).await
+        let answer = crate::env::client().get(format!("http://127.0.0.1:{}/readyz", self.metrics)).send().await;
+        let text = answer.unwrap().text().await.unwrap();
+        serde_json::from_str(&text).unwrap()
     }
 
     async fn status(&self, path: &str) -> u16 {
