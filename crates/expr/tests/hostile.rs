@@ -234,7 +234,7 @@ fn sorting_and_grouping_stop() {
     stops("sortBy(1..990000, -#)");
     stops("sortBy(1..300000, string(#))");
     stops("groupBy(1..990000, #)");
-    stops("groupBy(1..990000, 'x')");
+    ends("groupBy(1..990000, 'x')");
     stops("map(items, sortBy(items, -#))");
     stops("map(items, groupBy(items, # % 7))");
     ends("median(1..400000)");
@@ -263,10 +263,10 @@ fn memory_stops() {
     stops("map(1..2000, splitAfter(text, \"\"))");
     stops("[1..400000, 1..400000, 1..400000]");
     stops("flatten(map(items, items[0:999])) | len() > 1 ? 1..900000 : 1..900000");
-    stops("map(1..900, toJSON(items))");
-    stops("map(1..900, toBase64(text))");
-    stops("map(1..900, string(items))");
-    stops("map(1..900, toPairs(fromPairs(map(items, [#, text]))))");
+    ends("map(1..900, toJSON(items))");
+    ends("map(1..900, toBase64(text))");
+    ends("map(1..900, string(items))");
+    ends("map(1..900, toPairs(fromPairs(map(items, [#, text]))))");
     ends("[1..300000, 1..300000, 1..300000]");
     ends("flatten([1..300000, 1..300000])");
 }
