@@ -389,11 +389,7 @@ async fn project(projector: Projector, stop: CancellationToken) {
 }
 
 /// Starts the guard of the Lease; on a folder there is nobody to share with.
-fn guard(
-    plan: &Plan,
-    install_id: &str,
-    stop: &CancellationToken,
-) -> (Status, Option<tokio::task::JoinHandle<()>>) {
+fn guard(plan: &Plan, install_id: &str, stop: &CancellationToken) -> (Status, Option<tokio::task::JoinHandle<()>>) {
     let seconds = plan.settings.coordination.lease;
     let Origin::Cluster(client, _) = &plan.origin else { return (Status::unguarded(), None) };
     if seconds == 0 {
