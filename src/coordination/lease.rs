@@ -4,6 +4,7 @@
 //! of nodes differ. Without the right to use Leases, as under the Argo CD controller's own Role, there is no guard and that
 //! is said once.
 
+use crate::clock;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -190,7 +191,7 @@ impl Guard {
     /// Writes our record over the one that was read; whoever was quicker wins.
     async fn write(&self, before: Option<Lease>) -> Round {
         let parameters = PostParams::default();
-        let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
+        let now = micro_time();
         let old = before.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let ours = old.holder_identity.as_deref() == Some(&self.identity);
         let spec = LeaseSpec {
@@ -227,6 +228,13 @@ impl Guard {
             tracing::info!(error = %error, "the Lease was not given back; others wait for its end");
         }
     }
+}
+
+/// For people who look at the record; nothing is decided by it.
+fn micro_time() -> MicroTime {
+    let clock::Now { secs, nanos } = clock::now();
+    let nanos = i32::try_from(nanos).unwrap_or(0);
+    MicroTime(k8s_openapi::jiff::Timestamp::new(secs, nanos).unwrap_or_default())
 }
 
 fn failed(error: &kube::Error) -> Round {
