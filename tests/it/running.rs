@@ -85,9 +85,7 @@ impl Gatepost {
 
     /// What readiness says, ready or not.
     pub async fn readiness(&self) -> serde_json::Value {
-        let answer = crate::env::client().get(format!("http://127.0.0.1:{}/readyz", self.metrics)).send().await;
-        let text = answer.unwrap().text().await.unwrap();
-        serde_json::from_str(&text).unwrap()
+        crate::env::json_of_any(crate::env::client().get(format!("http://127.0.0.1:{}/readyz", self.metrics))).await
     }
 
     async fn status(&self, path: &str) -> u16 {

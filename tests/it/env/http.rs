@@ -20,6 +20,13 @@ pub async fn text(request: reqwest::RequestBuilder) -> String {
     body
 }
 
+/// The answer's body as JSON, whatever its status.
+#[allow(clippy::disallowed_methods)]
+pub async fn json_of_any(request: reqwest::RequestBuilder) -> Value {
+    let body = request.send().await.expect("the server answers").text().await.expect("the body arrives");
+    serde_json::from_str(&body).expect("the body is JSON")
+}
+
 /// The answer's body as JSON; panics unless the status is 2xx.
 pub async fn json(request: reqwest::RequestBuilder) -> Value {
     serde_json::from_str(&text(request).await).expect("the body is JSON")

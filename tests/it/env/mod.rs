@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use backstage::backstage;
 pub use cluster::{Namespace, cluster};
-pub use http::{client, json, text};
+pub use http::{client, json, json_of_any, text};
 pub use nats::nats;
 pub use postgres::postgres;
 pub use receiver::{Answer, Receiver};
