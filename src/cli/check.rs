@@ -205,7 +205,10 @@ impl Places {
     /// File, line and column of a place in a key's value.
     fn of(&self, key: &str, line: Option<u32>, column: Option<u32>) -> (String, Option<u32>, Option<u32>) {
         match self.0.get(key) {
-            Some((file, begins, _)) => (file.clone(), Some(begins + line.unwrap_or(1) - 1), column),
+            Some((file, begins, indent)) => {
+                let column = column.map(|column| column + indent - 1);
+                (file.clone(), Some(begins + line.unwrap_or(1) - 1), column)
+            }
             None => (String::new(), line, column),
         }
     }

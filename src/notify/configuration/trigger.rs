@@ -22,6 +22,8 @@ pub struct Condition {
     pub send: Vec<String>,
     /// Line of `when` in the key's value, from 1; 0 where it is not written.
     pub line: u32,
+    /// Column where its text begins, from 1.
+    pub column: u32,
     pub(crate) program: Option<Program>,
     pub(crate) once_per_program: Option<Program>,
 }
@@ -104,6 +106,7 @@ impl<'a> Raw<'a> {
         Ok(Condition {
             key: key(index, &self.when.0),
             line: self.when.1.map_or(0, |node| node.place.line),
+            column: self.when.1.map_or(0, |node| node.place.column),
             program: compile(&self.when.0, self.when.1, limits)?,
             once_per_program: compile(&self.once_per.0, self.once_per.1, limits)?,
             when: self.when.0,

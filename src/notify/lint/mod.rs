@@ -219,7 +219,9 @@ fn of_nil(key: &str, condition: &Condition, usage: &Usage) -> Vec<Finding> {
         let message = format!("{} may be nil; then the condition is false with an error", warning.path);
         let advice = format!("write {}?.{}", warning.path, warning.member);
         let line = condition.line.max(1) + warning.position.line - 1;
-        let column = Some(warning.position.column);
+        // Later lines of an expression begin wherever their author indented them.
+        let first = warning.position.line == 1;
+        let column = first.then(|| condition.column.max(1) + warning.position.column - 1);
         Finding { line: Some(line), column, ..finding(Rule::MayBeNil, key, message, advice) }
     })
     .collect()
