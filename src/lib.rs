@@ -2,6 +2,7 @@
 //!
 //! The map of the rooms and the way of one event are in `ARCHITECTURE.md`.
 
+pub mod any_certificate;
 pub mod cli;
 pub mod clock;
 pub mod controller;

@@ -1,12 +1,11 @@
 //! TLS of outgoing connections: system roots with the bundled Mozilla roots as fall-back, or a service's own.
 
 use super::request::{Error, TlsOptions};
+use crate::any_certificate::AnyCertificate;
 use reqwest::{Certificate, ClientBuilder};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
 /// Installs the process-wide cryptography provider. Called once at start; later calls change nothing.
@@ -54,7 +53,7 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error>
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::Invalid(format!("TLS cannot be set up: {e}")))?;
     if options.insecure_skip_verify {
-        let verifier = Arc::new(AcceptAny(provider));
+        let verifier = Arc::new(AnyCertificate(provider));
         return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
     let mut store = RootCertStore::empty();
@@ -63,42 +62,6 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error>
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     Ok(builder.with_root_certificates(store).with_no_client_auth())
-}
-
-/// `insecureSkipVerify`: any certificate will do; that the peer holds its key is still checked.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -177,6 +177,14 @@ pub fn warn_unless(options: &Map<String, Json>, option: &str, fits: fn(&str) -> 
     Some(Warning { line: 0, cause, advice: format!("write {form}") })
 }
 
+/// `apiURL`, or the vendor's own.
+pub fn api<'a>(config: &'a ServiceConfig, vendor: &'a str) -> &'a str {
+    match Options(config).text("apiURL").trim_end_matches('/') {
+        "" => vendor,
+        url => url,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,14 +48,7 @@ impl Kind for Pushover {
         chat::policy(config)
     }
     fn host(&self, config: &ServiceConfig, _: &str) -> String {
-        http::host(api(config))
-    }
-}
-
-fn api(config: &ServiceConfig) -> &str {
-    match Options(config).text("apiURL").trim_end_matches('/') {
-        "" => API,
-        url => url,
+        http::host(chat::api(config, API))
     }
 }
 
@@ -75,7 +68,7 @@ fn request(call: &Call<'_>) -> Result<Request, RequestError> {
         ("message", chat::read(call)?),
         ("priority", "0".to_owned()),
     ];
-    chat::post_form(call.config, format!("{}/1/messages.json", api(call.config)), pairs)
+    chat::post_form(call.config, format!("{}/1/messages.json", chat::api(call.config, API)), pairs)
 }
 
 /// `status` is 1 where the message was taken; which of token and user is wrong stands beside `errors`.

@@ -64,14 +64,7 @@ impl Kind for Telegram {
         chat::policy(config)
     }
     fn host(&self, config: &ServiceConfig, _: &str) -> String {
-        http::host(api(config))
-    }
-}
-
-fn api(config: &ServiceConfig) -> &str {
-    match Options(config).text("apiURL").trim_end_matches('/') {
-        "" => API,
-        url => url,
+        http::host(chat::api(config, API))
     }
 }
 
@@ -130,7 +123,7 @@ fn request(call: &Call<'_>, method: &str, pairs: Vec<(&str, String)>) -> Result<
         let cause = "`token` is empty or holds a character that no bot's token has".to_owned();
         return Err(RequestError::Url { service: call.config.name.clone(), cause });
     }
-    chat::post_form(call.config, format!("{}/bot{token}/{method}", api(call.config)), pairs)
+    chat::post_form(call.config, format!("{}/bot{token}/{method}", chat::api(call.config, API)), pairs)
 }
 
 /// With the parameters that the Go controller's library sends besides, empty as they are.

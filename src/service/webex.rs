@@ -1,6 +1,5 @@
 //! Webex: one Markdown message to a person by e-mail address, or to a room by its id.
 
-use super::http::Options;
 use super::{Answer, Call, Draft, Kind, PrepareError, Prepared, QuickRetry, RequestError, Step, Verdict};
 use super::{chat, conversation, http, text};
 use crate::egress::{Request, Response};
@@ -43,14 +42,7 @@ impl Kind for Webex {
         chat::policy(config)
     }
     fn host(&self, config: &ServiceConfig, _: &str) -> String {
-        http::host(api(config))
-    }
-}
-
-fn api(config: &ServiceConfig) -> &str {
-    match Options(config).text("apiURL").trim_end_matches('/') {
-        "" => API,
-        url => url,
+        http::host(chat::api(config, API))
     }
 }
 
@@ -60,7 +52,7 @@ fn request(call: &Call<'_>) -> Result<Request, RequestError> {
     let to = if is_email(recipient) { "toPersonEmail" } else { "roomId" };
     chat::post_json(
         call.config,
-        format!("{}/v1/messages", api(call.config)),
+        format!("{}/v1/messages", chat::api(call.config, API)),
         &json!({to: recipient, "markdown": markdown}),
     )
 }

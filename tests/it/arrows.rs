@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("settings", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
+    ("any_certificate", &[]),
     ("notify", &[]),
     ("gate", &[]),
     // A service turns a rendered notification into a request: the request's types are egress's.
@@ -24,7 +25,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // `serve` is a command: it puts the house together, its server included.
     ("cli", &[PURE, LEAVES, WORKERS, &["controller", "server"]]),
 ];
-const LEAVES: &[&str] = &["settings", "telemetry", "clock"];
+const LEAVES: &[&str] = &["settings", "telemetry", "clock", "any_certificate"];
 const PURE: &[&str] = &["notify", "gate"];
 const WORKERS: &[&str] = &["service", "outbox", "egress", "source", "coordination"];
 

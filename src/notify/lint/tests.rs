@@ -60,7 +60,10 @@ fn what_may_be_nil_is_told_with_its_place() {
     assert!(nil.iter().any(|finding| finding.message.starts_with("app.status.operationState may be nil")), "{found:?}");
     assert!(nil.iter().all(|finding| finding.line == Some(3)), "{nil:?}");
     let at = |column: u32| text.lines().nth(2).map(|line| line[column as usize - 1..].to_owned());
-    assert!(nil.iter().any(|finding| at(finding.column.unwrap()).is_some_and(|rest| rest.starts_with("phase"))), "{nil:?}");
+    assert!(
+        nil.iter().any(|finding| at(finding.column.unwrap()).is_some_and(|rest| rest.starts_with("phase"))),
+        "{nil:?}"
+    );
     assert!(nil.iter().any(|finding| finding.advice == "write app.status.operationState?.phase"));
 }
 
