@@ -2,13 +2,11 @@
 
 mod sarif;
 
-use super::manifests::of_kind;
 use super::output::{self, Format};
 use crate::notify::lint::{self, Finding, Level};
 use crate::notify::yaml::{self, Kind, Node};
-use crate::notify::{ConfigInput, Configuration, InForce, Problem};
-use crate::source::{self, files};
-use anyhow::bail;
+use crate::notify::{Configuration, InForce, Problem};
+use crate::source::files;
 use gatepost_value::Value;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -88,18 +86,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// ConfigMap and Secret are told by their content, so that renamed ones are checked as well.
+/// The configuration and every key that is written, also those that mean nothing.
 fn load(documents: &[Value]) -> anyhow::Result<(Configuration, Vec<String>)> {
-    let resource = of_kind(documents, "NotificationsConfiguration").map(source::resource);
-    let config = of_kind(documents, "ConfigMap");
-    if config.is_none() && resource.is_none() {
-        bail!("none of the files holds a ConfigMap or a NotificationsConfiguration");
-    }
-    let secret = of_kind(documents, "Secret").map(files::secret).unwrap_or_default();
-    let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
-    let ours = resource.iter().flat_map(|resource| resource.keys.keys());
-    let keys = configmap.keys().chain(ours).cloned().collect();
-    let input = ConfigInput { namespace: String::new(), configmap, secret, resource };
+    let input = super::manifests::input_of(documents)?;
+    let ours = input.resource.iter().flat_map(|resource| resource.keys.keys());
+    let keys = input.configmap.keys().chain(ours).cloned().collect();
     Ok((Configuration::load(&input, None, &super::load_options()), keys))
 }
 

@@ -98,6 +98,18 @@ pub(super) fn text(file: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The configuration that some manifests hold: ConfigMap and Secret are told by their kind, so that renamed ones are found.
+pub(super) fn input_of(documents: &[Value]) -> anyhow::Result<ConfigInput> {
+    let resource = of_kind(documents, "NotificationsConfiguration").map(source::resource);
+    let config = of_kind(documents, "ConfigMap");
+    if config.is_none() && resource.is_none() {
+        bail!("none of the files holds a ConfigMap or a NotificationsConfiguration");
+    }
+    let secret = of_kind(documents, "Secret").map(files::secret).unwrap_or_default();
+    let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
+    Ok(ConfigInput { namespace: String::new(), configmap, secret, resource })
+}
+
 /// The first object of a kind.
 pub(super) fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Option<&'a Value> {
     documents.iter().find(|v| v.get("kind").is_some_and(|k| k.as_str() == Some(kind)))

@@ -2,6 +2,7 @@
 
 use super::http::{Headers, Options, check_url};
 use super::payload::Payload;
+use super::stored::refuse;
 use super::{
     Answer, Call, Context, Draft, Kind, PrepareError, Prepared, QuickRetry, RequestError, Step, Verdict, conversation,
     entity, http, text,
@@ -10,7 +11,7 @@ use crate::egress::{Request, Response};
 use crate::notify::configuration::Fault;
 use crate::notify::kind::{Checked, Field, KindSpec, Record, Shape, Warning};
 use crate::notify::yaml::Node;
-use crate::notify::{BackstageMessage, Occurrence, Reason, ServiceConfig};
+use crate::notify::{BackstageMessage, Occurrence, ServiceConfig};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
@@ -90,10 +91,6 @@ fn check(node: &Node, options: &Map<String, Json>) -> Checked {
 pub fn is_notifications_url(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     path.ends_with(OLD_PATH) || path.ends_with(PATH)
-}
-
-fn refuse(message: impl Into<String>, advice: impl Into<String>) -> PrepareError {
-    PrepareError { reason: Reason::InvalidNotification, message: message.into(), advice: advice.into() }
 }
 
 fn missing_reference() -> PrepareError {

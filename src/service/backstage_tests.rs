@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::notify::{Destination, Notification, ObjectId, Text};
+use crate::notify::{Destination, Notification, ObjectId, Reason, Text};
 
 fn service(options: Json) -> ServiceConfig {
     let (namespace, digest) = (String::new(), String::new());

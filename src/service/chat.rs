@@ -3,11 +3,12 @@
 //! Never here: what the API of one of them says, and what its answers mean.
 
 use super::http::{Headers, Options, check_url};
-use super::{Call, Draft, PrepareError, Prepared, QuickRetry, RequestError, embedded, text};
+pub use super::stored::refuse;
+use super::{Call, Draft, PrepareError, Prepared, QuickRetry, RequestError, embedded, stored, text};
 use crate::egress::{Request, Response};
 use crate::notify::json::Repair;
 use crate::notify::kind::Warning;
-use crate::notify::{Reason, ServiceConfig, Text};
+use crate::notify::{ServiceConfig, Text};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,11 +19,6 @@ use std::time::Duration;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Characters of a receiver's own words that a cause repeats.
 const WORDS_MAX: usize = 300;
-
-/// A notification that no attempt can deliver.
-pub fn refuse(message: impl Into<String>, advice: impl Into<String>) -> PrepareError {
-    PrepareError { reason: Reason::InvalidNotification, message: message.into(), advice: advice.into() }
-}
 
 /// Whom the subscription names, without blanks around it.
 pub fn recipient<'a>(call: &Call<'a>) -> &'a str {
@@ -66,8 +62,7 @@ pub fn stored(payload: &impl Serialize) -> Prepared {
 /// # Errors
 /// Where it is not ours.
 pub fn read<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, RequestError> {
-    serde_json::from_slice(call.payload)
-        .map_err(|error| RequestError::Payload { service: call.config.name.clone(), cause: error.to_string() })
+    stored::read(&call.config.name, call.payload)
 }
 
 /// Tries of a service whose answers come at once.

@@ -3,9 +3,10 @@
 
 use super::http::{self, Headers, Options, check_url};
 use super::payload::Payload;
-use super::{Call, PrepareError, Prepared, RequestError, Verdict, text};
+pub use super::stored::refuse;
+use super::{Call, PrepareError, Prepared, RequestError, Verdict, stored, text};
 use crate::egress::Request;
-use crate::notify::{Reason, ServiceConfig};
+use crate::notify::ServiceConfig;
 use bytes::Bytes;
 use serde_json::Value as Json;
 
@@ -13,11 +14,6 @@ use serde_json::Value as Json;
 const BODY_MAX: usize = 1 << 20;
 /// Characters of a receiver's message that a cause shows.
 const DETAIL_MAX: usize = 300;
-
-/// A notification that can never be sent as it is.
-pub fn refuse(message: impl Into<String>, advice: impl Into<String>) -> PrepareError {
-    PrepareError { reason: Reason::InvalidNotification, message: message.into(), advice: advice.into() }
-}
 
 /// A template without the section that a kind cannot do without.
 pub fn no_section(kind: &str, advice: &str) -> PrepareError {
@@ -58,11 +54,7 @@ pub fn body(call: &Call<'_>) -> Result<Vec<u8>, RequestError> {
 /// # Errors
 /// Where the payload is not ours.
 pub fn json_body(call: &Call<'_>) -> Result<Json, RequestError> {
-    let refused = |error: serde_json::Error| RequestError::Payload {
-        service: call.config.name.clone(),
-        cause: error.to_string(),
-    };
-    serde_json::from_slice(&body(call)?).map_err(refused)
+    stored::read(&call.config.name, &body(call)?)
 }
 
 /// Sets the parts that a body has only if they are not empty.

@@ -1,10 +1,10 @@
 //! The objects of an installation, from a cluster or from manifests.
 
 use super::Cluster;
-use crate::cli::manifests::{self, of_kind};
+use crate::cli::manifests;
 use crate::cli::serve::kube_config;
 use crate::notify::ConfigInput;
-use crate::source::{self, Object, files};
+use crate::source::{self, Object};
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource};
@@ -30,14 +30,7 @@ fn of_files(paths: &[String]) -> anyhow::Result<ConfigInput> {
     for path in paths {
         documents.extend(manifests::read(path)?);
     }
-    let resource = of_kind(&documents, "NotificationsConfiguration").map(source::resource);
-    let config = of_kind(&documents, "ConfigMap");
-    if config.is_none() && resource.is_none() {
-        bail!("none of the files holds a ConfigMap or a NotificationsConfiguration");
-    }
-    let secret = of_kind(&documents, "Secret").map(files::secret).unwrap_or_default();
-    let configmap = config.map(|config| files::strings(config, "data")).unwrap_or_default();
-    Ok(ConfigInput { namespace: String::new(), configmap, secret, resource })
+    manifests::input_of(&documents)
 }
 
 /// A client for the cluster that the arguments name.
