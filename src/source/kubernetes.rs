@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 /// Objects in one page of a list: small pages keep the peak of memory low.
 const PAGE: u32 = 50;
 /// How often it is looked whether a CRD was installed.
-const CRD_PAUSE: Duration = Duration::from_secs(30);
+const CRD_PAUSE: Duration = Duration::from_secs(10);
 /// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
 const RELISTED_PER_SECOND: u32 = 1_000;
 
