@@ -71,8 +71,10 @@ pub struct Answer {
     pub status: u16,
     /// Headers by Go's canonical names (`Content-Type`), with all values.
     pub headers: BTreeMap<String, Vec<String>>,
-    /// The whole body, decompressed; at most `gates.maxAnswer` bytes, as JSON at most 128 levels deep.
+    /// The whole body, decompressed; at most `gates.requests.answerLimit` bytes, as JSON at most 127 levels deep.
     pub body: Bytes,
     /// From the start to the last byte, redirects and tokens included.
     pub took: Duration,
+    /// What the endpoint asks for with `Retry-After`, at most a day.
+    pub retry_after: Option<Duration>,
 }
