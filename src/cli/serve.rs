@@ -1,5 +1,6 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::gates;
 use super::repo_server::{self, RepoServerFlags};
 use super::rounds;
 use crate::controller::{
@@ -206,6 +207,7 @@ pub(super) struct Running {
     guarding: Option<tokio::task::JoinHandle<()>>,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
+    _gates: Option<gates::Started>,
 }
 
 impl Running {
@@ -241,9 +243,10 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
+    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None, gates: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
     let mut refreshing = None;
+    let mut started = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
@@ -264,6 +267,15 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
+            let shared = gates::Shared {
+                client: client.as_ref().clone(),
+                store: Arc::clone(&store),
+                door: Arc::clone(&door),
+                standing: standing.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            started = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
+            state.gates = started.as_ref().map(|started| Arc::clone(&started.gates));
             let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
             state.cluster = Some(cluster.clone());
             refreshing = Some(cluster.clone());
@@ -278,7 +290,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
-    Ok(Running { relay, api, dispatching, guarding, stop, broken })
+    Ok(Running { relay, api, dispatching, guarding, stop, broken, _gates: started })
 }
 
 fn dispatch(
@@ -363,11 +375,13 @@ fn keyring(plan: &Plan) -> Keyring {
     }
 }
 
+/// Rules of the egress guard, from the setting of this name.
+pub(super) fn rules(texts: &[String], key: &str) -> anyhow::Result<Vec<Rule>> {
+    texts.iter().map(|text| Rule::parse(text).map_err(|error| anyhow::anyhow!("{key}: {error}"))).collect()
+}
+
 /// The egress guard's rules; loopback is allowed where there is no cluster.
 pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
-    let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
-        texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
-    };
     let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;

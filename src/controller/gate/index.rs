@@ -199,7 +199,8 @@ impl Index {
     /// Those of an object's CommitStatuses that have these names, as `Ready` reads them.
     pub fn readiness(&self, uid: &str, names: &[String]) -> Vec<Child> {
         let all = self.children_of(uid).into_iter().filter(|(name, _)| names.contains(&name.name));
-        all.map(|(name, record)| Child { name: name.name, generation: record.generation, ready: record.ready }).collect()
+        all.map(|(name, record)| Child { name: name.name, generation: record.generation, ready: record.ready })
+            .collect()
     }
 
     /// Another CommitStatus on the same key and commit as one that an object controls: whose it answers, and which it is.
@@ -222,7 +223,9 @@ impl Index {
     /// Whether a CommitStatus is as it would be applied.
     pub fn compare(&self, name: &Name, digest: u64) -> Standing {
         match (self.applied.get(name), self.children.get(name)) {
-            (Some(applied), Some(record)) if applied.generation == record.generation && applied.dress == record.dress => {
+            (Some(applied), Some(record))
+                if applied.generation == record.generation && applied.dress == record.dress =>
+            {
                 if applied.digest == digest { Standing::Same } else { Standing::Changed }
             }
             (None, Some(_)) => Standing::Unknown,
