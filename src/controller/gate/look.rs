@@ -5,7 +5,7 @@
 
 use super::asking::{Asked, Asking};
 use super::commit_status::{Writer, said};
-use super::index::{Index, Name};
+use super::index::{Index, LastRead, Name};
 use super::memories::Memories;
 use super::namespaces::Namespaces;
 use super::queue::Want;
@@ -159,6 +159,10 @@ impl Looker {
             name: strategy.name.clone(),
             reason: format!("PromotionStrategy.promoter.argoproj.io {:?} not found", strategy.name),
         };
+        let version = found.as_ref().map(|found| text(found, "/metadata/resourceVersion"));
+        let version = version.and_then(|version| version.parse().ok()).unwrap_or_default();
+        let last = LastRead { uid: gate.uid.clone(), generation: gate.generation, strategy: version };
+        lock(&self.index).note_read(name, last);
         let strategy = found.as_ref().map(Strategy::read).ok_or_else(missing);
         let namespace = self.namespaces.get(&name.namespace).await;
         let namespace = namespace.map_err(|error| Trouble::Read { what: "the namespace", cause: said(&error) })?;
@@ -178,11 +182,10 @@ impl Looker {
 
     /// What follows from what was read, answers included.
     async fn decide(&self, read: &Read) -> Result<(Plan, Asked, Outcome), Trouble> {
-        let nothing = Strategy::read(&Json::Null);
         let strategy = match &read.strategy {
             Ok(strategy) => strategy,
             Err(cause) => {
-                let outcome = web_request::refuse(&read.input(&nothing), cause.clone());
+                let outcome = web_request::refuse(&read.gate, &read.memory, &time(), &fill_random, cause.clone());
                 return Ok((Plan::default(), Asked::default(), outcome));
             }
         };
@@ -361,13 +364,12 @@ const RIVAL: &str = "TooManyMatchingSha";
 
 impl Read {
     fn input<'a>(&'a self, strategy: &'a Strategy) -> Input<'a> {
-        let now = clock::now();
         Input {
             gate: &self.gate,
             strategy,
             namespace: &self.namespace,
             memory: &self.memory,
-            now: Time::unix(now.secs, now.nanos),
+            now: time(),
             local: Location::Utc,
             random: &fill_random,
         }
@@ -377,7 +379,7 @@ impl Read {
 /// Lets the next decision ask: as if nothing had been asked yet, but for what was answered.
 fn ask_now(read: &mut Read) {
     for tries in read.memory.scopes.values_mut() {
-        (tries.last_request, tries.next_try) = (None, None);
+        (tries.last_request, tries.retry) = (None, None);
     }
     let shared = read.gate.status.promotion_strategy_context.iter_mut().map(|context| &mut context.kept);
     for kept in read.gate.status.environments.iter_mut().map(|entry| &mut entry.kept).chain(shared) {
@@ -399,6 +401,11 @@ fn instance_of(gate: &Gate) -> Option<String> {
 
 fn text(object: &Json, path: &str) -> String {
     object.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+fn time() -> Time {
+    let now = clock::now();
+    Time::unix(now.secs, now.nanos)
 }
 
 fn fill_random(buffer: &mut [u8]) {

@@ -172,6 +172,9 @@ impl<'a> Running<'a> {
 
     fn forget(&mut self, index: &mut Index, name: &Name) {
         if let Some(record) = index.drop_gate(name) {
+            for (child, _) in index.children_of(&record.uid) {
+                index.forget_applied(&child);
+            }
             self.looker.forget(name, &record.uid);
         }
         self.queue.forget(name);
