@@ -1,17 +1,17 @@
 //! The second half of a look: what the answers mean (`spec/gates.md` 4, 5 and 8).
 
 use super::retry::{Clock, commits, succeeded, try_again};
-use super::values::{Session, Values, nil_map, response, rfc3339};
+use super::values::{Session, Values, response, rfc3339};
 use super::verdict::Verdict;
 use super::{
     Answer, Answers, AskError, Cause, CommitStatusDraft, Decision, Event, Failure, Input, Look, Outcome, Plan, Step,
 };
 use crate::gate::engine::Engine;
 use crate::gate::memory::{Memory, Tries, Why};
+use crate::gate::schedule;
 use crate::gate::spec::{Context, Gate, Mode};
-use crate::gate::status::{BranchPhase, BranchSha, EnvironmentStatus, Kept, Phase, Status, StrategyContextStatus};
+use crate::gate::status::{Kept, Phase, Status};
 use crate::gate::strategy::Environment;
-use crate::gate::{names, schedule};
 use gatepost_value::{Time, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -56,22 +56,22 @@ pub fn refuse(gate: &Gate, memory: &Memory, now: &Time, random: &dyn Fn(&mut [u8
 }
 
 /// What became of a step.
-struct Done {
-    look: Look,
-    tries: Tries,
+pub(super) struct Done {
+    pub(super) look: Look,
+    pub(super) tries: Tries,
     /// What is kept from now on; `None` where what was stored stays.
-    kept: Option<Kept>,
-    /// Texts are rendered from these, with each environment's branch and phase.
-    drafts: Vec<Result<CommitStatusDraft, Failure>>,
-    failure: Option<Cause>,
+    pub(super) kept: Option<Kept>,
+    /// One for each environment that has a phase.
+    pub(super) drafts: Vec<Result<CommitStatusDraft, Failure>>,
+    pub(super) failure: Option<Cause>,
 }
 
 /// A look that is being ended.
-struct Ending<'s> {
-    session: &'s Session<'s>,
+pub(super) struct Ending<'s> {
+    pub(super) session: &'s Session<'s>,
     now: &'s Time,
-    out: Outcome,
-    clock: Clock,
+    pub(super) out: Outcome,
+    pub(super) clock: Clock,
 }
 
 impl<'s> Ending<'s> {
@@ -104,8 +104,7 @@ impl<'s> Ending<'s> {
                 Ok(())
             }
             Decision::Carry { .. } => self.carry(step, &mut done),
-            // The words stand for the whole failure: the stage is in front of them already.
-            Decision::Hold { error, .. } => Err(Cause::Unreadable(error.clone())),
+            Decision::Hold { error, .. } => Err(Cause::Still(error.clone())),
             Decision::Failed(cause) => {
                 try_again(&mut done.tries, &commits(&step.environments), &self.clock, Why::Undecided, None);
                 Err(cause.clone())
@@ -122,7 +121,6 @@ impl<'s> Ending<'s> {
     }
     /// All commits have succeeded: their texts are rendered again, from what was known when they did.
     fn skip(&self, step: &Step, done: &mut Done) {
-        succeeded(&mut done.tries);
         let mut values = self.session.values(&step.scope);
         values.phase = Phase::Success.as_str();
         let remembered = done.tries.success_variables.as_ref().map(|json| self.session.output(Some(json)));
@@ -131,6 +129,7 @@ impl<'s> Ending<'s> {
         done.look.success_variables.clone_from(&values.success_variables);
         done.look.phases = step.environments.iter().map(|of| (of.branch.clone(), Phase::Success)).collect();
         self.draft(step, &values, done);
+        self.settle(step, done, None);
     }
     fn carry(&self, step: &Step, done: &mut Done) -> Result<(), Cause> {
         let about = commits(&step.environments);
@@ -139,10 +138,6 @@ impl<'s> Ending<'s> {
         let verdict = self.session.judge(&values, &mut done.look).inspect_err(|_| {
             try_again(&mut done.tries, &about, &self.clock, Why::Unjudged, None);
         })?;
-        // Only trouble outlives a look that went well: its next try is still to come.
-        if !matches!(&done.tries.retry, Some(retry) if retry.why == Why::Trouble && retry.about == about) {
-            succeeded(&mut done.tries);
-        }
         self.resolve(step, &verdict, false, done);
         let before = self.session.before(&step.scope).kept;
         // A trigger that fired in vain fires again: what it notes of the request would be wrong.
@@ -151,13 +146,27 @@ impl<'s> Ending<'s> {
         let success_output = done.look.success_output.clone();
         self.latest(step, &mut values, None, done);
         self.draft(step, &values, done);
+        // Only trouble outlives a look that went well: its next try is still to come.
+        if !matches!(&done.tries.retry, Some(retry) if retry.why == Why::Trouble && retry.about == about) {
+            self.settle(step, done, None);
+        }
         done.kept = Some(Kept { trigger_output, success_output, ..before });
         Ok(())
+    }
+    /// What a step that came to its end remembers: texts that failed are tried again, trouble is asked again.
+    fn settle(&self, step: &Step, done: &mut Done, trouble: Option<&Answer>) {
+        let about = commits(&step.environments);
+        if done.drafts.iter().any(Result::is_err) {
+            return try_again(&mut done.tries, &about, &self.clock, Why::Undecided, None);
+        }
+        match trouble {
+            Some(answer) => try_again(&mut done.tries, &about, &self.clock, Why::Trouble, self.told(answer)),
+            None => succeeded(&mut done.tries),
+        }
     }
     fn answered(&mut self, step: &Step, done: &mut Done, answer: Result<Answer, AskError>) -> Result<(), Cause> {
         let about = commits(&step.environments);
         done.tries.tried.clone_from(&about);
-        let clock = &self.clock;
         let judged = answer.map_err(|error| Cause::Ask(error.0)).and_then(|answer| {
             let verdict = self.judge_answer(step, &answer, done)?;
             Ok((answer, verdict))
@@ -165,7 +174,7 @@ impl<'s> Ending<'s> {
         let (answer, verdict) = match judged {
             Ok(judged) => judged,
             Err(cause) => {
-                try_again(&mut done.tries, &about, clock, Why::Failed(cause.to_string()), None);
+                try_again(&mut done.tries, &about, &self.clock, Why::Failed(cause.to_string()), None);
                 if let Cause::Ask(_) = cause {
                     self.out.events.push(request_failed(&self.session.gate().spec.key, &cause));
                 }
@@ -173,13 +182,7 @@ impl<'s> Ending<'s> {
             }
         };
         self.resolve(step, &verdict, true, done);
-        done.tries.asked = about.clone();
-        let pending = done.look.phases.values().any(|phase| *phase == Phase::Pending);
-        if pending && schedule::is_trouble(answer.status) {
-            try_again(&mut done.tries, &about, &self.clock, Why::Trouble, self.told(&answer));
-        } else {
-            succeeded(&mut done.tries);
-        }
+        done.tries.asked = about;
         self.keep_answer(step, &answer, done)
     }
     fn judge_answer(&self, step: &Step, answer: &Answer, done: &mut Done) -> Result<Verdict, Cause> {
@@ -207,6 +210,8 @@ impl<'s> Ending<'s> {
             try_again(&mut done.tries, &commits(&step.environments), &self.clock, why, None);
             return Ok(());
         }
+        let pending = done.look.phases.values().any(|phase| *phase == Phase::Pending);
+        self.settle(step, done, Some(answer).filter(|answer| pending && schedule::is_trouble(answer.status)));
         done.tries.last_request = Some(self.now.secs);
         done.tries.success_variables = self.variables_to_remember(done);
         done.kept = Some(Kept {
@@ -243,17 +248,14 @@ impl<'s> Ending<'s> {
         }
     }
     fn was_asked(&self, Environment { branch, sha }: &Environment, tries: &Tries) -> bool {
-        if let Some(asked) = tries.asked.get(branch) {
-            return asked == sha;
-        }
         let stored = &self.session.stored;
-        match self.session.gate().spec.context {
-            Context::Environments => stored.environment(branch).is_some_and(|entry| entry.last_successful_sha == *sha),
+        let succeeded = match self.session.gate().spec.context {
+            Context::Environments => stored.environment(branch).map(|entry| entry.last_successful_sha.as_str()),
             Context::PromotionStrategy => {
-                let context = stored.promotion_strategy_context.as_ref();
-                context.is_some_and(|context| context.last_successful_sha(branch) == Some(sha))
+                stored.promotion_strategy_context.as_ref().and_then(|context| context.last_successful_sha(branch))
             }
-        }
+        };
+        tries.asked.get(branch) == Some(sha) || succeeded == Some(sha)
     }
     fn trigger_output(&self, step: &Step) -> Result<Option<Json>, Cause> {
         let output = step.trigger.output.as_ref().filter(|output| !output.is_nil());
@@ -287,114 +289,6 @@ impl<'s> Ending<'s> {
             let drawn = draft.described(&input.gate.spec, |text| values.render(text));
             let failed = |why| Failure { branch: branch.clone(), cause: Cause::CommitStatus(why) };
             done.drafts.push(drawn.map_err(failed));
-        }
-    }
-    fn add(&mut self, step: Step, mut done: Done) {
-        for environment in &step.environments {
-            let name = names::commit_status(&self.session.gate().name, &environment.branch);
-            self.out.keep.get_or_insert_default().push(name);
-        }
-        match self.session.gate().spec.context {
-            Context::Environments => self.add_environment(&step, &done),
-            Context::PromotionStrategy => self.add_strategy(&step, &done),
-        }
-        let commit_failed = done.drafts.iter().any(Result::is_err);
-        if commit_failed && done.tries.retry.is_none() {
-            try_again(&mut done.tries, &commits(&step.environments), &self.clock, Why::Undecided, None);
-        }
-        self.look_again(&step, &done);
-        if let Some(cause) = done.failure {
-            self.out.failures.push(Failure { branch: step.scope.clone(), cause });
-        }
-        for draft in done.drafts {
-            match draft {
-                Ok(draft) => self.out.commit_statuses.push(draft),
-                Err(failure) => self.out.failures.push(failure),
-            }
-        }
-        self.out.memory.scopes.insert(step.scope, done.tries);
-        self.out.looks.push(done.look);
-    }
-    fn add_environment(&mut self, step: &Step, done: &Done) {
-        let Some(Environment { branch, sha }) = step.environments.first() else { return };
-        let stored = self.session.stored.environment(branch);
-        let (Some(kept), Some(phase)) = (&done.kept, done.look.phases.get(branch).copied()) else {
-            self.out.status.environments.extend(stored.cloned());
-            return;
-        };
-        let last = stored.map(|entry| entry.last_successful_sha.clone()).unwrap_or_default();
-        self.out.status.environments.push(EnvironmentStatus {
-            branch: branch.clone(),
-            reported_sha: sha.clone(),
-            last_successful_sha: if phase == Phase::Success { sha.clone() } else { last },
-            phase,
-            kept: kept.clone(),
-        });
-    }
-    fn add_strategy(&mut self, step: &Step, done: &Done) {
-        let stored = self.session.stored.promotion_strategy_context.as_ref();
-        let Some(kept) = &done.kept else {
-            self.out.status.promotion_strategy_context = stored.cloned();
-            return;
-        };
-        let old = stored.map(|context| context.last_successful_shas.as_slice()).unwrap_or_default();
-        let mut shas: BTreeMap<_, _> =
-            old.iter().map(|item| (item.branch.clone(), item.last_successful_sha.clone())).collect();
-        for Environment { branch, sha } in &step.environments {
-            if done.look.phases.get(branch) == Some(&Phase::Success) {
-                shas.insert(branch.clone(), sha.clone());
-            }
-        }
-        let item = |(branch, last_successful_sha)| BranchSha { branch, last_successful_sha };
-        let phase = |(branch, phase): (&String, &Phase)| BranchPhase { branch: branch.clone(), phase: *phase };
-        self.out.status.promotion_strategy_context = Some(StrategyContextStatus {
-            phase_per_branch: done.look.phases.iter().map(phase).collect(),
-            last_successful_shas: shas.into_iter().map(item).collect(),
-            kept: kept.clone(),
-        });
-    }
-    /// When this step wants the next look.
-    fn look_again(&mut self, step: &Step, done: &Done) {
-        let retry = done.tries.retry.as_ref().map(|retry| retry.at);
-        let polled = match &step.decision {
-            Decision::Carry { until } => *until,
-            _ => None,
-        };
-        for at in retry.into_iter().chain(polled) {
-            let wait = u64::try_from(at.saturating_sub(self.clock.now_ms)).unwrap_or(0);
-            let wait = Duration::from_millis(wait.max(1));
-            let sooner = self.out.requeue_after.map_or(wait, |other| other.min(wait));
-            self.out.requeue_after = Some(sooner);
-        }
-        self.out.next_try = [self.out.next_try, retry].into_iter().flatten().min();
-    }
-    fn finish(mut self) -> Outcome {
-        let gate = self.session.gate();
-        let nothing = self.out.looks.is_empty() && gate.spec.context == Context::PromotionStrategy;
-        if !nothing {
-            let soonest = [self.out.requeue_after, gate.spec.mode.every()].into_iter().flatten().min();
-            self.out.requeue_after = soonest;
-        }
-        self.tell_changes();
-        self.out
-    }
-    /// Events for phases that changed, and the branches that became successful.
-    fn tell_changes(&mut self) {
-        let before: BTreeMap<&str, Phase> = self.session.stored.phases().collect();
-        let changed = self.out.status.phases().filter(|(branch, phase)| before.get(branch) != Some(phase));
-        let changed: Vec<_> = changed.map(|(branch, phase)| (branch.to_owned(), phase)).collect();
-        for (branch, phase) in changed {
-            let old = before.get(branch.as_str()).map_or("<none>", |phase| phase.as_str());
-            let key = &self.session.gate().spec.key;
-            self.out.events.push(Event {
-                warning: phase == Phase::Failure,
-                reason: "CommitStatusPhaseChanged",
-                action: "EvaluatingCommitStatus",
-                note: format!("Commit status {key:?} for environment branch {branch} changed from {old} to {phase}"),
-            });
-            if phase == Phase::Success {
-                self.out.newly_successful.push(branch);
-            }
         }
     }
 }
