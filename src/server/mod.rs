@@ -1,6 +1,7 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
+//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
 
 mod api;
+pub mod hooks;
 mod problem;
 
 use crate::controller::Relay;
