@@ -4,6 +4,8 @@
 
 use crate::controller::gate::ask::{Data, Objects};
 use async_trait::async_trait;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,5 +79,29 @@ impl Lookup {
             }
         }
         known.insert(id, (found, now + KEPT));
+    }
+}
+
+/// Reads annotations of WebRequestCommitStatuses from the API server, one by one.
+pub struct Gates {
+    client: kube::Client,
+}
+
+impl Gates {
+    /// Reads with this client.
+    #[must_use]
+    pub fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Annotations for Gates {
+    async fn hook_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, String> {
+        let gvk = GroupVersionKind::gvk("promoter.argoproj.io", "v1alpha1", "WebRequestCommitStatus");
+        let resource = ApiResource::from_gvk_with_plural(&gvk, "webrequestcommitstatuses");
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let found = api.get_metadata_opt(name).await.map_err(|error| error.to_string())?;
+        Ok(found.and_then(|gate| gate.metadata.annotations?.remove(ANNOTATION)))
     }
 }

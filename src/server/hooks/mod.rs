@@ -8,7 +8,7 @@ mod lookup;
 mod proof;
 mod rate;
 
-pub use lookup::{ANNOTATION, Annotations, Lookup};
+pub use lookup::{ANNOTATION, Annotations, Gates, Lookup};
 
 use super::problem;
 use crate::clock;
@@ -81,12 +81,12 @@ impl Hooks {
         match tokio::time::timeout(PATIENCE, self.prove(request, &gate, body)).await {
             Ok(Ok(true)) => self.wake(gate),
             Ok(Ok(false)) => {
-                drop(lock(&self.failures).take(from, Instant::now()));
+                let _ = lock(&self.failures).take(from, Instant::now());
                 End::Unproven
             }
             Ok(Err(end)) => end,
             Err(_) => {
-                drop(lock(&self.failures).take(from, Instant::now()));
+                let _ = lock(&self.failures).take(from, Instant::now());
                 End::Unproven
             }
         }
@@ -217,9 +217,7 @@ fn answer(end: End) -> (&'static str, HttpResponse) {
             let detail = format!("at most {limit} bytes are read");
             ("tooLarge", problem::answer(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", &detail))
         }
-        End::TooOften(left) => {
-            ("tooOften", wait(StatusCode::TOO_MANY_REQUESTS, "Too often", left.as_secs_f64().ceil() as u64))
-        }
+        End::TooOften(left) => ("tooOften", wait(StatusCode::TOO_MANY_REQUESTS, "Too often", left.as_secs() + 1)),
         End::Later(why) => ("later", wait(StatusCode::SERVICE_UNAVAILABLE, why, 1)),
     }
 }
