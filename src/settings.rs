@@ -32,6 +32,8 @@ pub struct Settings {
     pub templates: Templates,
     /// Backstage.
     pub backstage: Backstage,
+    /// Hooks that wake gates.
+    pub hooks: Hooks,
 }
 
 /// `[server]`
@@ -216,6 +218,18 @@ pub struct Templates {
 pub struct Backstage {
     /// Name of the cluster.
     pub cluster: String,
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Hooks {
+    /// Address of the listener; empty for none.
+    pub bind: String,
+    /// Bytes of a body.
+    pub body_limit: usize,
+    /// Proxies, as ranges, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// Settings that cannot be used.

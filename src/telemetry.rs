@@ -32,6 +32,8 @@ pub struct Metrics {
     pub oldest: IntGauge,
     /// `gatepost_breaker_state{service,host}`: 0 closed, 1 half-open, 2 open
     pub breaker: IntGaugeVec,
+    /// `gatepost_hooks_total{outcome}`: accepted, unproven, tooLarge, tooOften, later
+    pub hooks: IntCounterVec,
     /// `gatepost_config_broken_keys`
     pub config_broken: IntGauge,
     /// `gatepost_config_loads_total`
@@ -173,6 +175,7 @@ impl Metrics {
             )?,
             decisions: counters("gatepost_decisions_total", "Decisions by reason.", &["reason"])?,
             attempts: counters("gatepost_attempts_total", "Delivery attempts by outcome.", &["service", "outcome"])?,
+            hooks: counters("gatepost_hooks_total", "Requests to wake a gate, by outcome.", &["outcome"])?,
             queue: gauges("gatepost_queue_depth", "Deliveries by state.", &["state"])?,
             oldest: gauge("gatepost_queue_oldest_seconds", "Age of the oldest delivery that is still open.")?,
             breaker: gauges("gatepost_breaker_state", "Breaker: 0 closed, 1 half-open, 2 open.", &["service", "host"])?,

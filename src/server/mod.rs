@@ -1,7 +1,8 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
+//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
 
 mod api;
 mod gates;
+pub mod hooks;
 mod problem;
 
 use crate::controller::Relay;
