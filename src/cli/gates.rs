@@ -1,12 +1,14 @@
 //! From settings to running gates.
 
-use super::serve::rules;
+use super::serve::{listen, rules, run_server};
 use crate::controller::gate::ask::{Asker, Cluster, Grant, Options};
 use crate::controller::gate::{Gates, Parts, Settings, WakeSender, wakes};
 use crate::coordination::Status;
 use crate::egress::Egress;
+use crate::egress::address::Cidr;
 use crate::gate::Integers;
 use crate::outbox::Store;
+use crate::server::hooks;
 use crate::settings;
 use crate::telemetry::Metrics;
 use anyhow::Context as _;
@@ -23,20 +25,13 @@ pub(super) struct Shared {
     pub metrics: Arc<Metrics>,
 }
 
-/// Gates that are being handled, and where to wake them.
-pub(super) struct Started {
-    pub gates: Arc<Gates>,
-    /// Held for as long as the process runs: without a sender nobody could ever be woken.
-    pub _wakes: WakeSender,
-}
-
 /// Starts handling gates; `None` where the settings do not ask for it.
 pub(super) fn start(
     settings: &settings::Settings,
     namespace: &str,
     shared: Shared,
     stop: &CancellationToken,
-) -> anyhow::Result<Option<Started>> {
+) -> anyhow::Result<Option<Arc<Gates>>> {
     let wanted = &settings.gates;
     if !wanted.enabled {
         return Ok(None);
@@ -53,11 +48,37 @@ pub(super) fn start(
         },
         concurrency: wanted.concurrency,
     };
+    let hooked = (client.clone(), Arc::clone(&metrics));
     let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics }, handled));
     let (sender, receiver) = wakes();
+    if !settings.hooks.bind.is_empty() {
+        start_hooks(&settings.hooks, hooked, sender, stop)?;
+    }
     let (running, stop) = (Arc::clone(&gates), stop.clone());
     tokio::spawn(async move { running.run(receiver, stop).await });
-    Ok(Some(Started { gates, _wakes: sender }))
+    Ok(Some(gates))
+}
+
+/// Opens the listener of those who wake gates.
+fn start_hooks(
+    wanted: &settings::Hooks,
+    (client, metrics): (kube::Client, Arc<Metrics>),
+    wakes: WakeSender,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let address =
+        wanted.bind.parse().with_context(|| format!("hooks.bind = {:?} is no address with a port", wanted.bind))?;
+    let proxies = wanted.trusted_proxies.iter().map(|text| {
+        Cidr::parse(text).with_context(|| format!("hooks.trustedProxies: {text:?} is no address or range"))
+    });
+    let trusted_proxies = proxies.collect::<anyhow::Result<_>>()?;
+    let options = hooks::Options { body_limit: wanted.body_limit, trusted_proxies };
+    let annotations = Arc::new(hooks::Gates::new(client.clone()));
+    let lookup = hooks::Lookup::new(annotations, Arc::new(Cluster::new(client)));
+    let hooks = Arc::new(hooks::Hooks::new(lookup, wakes, metrics, options));
+    let server = hooks::hooks(listen(address)?, hooks).context("failed to start the hooks")?;
+    run_server(server, stop);
+    Ok(())
 }
 
 /// What gates may do when they ask.

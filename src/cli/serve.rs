@@ -17,6 +17,7 @@ use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
+use actix_web::dev::Server;
 use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -181,7 +182,7 @@ pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) ->
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("failed to listen on {address}; is another process there?"))
 }
 
@@ -207,7 +208,6 @@ pub(super) struct Running {
     guarding: Option<tokio::task::JoinHandle<()>>,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
-    _gates: Option<gates::Started>,
 }
 
 impl Running {
@@ -246,7 +246,6 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None, gates: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
     let mut refreshing = None;
-    let mut started = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
@@ -274,8 +273,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 standing: standing.clone(),
                 metrics: Arc::clone(&metrics),
             };
-            started = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
-            state.gates = started.as_ref().map(|started| Arc::clone(&started.gates));
+            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
             let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
             state.cluster = Some(cluster.clone());
             refreshing = Some(cluster.clone());
@@ -290,7 +288,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
     let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
-    Ok(Running { relay, api, dispatching, guarding, stop, broken, _gates: started })
+    Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
 fn dispatch(
@@ -330,14 +328,19 @@ fn serve_http(
         servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
     }
     for running in servers {
-        let (handle, stop) = (running.handle(), stop.clone());
-        tokio::spawn(running);
-        tokio::spawn(async move {
-            stop.cancelled().await;
-            handle.stop(true).await;
-        });
+        run_server(running, stop);
     }
     Ok(())
+}
+
+/// Runs a server until the process stops.
+pub(super) fn run_server(server: Server, stop: &CancellationToken) {
+    let (handle, stop) = (server.handle(), stop.clone());
+    tokio::spawn(server);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
 }
 
 /// What services need besides a notification.
