@@ -8,6 +8,8 @@ mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod gate;
+mod gates;
 mod go_yaml;
 mod manifests;
 mod migrate;
@@ -66,6 +68,9 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Look at gates by request of a running Gatepost: what they say, why, when they ask next.
+    #[command(subcommand)]
+    Gate(gate::Command),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -107,6 +112,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Gate(command) => gate::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());

@@ -83,7 +83,9 @@ impl Writer {
         match api.delete(&name.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-            Err(error) => return Err(format!("failed to delete orphaned CommitStatus {}: {}", name.name, said(&error))),
+            Err(error) => {
+                return Err(format!("failed to delete orphaned CommitStatus {}: {}", name.name, said(&error)));
+            }
         }
         lock(&self.index).drop_child(name);
         Ok(())
