@@ -202,6 +202,8 @@ pub struct Grant {
 pub enum GrantedThing {
     /// The credentials of ClusterScmProviders.
     ClusterScmProviders,
+    /// What its Applications came to, for ApplicationGates.
+    Applications,
 }
 
 /// `[templates]`

@@ -29,7 +29,6 @@ use gatepost_value::namespace::Record as Struct;
 use gatepost_value::{Location, Str, Time, Value};
 use judge::{Counts, Judge, Judged, Scene};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Label that says by which ApplicationGate a CommitStatus was written.
 pub const GATE_LABEL: &str = "gatepost.dev/application-gate";
@@ -129,7 +128,8 @@ fn commits<'b>(input: &Input<'_>, branches: &'b [String]) -> BTreeMap<&'b str, R
     }
     // The Promoter looks CommitStatuses up by key and commit, and takes two of them for none.
     for (sha, sharing) in by_sha.into_iter().filter(|(_, sharing)| sharing.len() > 1) {
-        let why = format!("environments {} share commit {sha}: each needs a gate with a key of its own", sharing.join(", "));
+        let why =
+            format!("environments {} share commit {sha}: each needs a gate with a key of its own", sharing.join(", "));
         for branch in sharing {
             found.insert(branch, Err(why.clone()));
         }

@@ -118,7 +118,10 @@ mod tests {
             "sourceHydrator": {"drySource": {"repoURL": "https://h/a", "targetRevision": "main"}, "syncSource": {"targetBranch": "env/dev"}},
             "source": {"repoURL": "https://h/other", "targetRevision": "env/prod"},
         });
-        assert_eq!(place(hydrated).unwrap(), Place { branch: "env/dev".into(), repository: "h/a".into(), source: None });
+        assert_eq!(
+            place(hydrated).unwrap(),
+            Place { branch: "env/dev".into(), repository: "h/a".into(), source: None }
+        );
         let plain = json!({"source": {"repoURL": "https://h/a", "targetRevision": "refs/heads/env/prod"}});
         assert_eq!(place(plain).unwrap().branch, "env/prod");
         assert_eq!(place(json!({"source": {"repoURL": "https://h/a", "targetRevision": "main"}})), None);

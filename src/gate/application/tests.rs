@@ -200,10 +200,7 @@ fn ones_own_expression_sees_the_application_and_what_was_said_before() {
 
 #[test]
 fn an_expression_that_fails_is_its_environments_own_affair() {
-    let prod = with(
-        "p",
-        &[("/spec/source/targetRevision", json!("env/prod")), ("/status/sync/revision", json!(PROD))],
-    );
+    let prod = with("p", &[("/spec/source/targetRevision", json!("env/prod")), ("/status/sync/revision", json!(PROD))]);
     let spec = json!({"when": {"expression": "Environment.Branch == 'env/prod' ? nothing.at.all : true"}});
     let stored = json!({"environments": [{"branch": "env/prod", "phase": "success", "reportedSha": OLD}]});
     let outcome = look_with(spec, stored, &strategy(), &[app("a"), prod], NOW);
@@ -235,7 +232,10 @@ fn texts_and_links_are_templates() {
 fn a_changed_phase_is_told_once() {
     let first = look_at_apps(&[app("a")]);
     let notes: Vec<_> = first.events.iter().map(|event| event.note.as_str()).collect();
-    assert_eq!(notes[0], "Commit status \"argocd-sync/env/dev\" for environment branch env/dev changed from <none> to success");
+    assert_eq!(
+        notes[0],
+        "Commit status \"argocd-sync/env/dev\" for environment branch env/dev changed from <none> to success"
+    );
     let stored = serde_json::to_value(&first.status).unwrap();
     let again = look_with(json!({}), stored, &strategy(), &[app("a")], NOW);
     assert!(again.events.is_empty());

@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_file_is_what_the_types_say() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-        let head = "# Made of src/controller/application_gate/crd.rs; write it anew with\n# GATEPOST_WRITE_CRDS=1 cargo test --lib application_gate::crd\n";
+        let head = "# Made of src/controller/gate/application/crd.rs; write it anew with\n# GATEPOST_WRITE_CRDS=1 cargo test --lib application::crd\n";
         let wanted = format!("{head}{}", serde_yaml_ng::to_string(&definition()).unwrap());
         if std::env::var_os("GATEPOST_WRITE_CRDS").is_some() {
             std::fs::write(&path, &wanted).unwrap();
@@ -292,7 +292,8 @@ mod tests {
         let spec = &schema()["properties"]["spec"]["properties"];
         assert_eq!(spec["key"]["default"], json!("argocd-sync"));
         assert_eq!((&spec["reportOn"]["default"], &spec["settle"]["default"]), (&json!("active"), &json!("5s")));
-        let filled = json!({"promotionStrategyRef": {"name": "a"}, "key": "argocd-sync", "reportOn": "active", "settle": "5s"});
+        let filled =
+            json!({"promotionStrategyRef": {"name": "a"}, "key": "argocd-sync", "reportOn": "active", "settle": "5s"});
         let unfilled = json!({"promotionStrategyRef": {"name": "a"}});
         assert_eq!(Spec::parse(&filled).unwrap(), Spec::parse(&unfilled).unwrap());
         assert_eq!(Spec::parse(&filled).unwrap().settle, DEFAULT_SETTLE);
@@ -305,6 +306,9 @@ mod tests {
             let message = spec[field]["x-kubernetes-validations"][0]["message"].as_str().unwrap();
             assert!(message.contains(words), "{field}: {message}");
         }
-        assert_eq!(schema()["properties"]["status"]["properties"]["environments"]["x-kubernetes-list-map-keys"], json!(["branch"]));
+        assert_eq!(
+            schema()["properties"]["status"]["properties"]["environments"]["x-kubernetes-list-map-keys"],
+            json!(["branch"])
+        );
     }
 }
