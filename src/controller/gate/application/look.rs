@@ -35,7 +35,7 @@ pub(super) struct Look {
 
 impl Look {
     /// Looks at a gate with the Applications that it selects; `refused` says why it may select none. The answer: when to look again.
-    pub async fn look(&self, name: &Name, selected: &[&Record], refused: Option<&str>) -> Option<Duration> {
+    pub async fn look(&self, name: &Name, selected: &[Arc<Record>], refused: Option<String>) -> Option<Duration> {
         if !self.looker.standing.decides() {
             return Some(STANDBY_PAUSE);
         }
@@ -51,8 +51,8 @@ impl Look {
     async fn whole(
         &self,
         name: &Name,
-        selected: &[&Record],
-        refused: Option<&str>,
+        selected: &[Arc<Record>],
+        refused: Option<String>,
     ) -> Result<Option<Duration>, String> {
         let Some(object) = self.get(&super::resource(), name).await? else { return Ok(None) };
         let instance = object["metadata"]["labels"][INSTANCE_LABEL].as_str();
@@ -67,7 +67,6 @@ impl Look {
         };
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
         let found = self.get(&kinds::strategy(), &strategy).await?;
-        let refused = refused.map(str::to_owned);
         let missing = || format!("referenced PromotionStrategy {:?} not found", strategy.name);
         let decided = match (refused, found.as_ref().ok_or_else(missing)) {
             (Some(why), _) | (None, Err(why)) => (failed(&gate, why), None),
@@ -81,9 +80,10 @@ impl Look {
         found.map_err(|error| format!("failed to get {} {name}: {}", kind.kind, said(&error)))
     }
 
-    fn decide(&self, gate: &Gate, strategy: &Strategy, selected: &[&Record]) -> Outcome {
+    fn decide(&self, gate: &Gate, strategy: &Strategy, selected: &[Arc<Record>]) -> Outcome {
+        let selected: Vec<&Record> = selected.iter().map(AsRef::as_ref).collect();
         let input =
-            Input { gate, strategy, applications: selected, now: time(), local: Location::Utc, random: &fill_random };
+            Input { gate, strategy, applications: &selected, now: time(), local: Location::Utc, random: &fill_random };
         application::look(&self.looker.engine, &input)
     }
 

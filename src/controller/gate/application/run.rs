@@ -18,6 +18,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// How often it is looked whether the kind is served.
 const SUPPORT_PAUSE: Duration = Duration::from_secs(30);
+/// Pause after a look that broke off in a way that nobody thought of.
+const PANIC_PAUSE: Duration = Duration::from_secs(60);
 /// How long the loop sleeps where no timer runs.
 const IDLE: Duration = Duration::from_secs(3600);
 /// What is seen and not yet taken.
@@ -29,7 +31,7 @@ pub(in crate::controller::gate) async fn run(looker: Arc<Looker>, reach: Reach) 
         if is_served(&looker.client).await {
             let (send, seen) = mpsc::channel(WAITING);
             let sink = Sink { client: looker.client.clone(), send, metrics: Arc::clone(&looker.metrics) };
-            let look = Look { looker: Arc::clone(&looker), reach: reach.clone() };
+            let look = Arc::new(Look { looker: Arc::clone(&looker), reach: reach.clone() });
             Running {
                 look,
                 sink,
@@ -62,10 +64,10 @@ struct Known {
 }
 
 struct Running {
-    look: Look,
+    look: Arc<Look>,
     sink: Sink,
     gates: BTreeMap<Name, Known>,
-    records: BTreeMap<Name, Record>,
+    records: BTreeMap<Name, Arc<Record>>,
     due: BTreeMap<Name, Instant>,
     /// Whether all gates were listed.
     synced: bool,
@@ -83,7 +85,6 @@ impl Running {
             let next = self.next();
             let at = next.as_ref().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
             tokio::select! {
-                biased;
                 one = seen.recv() => match one {
                     None | Some(Seen::Gone) => return,
                     Some(one) => self.see(one),
@@ -111,12 +112,18 @@ impl Running {
     async fn turn(&mut self, name: &Name) {
         self.due.remove(name);
         let Some(known) = self.gates.get(name) else { return };
-        let selected: Vec<&Record> = match &known.selection {
-            Ok(selection) => self.records.values().filter(|record| selection.holds(record)).collect(),
+        let selected: Vec<Arc<Record>> = match &known.selection {
+            Ok(selection) => self.records.values().filter(|record| selection.holds(record)).cloned().collect(),
             Err(_) => Vec::new(),
         };
-        let refused = known.selection.as_ref().err().map(String::as_str);
-        if let Some(again) = self.look.look(name, &selected, refused).await {
+        let (look, of, refused) = (Arc::clone(&self.look), name.clone(), known.selection.as_ref().err().cloned());
+        // A task of its own: a look that breaks off costs that look, nothing else.
+        let looked = tokio::spawn(async move { look.look(&of, &selected, refused).await }).await;
+        let again = looked.unwrap_or_else(|error| {
+            tracing::error!(gate = %name, error = %error, "a look at an ApplicationGate broke off");
+            Some(PANIC_PAUSE)
+        });
+        if let Some(again) = again {
             self.due.insert(name.clone(), Instant::now() + again);
         }
     }
@@ -134,7 +141,7 @@ impl Running {
                     .collect();
                 self.want(gates);
             }
-            Seen::Application(name, record) => self.application(name, record.map(|record| *record)),
+            Seen::Application(name, record) => self.application(name, record.map(|record| Arc::new(*record))),
             Seen::Gates(names) => {
                 let gone: Vec<Name> = self.gates.keys().filter(|name| !names.contains(name)).cloned().collect();
                 gone.iter().for_each(|name| self.drop_gate(name));
@@ -170,10 +177,10 @@ impl Running {
     }
 
     /// An Application changed, or is gone. What changed nothing that is kept of it changes nothing.
-    fn application(&mut self, name: Name, record: Option<Record>) {
+    fn application(&mut self, name: Name, record: Option<Arc<Record>>) {
         let before = match &record {
             Some(record) if self.records.get(&name) == Some(record) => return,
-            Some(record) => self.records.insert(name, record.clone()),
+            Some(record) => self.records.insert(name, Arc::clone(record)),
             None => self.records.remove(&name),
         };
         let touched = |known: &Known| {
