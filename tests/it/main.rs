@@ -5,6 +5,7 @@ mod arrows;
 mod backstage;
 mod catalog;
 mod chart;
+mod docs;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
