@@ -5,6 +5,8 @@ mod application_gates;
 mod arrows;
 mod backstage;
 mod catalog;
+mod chart;
+mod docs;
 mod env;
 mod env_smoke;
 mod gate_hooks;
