@@ -12,7 +12,7 @@ mod error;
 mod judge;
 mod retry;
 mod values;
-mod verdict;
+pub(in crate::gate) mod verdict;
 
 #[cfg(test)]
 mod scenarios;
@@ -23,7 +23,7 @@ mod tests;
 
 pub use begin::begin;
 pub use conclude::{conclude, refuse};
-pub use draft::CommitStatusDraft;
+pub use draft::{CommitStatusDraft, Owner};
 pub use error::{Cause, Failure};
 
 use super::memory::Memory;
