@@ -8,6 +8,7 @@ mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod gate;
 mod go_yaml;
 mod manifests;
 mod migrate;
@@ -48,6 +49,9 @@ enum Command {
     Check(check::Arguments),
     /// Explain why a notification of an Application was or was not sent.
     Explain(explain::Arguments),
+    /// Try gates that ask other systems.
+    #[command(subcommand)]
+    Gate(gate::Command),
     /// Look at templates and render them.
     #[command(subcommand)]
     Template(template::Command),
@@ -103,6 +107,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Gate(command) => gate::run(&command),
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),

@@ -152,13 +152,8 @@ impl Play {
                 self.look_all();
             }
             "patch" => {
-                let world = self.worlds.iter_mut().find(|w| w.gate["metadata"]["name"] == text("name")).unwrap();
-                json_patch::merge(
-                    &mut world.gate,
-                    &serde_json::from_str(&step["patch"].to_string().replace("@@SERVER@@", SERVER)).unwrap(),
-                );
-                world.gate["metadata"]["generation"] =
-                    json!(world.gate["metadata"]["generation"].as_i64().unwrap() + 1);
+                let patch = serde_json::from_str(&step["patch"].to_string().replace("@@SERVER@@", SERVER)).unwrap();
+                self.patch(text("kind"), text("name"), &patch);
                 self.look_all();
             }
             "patchStatus" => {
@@ -182,6 +177,16 @@ impl Play {
             }
             other => panic!("no step {other}"),
         }
+    }
+    fn patch(&mut self, kind: &str, name: &str, patch: &Json) {
+        if kind == "PromotionStrategy" {
+            self.worlds.iter_mut().for_each(|world| json_patch::merge(world.strategy.as_mut().unwrap(), patch));
+            return;
+        }
+        let world = self.worlds.iter_mut().find(|world| world.gate["metadata"]["name"] == name).unwrap();
+        json_patch::merge(&mut world.gate, patch);
+        let generation = world.gate["metadata"]["generation"].as_i64().unwrap();
+        world.gate["metadata"]["generation"] = json!(generation + 1);
     }
     fn complain(&mut self, what: &str, got: &impl std::fmt::Debug, want: &impl std::fmt::Debug) {
         self.complaints.push(format!("{what}\n   got  {got:?}\n   want {want:?}"));
