@@ -1,5 +1,6 @@
-//! `gatepost check FILE…`: what is broken in a configuration, with file, line and column, and what to do.
+//! `gatepost check FILE…`: what is broken in a configuration or a gate, with file, line and column, and what to do.
 
+mod gates;
 mod sarif;
 
 use super::output::{self, Format};
@@ -14,10 +15,11 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -"
+    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check gates/*.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -"
 )]
 pub(super) struct Arguments {
-    /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications; `-` for standard input.
+    /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications, WebRequestCommitStatus; `-` for
+    /// standard input.
     #[arg(required = true)]
     files: Vec<String>,
     /// Let warnings fail the check too.
@@ -65,19 +67,31 @@ struct Remark {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut documents = Vec::new();
     let mut places = Places::default();
+    let (mut gates, mut remarks) = (0, Vec::new());
     for file in &arguments.files {
         let text = super::manifests::text(file)?;
         documents.extend(files::parse_documents(file, &text)?);
         places.read(file, &text);
+        let (count, found) = gates::remarks(file, &text);
+        gates += count;
+        remarks.extend(found);
     }
-    let (config, keys) = load(&documents)?;
-    let mut remarks = remarks(&config, &keys, &places);
-    remarks.extend(applications(&documents, &config));
+    // Gates can be checked alone, a configuration is needed for anything else.
+    let config = match load(&documents) {
+        Ok((config, keys)) => {
+            remarks.extend(self::remarks(&config, &keys, &places));
+            remarks.extend(applications(&documents, &config));
+            Some(config)
+        }
+        Err(_) if gates > 0 => None,
+        Err(error) => return Err(error),
+    };
+    remarks.sort_by_key(|remark| remark.severity);
     match arguments.format {
         Report::Sarif => println!("{}", serde_json::to_string_pretty(&sarif::log(&remarks))?),
         Report::Text => {
             if !output::machine(arguments.output, &remarks)? {
-                print(&config, &remarks);
+                print(config.as_ref(), gates, &remarks);
             }
         }
     }
@@ -98,7 +112,6 @@ fn remarks(config: &Configuration, keys: &[String], places: &Places) -> Vec<Rema
     let mut out: Vec<Remark> = config.problems().iter().map(|problem| of_problem(problem, places)).collect();
     let findings = lint::lint(config, keys.iter().map(String::as_str));
     out.extend(findings.iter().map(|finding| of_finding(finding, places)));
-    out.sort_by_key(|remark| remark.severity);
     out
 }
 
@@ -205,7 +218,7 @@ impl Places {
     }
 }
 
-fn print(config: &Configuration, remarks: &[Remark]) {
+fn print(config: Option<&Configuration>, gates: usize, remarks: &[Remark]) {
     for remark in remarks {
         let place = [remark.line, remark.column].into_iter().flatten().map(|n| format!(":{n}")).collect::<String>();
         let severity = match remark.severity {
@@ -221,9 +234,18 @@ fn print(config: &Configuration, remarks: &[Remark]) {
         }
     }
     let count = |severity| remarks.iter().filter(|remark| remark.severity == severity).count();
-    let (services, triggers, templates) = (config.services().len(), config.triggers().len(), config.templates().len());
+    let mut seen = Vec::new();
+    if let Some(config) = config {
+        let (services, triggers, templates) =
+            (config.services().len(), config.triggers().len(), config.templates().len());
+        seen.push(format!("{services} services, {triggers} triggers, {templates} templates in force"));
+    }
+    if gates > 0 {
+        seen.push(format!("{gates} gates"));
+    }
     println!(
-        "{services} services, {triggers} triggers, {templates} templates in force; {} errors, {} warnings, {} notes",
+        "{}; {} errors, {} warnings, {} notes",
+        seen.join(", "),
         count(Severity::Error),
         count(Severity::Warning),
         count(Severity::Note)
@@ -243,6 +265,7 @@ mod tests {
         let (config, keys) = load(&documents).unwrap();
         let mut out = remarks(&config, &keys, &places);
         out.extend(applications(&documents, &config));
+        out.sort_by_key(|remark| remark.severity);
         out
     }
 

@@ -297,7 +297,7 @@ impl<'s> Ending<'s> {
 }
 
 impl Look {
-    fn new(step: &Step) -> Self {
+    pub(super) fn new(step: &Step) -> Self {
         Self {
             scope: step.scope.clone(),
             decision: step.decision.clone(),

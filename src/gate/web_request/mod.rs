@@ -10,10 +10,13 @@ mod draft;
 mod ending;
 mod error;
 mod judge;
+pub(in crate::gate) mod probe;
 mod retry;
 mod values;
 pub(in crate::gate) mod verdict;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
