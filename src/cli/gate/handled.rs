@@ -5,7 +5,7 @@ use crate::cli::output::{self, Format, shortened};
 use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct All {
+pub(in crate::cli) struct All {
     #[command(flatten)]
     server: Server,
     /// How the answer is printed.
@@ -14,7 +14,7 @@ pub(super) struct All {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct One {
+pub(in crate::cli) struct One {
     /// `<namespace>/<name>` of the WebRequestCommitStatus.
     gate: String,
     #[command(flatten)]
