@@ -1,14 +1,16 @@
 //! Measures a running relay against a real API server: memory, the time from a change to its POST, descriptors, growth.
 //!
 //! Everything that is said about speed and size in README.md comes from here. `benches/scale/run --help` lists the options; with
-//! `--peer` another controller that reads the same ConfigMap is measured in the same run, which is the only fair comparison.
+//! `--peer argocd` the Go controller is measured in the same run, which is the only fair comparison.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cluster;
 #[allow(dead_code, unused_imports)]
 #[path = "../../tests/it/env/mod.rs"]
 mod env;
+mod gates;
 mod measure;
+mod peer;
 mod process;
 mod receiver;
 mod report;
@@ -29,6 +31,8 @@ pub enum Part {
     Descriptors,
     /// RSS for each further Application.
     Growth,
+    /// Gates by request: RSS, requests a second, latency, writes when nothing changed.
+    Gates,
 }
 
 /// How results are shown.
@@ -45,7 +49,7 @@ pub enum Output {
 #[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
 pub struct Options {
     /// Parts to run, in this order; the one that leaves receivers with open breakers comes late.
-    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth")]
+    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates")]
     pub parts: Vec<Part>,
     /// Applications of --bytes.
     #[arg(long, default_value_t = 10_000)]
@@ -65,10 +69,14 @@ pub struct Options {
     /// Small Applications (2 KB) of the growth part.
     #[arg(long, default_value_t = 50_000)]
     pub many: usize,
+    /// Gates of the gates part, with three environments each.
+    #[arg(long, default_value_t = 100)]
+    pub gates: usize,
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,
-    /// Another controller for the latency and memory parts: a command line with {kubeconfig}, {namespace} and {port} (metrics).
+    /// Another controller for the latency and memory parts: `argocd` for Argo CD's, built from its modules (needs Go), or a command line
+    /// with {kubeconfig}, {namespace} and {port} (metrics).
     #[arg(long, value_name = "COMMAND")]
     pub peer: Option<String>,
     /// How to print the results.

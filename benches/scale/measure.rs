@@ -4,7 +4,7 @@ use crate::cluster::Fleet;
 use crate::process::{self, Process};
 use crate::receiver::Receivers;
 use crate::report::{Report, quantile};
-use crate::{Options, Part, env};
+use crate::{Options, Part, env, peer};
 use futures::{StreamExt as _, stream};
 use std::time::{Duration, Instant};
 
@@ -26,13 +26,16 @@ pub async fn all(options: &Options) -> Report {
     let mut report = Report::default();
     report.note_load();
     let receivers = Receivers::start(RECEIVERS).await;
-    if options.parts.iter().any(|part| *part != Part::Growth) {
+    if options.parts.iter().any(|part| !matches!(part, Part::Growth | Part::Gates)) {
         let fleet = Fleet::new(&receivers.urls, options.bytes).await;
         fleet.create(0, options.apps).await;
         on_one_fleet(options, &fleet, &receivers, &mut report).await;
     }
     if options.parts.contains(&Part::Growth) {
         growth(options, &receivers, &mut report).await;
+    }
+    if options.parts.contains(&Part::Gates) {
+        crate::gates::gates(options, &mut report).await;
     }
     report.note_load();
     report
@@ -58,12 +61,13 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
             Part::Latency => subject.latency(options, report).await,
             Part::Hung => subject.hung(report).await,
             Part::Descriptors => subject.descriptors(options, report).await,
-            Part::Growth => {}
+            Part::Growth | Part::Gates => {}
         }
     }
     drop(subject);
     let Some(line) = &options.peer else { return };
-    let process = process::peer(line, kubeconfig, &fleet.namespace.name);
+    let line = if line == "argocd" { peer::command(&peer::build()) } else { line.clone() };
+    let process = process::peer(&line, kubeconfig, &fleet.namespace.name);
     let subject = Subject { name: "peer", process, fleet, receivers };
     subject.process.ready().await;
     // A controller that does not say when it is ready gets time to read everything.
