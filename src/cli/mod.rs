@@ -72,7 +72,7 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
-    /// Look at gates by request of a running Gatepost: what they say, why, when they ask next; try one without a cluster.
+    /// Try gates by request on this machine; look at those of a running Gatepost: what they say, why, when they ask next.
     #[command(subcommand)]
     Gate(gate::Command),
     /// Look at the settings.

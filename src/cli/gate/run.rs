@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[command(
     after_help = "Exit code 0: every environment got a phase; 1: something failed.\n\nWithout --status and --response the request is shown and not answered.\n\nExamples:\n  gatepost gate run gate.yaml --strategy strategy.yaml\n  gatepost gate run gate.yaml --strategy strategy.yaml --response answer.json\n  gatepost gate run gate.yaml strategy.yaml --status environment/prod=503 --status 200 --response answer.json -o json"
 )]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// Manifest files with the WebRequestCommitStatus; the PromotionStrategy and the Namespace may be among them. The
     /// status of the gate is what an earlier look left. `-` for standard input.
     #[arg(required = true)]

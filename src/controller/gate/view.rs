@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// Characters of an answer that are shown.
+const LONGEST_ANSWER: usize = 512;
 /// Characters of a value that are shown.
 const LONGEST_VALUE: usize = 200;
 
@@ -275,7 +277,8 @@ fn clipped(text: &str, longest: usize) -> String {
 
 fn shown(answer: &Shown, scrub: &dyn Fn(&str) -> String) -> Json {
     let body = scrub(&String::from_utf8_lossy(&answer.excerpt));
-    let cut = if answer.excerpt.len() < answer.size { "…" } else { "" };
+    let body = clipped(&body, LONGEST_ANSWER);
+    let cut = if answer.excerpt.len() < answer.size && !body.ends_with('…') { "…" } else { "" };
     json!({
         "at": time(Some(answer.at_ms)), "status": answer.status, "contentType": clipped(&answer.kind, LONGEST_VALUE),
         "milliseconds": u64::try_from(answer.took.as_millis()).unwrap_or(0), "bytes": answer.size,
