@@ -10,6 +10,7 @@ mod docs;
 mod env;
 mod env_smoke;
 mod gate_hooks;
+mod gate_run;
 mod gates;
 mod gates_vectors;
 mod notifications_vectors;
