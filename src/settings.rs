@@ -1,6 +1,6 @@
 //! Settings: defaults, then a file, then the environment. Every key is documented in `config/gatepost.toml`, which *is* the defaults.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -78,6 +78,8 @@ pub struct Delivery {
     pub give_up_after: u64,
     /// The JSON rule.
     pub json: Json,
+    /// Seconds that one attempt may take in all.
+    pub attempt_limit: u64,
     /// Seconds.
     pub grace: u64,
 }
@@ -151,13 +153,28 @@ pub enum Error {
         "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
     )]
     Exposed(SocketAddr),
+    /// Somebody else could begin an attempt that is still under way here.
+    #[error(
+        "store.lease = {lease} is too short: an attempt may take {limit} s (delivery.attemptLimit) and its claim has to hold 1.25 times as long, or two replicas could send the same; set store.lease to {} or more, or delivery.attemptLimit to {} or less", least_lease(*.limit), .lease.saturating_mul(4) / 5
+    )]
+    ShortLease {
+        /// `store.lease`
+        lease: u64,
+        /// `delivery.attemptLimit`
+        limit: u64,
+    },
+}
+
+/// The shortest lease in seconds that outlasts an attempt of so many.
+const fn least_lease(limit: u64) -> u64 {
+    limit.saturating_mul(5).div_ceil(4)
 }
 
 impl Settings {
     /// Reads defaults, the file if one is named, and `GATEPOST_…` variables.
     ///
     /// # Errors
-    /// Unknown keys, values of the wrong form, an exposed API.
+    /// Unknown keys, values of the wrong form, an exposed API, a lease that an attempt may outlive.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
         let mut builder =
             config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
@@ -168,10 +185,20 @@ impl Settings {
             builder = builder.set_override(key, value)?;
         }
         let settings: Self = builder.build()?.try_deserialize()?;
-        match settings.server.api.ip().is_loopback() {
-            true => Ok(settings),
-            false => Err(Error::Exposed(settings.server.api)),
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if !self.server.api.ip().is_loopback() {
+            return Err(Error::Exposed(self.server.api));
         }
+        let (lease, limit) = (self.store.lease, self.delivery.attempt_limit);
+        let is_shared = !self.store.url.expose_secret().is_empty();
+        if is_shared && lease < least_lease(limit) {
+            return Err(Error::ShortLease { lease, limit });
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +276,15 @@ mod tests {
         let settings = load("[egress.tenants.\"team-*\"]\nallow = [\"10.0.0.0/8\"]").unwrap();
         assert_eq!(settings.egress.tenants["team-*"].allow, ["10.0.0.0/8"]);
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
+    }
+    #[test]
+    fn a_lease_that_an_attempt_may_outlive_is_refused_where_there_is_one() {
+        let short = "lease = 100\n[delivery]\nattemptLimit = 81";
+        assert!(load(&format!("[store]\n{short}")).is_ok(), "SQLite has none");
+        let told = load(&format!("[store]\nurl = \"postgres://h/x\"\n{short}")).unwrap_err().to_string();
+        assert!(told.contains("store.lease to 102 or more, or delivery.attemptLimit to 80 or less"), "{told}");
+        let enough = "[store]\nurl = \"postgres://h/x\"\nlease = 100\n[delivery]\nattemptLimit = 80";
+        assert!(load(enough).is_ok() && load("[store]\nurl = \"postgres://h/x\"").is_ok());
     }
     #[test]
     fn an_exposed_api_is_refused() {

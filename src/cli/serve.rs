@@ -11,7 +11,7 @@ use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
 use crate::outbox::{self, Dispatcher, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
-use crate::settings::{Json, Settings};
+use crate::settings::{Delivery, Json, Settings};
 use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
@@ -277,7 +277,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
+    let dispatching = dispatch(&relay, store, door, reader, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
@@ -286,11 +286,15 @@ fn dispatch(
     store: Arc<dyn Store>,
     door: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
-    grace: u64,
+    delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
     let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
-    let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
+    let settings = DispatchSettings {
+        attempt_limit: Duration::from_secs(delivery.attempt_limit),
+        grace: Duration::from_secs(delivery.grace),
+        ..DispatchSettings::default()
+    };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
     let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));

@@ -4,6 +4,7 @@
 //! Application is in flight, and a patch that would overwrite somebody's edit fails its test and is made again.
 
 use super::relay::{Relay, Sightings};
+use crate::failpoint;
 use crate::notify::{KeyState, ObjectId, history};
 use crate::outbox::{Change, Error as StoreError, Store, store::OwedAnnotation};
 use crate::source::{Object, kubernetes};
@@ -262,8 +263,10 @@ impl Projector {
     }
 
     async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
+        failpoint::pass("annotation.owed");
         let states = self.store.states(&owed.object.uid).await?;
         let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
+        failpoint::pass("annotation.patched");
         let change = match done {
             Annotated::Cut(state_keys) => Change::Truncated { state_keys },
             Annotated::At(resource_version) => Change::Annotated {
@@ -273,6 +276,7 @@ impl Projector {
             },
         };
         self.store.commit(&owed.object, vec![change], crate::clock::now().millis()).await?;
+        failpoint::pass("annotation.recorded");
         self.annotator.recorded(&owed.object);
         Ok(true)
     }

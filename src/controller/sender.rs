@@ -8,7 +8,7 @@ use crate::egress::{self, Egress, redact};
 use crate::notify::{ObjectId, ServiceConfig, history};
 use crate::outbox::{Claimed, Lane, Policy, SendOutcome, Sender, Verdict};
 use crate::service::{Answer, Call, Step};
-use crate::{clock, outbox, service};
+use crate::{clock, failpoint, outbox, service};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -178,7 +178,9 @@ impl Outgoing {
     async fn through_egress(&self, mut request: egress::Request) -> Answer {
         let host = url::Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
         request.transport.tls.roots_pem = self.certificates(&host.unwrap_or_default()).await;
-        self.egress.send(&request).await
+        let answer = self.egress.send(&request).await;
+        failpoint::pass("answer.received");
+        answer
     }
 
     fn excerpt(&self, answer: &egress::Response) -> String {

@@ -53,6 +53,17 @@ pub enum Change {
     ForgetObject,
 }
 
+impl Change {
+    /// The fail point that lies behind it, while it is not committed yet.
+    pub(super) const fn point(&self) -> Option<&'static str> {
+        match self {
+            Self::Disarm { .. } => Some("disarm.written"),
+            Self::Annotated { .. } => Some("annotation.written"),
+            _ => None,
+        }
+    }
+}
+
 /// A notification that was decided, ready for its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDelivery {

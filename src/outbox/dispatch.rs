@@ -9,6 +9,7 @@ use super::lane::LaneQueue;
 use super::sender::{Event, Observer, SendOutcome, Sender, Verdict};
 use super::store::{ClaimLimits, Store};
 use super::{schedule, verdict};
+use crate::failpoint;
 use futures::FutureExt;
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub per_lane: usize,
     /// Rows in memory.
     pub in_memory: usize,
+    /// Longest that one try may take; what is cut off may have arrived.
+    pub attempt_limit: Duration,
     /// How long a shutdown waits for tries in flight.
     pub grace: Duration,
     /// The wall clock in Unix milliseconds.
@@ -44,7 +47,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { per_lane: 64, in_memory: 10_000, grace: Duration::from_secs(20), clock: || crate::clock::now().millis() }
+        Self {
+            per_lane: 64,
+            in_memory: 10_000,
+            attempt_limit: Duration::from_secs(140),
+            grace: Duration::from_secs(20),
+            clock: || crate::clock::now().millis(),
+        }
     }
 }
 
@@ -181,6 +190,9 @@ impl Loop {
             Ok(claims) => {
                 self.next_claim_ms = claims.next_due_ms;
                 self.more = claims.more;
+                if !claims.rows.is_empty() {
+                    failpoint::pass("claim.committed");
+                }
                 for claimed in claims.rows {
                     self.lanes.entry(claimed.delivery.lane.clone()).or_default().push(claimed);
                 }
@@ -339,8 +351,14 @@ fn after(breaker: Breaker, verdict: &Verdict, now_ms: i64) -> Breaker {
 async fn fly(shared: Arc<Shared>, claimed: Claimed) -> Landed {
     let began_ms = (shared.settings.clock)();
     let began = Instant::now();
-    let sent = AssertUnwindSafe(shared.sender.send(&claimed)).catch_unwind().await;
-    let outcome = sent.unwrap_or_else(|_| panicked());
+    failpoint::pass("attempt.begun");
+    let limit = shared.settings.attempt_limit;
+    let sent = tokio::time::timeout(limit, AssertUnwindSafe(shared.sender.send(&claimed)).catch_unwind()).await;
+    let outcome = match sent {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => without_end("the sender failed within itself; this is a bug of Gatepost".to_owned()),
+        Err(_) => without_end(format!("no end within {} s (delivery.attemptLimit)", limit.as_secs_f64())),
+    };
     let now_ms = (shared.settings.clock)();
     let policy = shared.sender.policy(&claimed.delivery.lane);
     let jitter = rand::random_range(-0.2..=0.2);
@@ -356,6 +374,7 @@ async fn fly(shared: Arc<Shared>, claimed: Claimed) -> Landed {
     let was_tried = !matches!(outcome.verdict, Verdict::TakenOver { .. } | Verdict::NotReady { .. });
     let (dead, due_ms) = (transition.dead_reason(), transition.due_ms());
     if let Some(state) = record(&shared, was_tried.then(|| attempt.clone()), transition).await {
+        failpoint::pass("outcome.committed");
         let dead: Option<DeadReason> = dead.filter(|_| state == State::Dead);
         let (delivery, verdict) = (&claimed.delivery, &outcome.verdict);
         shared.observer.observe(&Event::Attempted { delivery, attempt: &attempt, verdict, state, dead });
@@ -364,8 +383,8 @@ async fn fly(shared: Arc<Shared>, claimed: Claimed) -> Landed {
     Landed { ordered, lane: claimed.delivery.lane, verdict: outcome.verdict, due_ms }
 }
 
-fn panicked() -> SendOutcome {
-    let cause = "the sender failed within itself; this is a bug of Gatepost".to_owned();
+/// A try that did not come to its end: it may have arrived.
+fn without_end(cause: String) -> SendOutcome {
     SendOutcome { status: None, target: String::new(), excerpt: String::new(), verdict: Verdict::Unknown { cause } }
 }
 

@@ -1,10 +1,12 @@
 //! A Gatepost process under test: the real binary against the real API server.
 
 use crate::env::{PATIENCE, wait_until};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use tempfile::TempDir;
 
 /// A running `gatepost serve`. Killed when dropped.
 pub struct Gatepost {
@@ -12,7 +14,7 @@ pub struct Gatepost {
     metrics: u16,
     /// `http://127.0.0.1:PORT` of the API.
     pub api: String,
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<TempDir>,
 }
 
 /// What one process is started with.
@@ -28,7 +30,8 @@ pub struct Start<'a> {
 /// How long a Lease is good for here: after a kill another store waits for it.
 pub const LEASE_SECONDS: u64 = 5;
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -62,25 +65,51 @@ impl Gatepost {
 
     async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (metrics, api) = (free_port(), free_port());
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let running = Self::begin(from, folder, [free_port(), free_port()], &store, more, |command| command);
+        running.ready().await;
+        running
+    }
+
+    /// Starts it on a cluster on these ports, with further environment variables and a file to log to, and waits for nothing.
+    pub fn spawn(start: Start<'_>, ports: [u16; 2], environment: &[(&'static str, OsString)], log: File) -> Self {
+        let from: [&OsStr; 4] = [
+            "--kubeconfig".as_ref(),
+            start.kubeconfig.as_os_str(),
+            "--namespace".as_ref(),
+            start.namespace.as_ref(),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        Self::begin(&from, folder, ports, &store, "", |command| {
+            command.envs(environment.iter().map(|(name, value)| (name, value))).stderr(log)
+        })
+    }
+
+    fn begin(
+        from: &[&OsStr],
+        folder: TempDir,
+        [metrics, api]: [u16; 2],
+        store: &Path,
+        more: &str,
+        adapt: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let settings = format!(
             "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[coordination]\nlease = {LEASE_SECONDS}\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
             store.display()
         );
         let config = folder.path().join("gatepost.toml");
         std::fs::write(&config, settings).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
-            .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"])
-            .args(from)
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
-        wait_until("gatepost is ready", PATIENCE, || async { running.status("readyz").await == 200 }).await;
-        running
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        command.args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"]).args(from);
+        command.arg("--config").arg(&config).stdin(Stdio::null());
+        let child = adapt(&mut command).spawn().unwrap();
+        Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) }
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        wait_until("gatepost is ready", PATIENCE, || async { self.status("readyz").await == 200 }).await;
     }
 
     /// What readiness says, ready or not.
@@ -110,8 +139,18 @@ impl Gatepost {
 
     /// kill -9.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// kill -9; what is left can only be dropped.
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// How the process ended, if it did.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// SIGTERM; answers with the exit code.

@@ -2,7 +2,7 @@
 
 use super::brake::Pressure;
 use super::{Plan, Relay, Report};
-use crate::clock;
+use crate::{clock, failpoint};
 use crate::notify::interest::{Digest, Sight, digest_of, digest_of_all};
 use crate::notify::{self, Configuration, Evaluation, Occurrence, Reason, Repository, World, history};
 use crate::outbox::{self, Change};
@@ -194,6 +194,8 @@ impl Relay {
 
     async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
         let delivers = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
+        let disarms = changes.iter().any(|change| matches!(change, Change::Disarm { .. }));
+        failpoint::pass("decision.begun");
         let id = object.id();
         let mut commit = self.store.commit(&id, changes, clock::now().millis());
         // On its way to the store: a claim that starts now can share its transaction, and its fsync.
@@ -205,6 +207,12 @@ impl Relay {
             Poll::Ready(done) => done?,
             Poll::Pending => commit.await?,
         };
+        if delivers {
+            failpoint::pass("decision.committed");
+        }
+        if disarms {
+            failpoint::pass("disarm.committed");
+        }
         if delivers {
             self.committed.notify_one();
         }

@@ -11,6 +11,7 @@ use super::super::store::Error;
 use super::Identity;
 use super::text::write;
 use super::writer::fault;
+use crate::failpoint;
 use crate::notify::ObjectId;
 use sha2::{Digest, Sha256};
 use sqlx::Postgres;
@@ -133,7 +134,10 @@ impl Evaluation<'_> {
         for placed in changes {
             match &placed.change {
                 Change::Deliver(new) => self.deliver(new, placed.lane, &mut committed).await?,
-                change => self.step(change).await?,
+                change => {
+                    self.step(change).await?;
+                    change.point().into_iter().for_each(failpoint::pass);
+                }
             }
         }
         Ok(committed)
@@ -196,6 +200,7 @@ impl Evaluation<'_> {
         let key = unique_key(&self.identity.install_id, self.identity.epoch, &new.occurrence);
         let id = DeliveryId::new(self.now_ms, rand::random());
         if self.insert(id, &key, new, lane).await? {
+            failpoint::pass("arming.written");
             committed.ids.push(id);
             return self.supersede(id, new, committed).await;
         }

@@ -8,6 +8,7 @@ use super::super::store::{ClaimLimits, Claims, Error};
 use super::super::turns::{Turn, one_each, turns};
 use super::text::write;
 use super::writer::fault;
+use crate::failpoint;
 use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, HashMap};
 
@@ -129,6 +130,7 @@ async fn take(
             Err(locked) => put_back(connection, &delivery, &locked, now_ms).await?,
         }
     }
+    failpoint::pass("claim.written");
     Ok(chosen.iter().filter_map(|sequence| claimed.remove(sequence)).collect())
 }
 

@@ -7,6 +7,7 @@ use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
 use super::writer::fault;
+use crate::failpoint;
 use crate::notify::ObjectId;
 use sqlx::sqlite::SqliteConnection;
 
@@ -99,6 +100,7 @@ impl Evaluation<'_> {
 
     async fn step(&mut self, change: Change, committed: &mut Committed) -> Result<(), Error> {
         let ObjectId { namespace, name, uid } = self.object;
+        let point = change.point();
         let query = match change {
             Change::Deliver(new) => return self.deliver(*new, committed).await,
             Change::Arm { state_key, arming } => sqlx::query(ARM)
@@ -124,6 +126,7 @@ impl Evaluation<'_> {
             Change::ForgetObject => sqlx::query(FORGET).bind(uid).bind(namespace).bind(name),
         };
         query.execute(&mut *self.connection).await.map_err(|error| fault("commit a change", &error))?;
+        point.into_iter().for_each(failpoint::pass);
         Ok(())
     }
 
@@ -133,6 +136,7 @@ impl Evaluation<'_> {
         let id = DeliveryId::new(self.now_ms, rand::random());
         match self.insert(id, &key, &new).await {
             Ok(true) => {
+                failpoint::pass("arming.written");
                 committed.ids.push(id);
                 self.supersede(id, &new, committed).await
             }

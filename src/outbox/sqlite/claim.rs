@@ -6,6 +6,7 @@ use super::super::seal::{Keys, LOCKED_WAIT_MS, Locked, Part};
 use super::super::store::{ClaimLimits, Claims, Error};
 use super::super::turns::{one_each, turns};
 use super::writer::fault;
+use crate::failpoint;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeMap;
 
@@ -118,6 +119,7 @@ async fn take(
             Err(locked) => put_back(connection, &delivery, &locked, now_ms).await?,
         }
     }
+    failpoint::pass("claim.written");
     Ok(chosen.iter().filter_map(|sequence| claimed.remove(sequence)).collect())
 }
 

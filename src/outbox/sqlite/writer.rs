@@ -5,6 +5,7 @@
 //! decided is claimed in the same transaction: one fsync lies between a change and its POST.
 
 use super::super::store::Error;
+use crate::failpoint;
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -174,7 +175,10 @@ impl Loop {
                 self.queues.take(jobs, JOINING_MAX, None);
             }
         }
-        self.execute("COMMIT", "commit").await
+        failpoint::pass("group.applied");
+        self.execute("COMMIT", "commit").await?;
+        failpoint::pass("group.committed");
+        Ok(())
     }
 
     async fn isolated(&mut self, job: &mut dyn Job) -> Result<(), Error> {
