@@ -118,7 +118,7 @@ async fn started(namespace: &Namespace, store: Option<&Path>) -> Gatepost {
 }
 
 /// Deliveries by this query of the API, oldest first or newest first as the API has them.
-pub async fn deliveries(gatepost: &Gatepost, query: &str) -> Vec<Value> {
+async fn deliveries(gatepost: &Gatepost, query: &str) -> Vec<Value> {
     gatepost.get(&format!("deliveries?limit=1000&{query}")).await["items"].as_array().unwrap().clone()
 }
 

@@ -4,9 +4,8 @@ use super::story::{self, Told};
 use super::tally::{Kill, Tally};
 use crate::env::cluster::Cluster;
 use crate::env::{Answer, Namespace, PATIENCE, Receiver, wait_for, wait_until};
-use crate::promises::{applications, configure, deliveries};
+use crate::promises::{applications, configure};
 use crate::running::{Gatepost, Start, free_port};
-use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -173,7 +172,7 @@ impl Site {
             status["owedAnnotations"] == 0 && queue.keys().all(|state| state == "delivered")
         })
         .await;
-        let rows = deliveries(&self.process, "limit=10000").await;
+        let rows = self.process.get("deliveries?limit=10000").await["items"].as_array().unwrap().clone();
         let apps = applications(&self.namespace).await;
         let left = wait_for("the Applications", PATIENCE, || async { apps.list(&Default::default()).await.ok() }).await;
         let left = left.items.iter().filter(|app| story::is_annotated(app)).count();
@@ -187,7 +186,7 @@ impl Site {
         }
         if !tally.wrong.is_empty() {
             let kept = self.folder.keep();
-            tally.wrong.push(format!("what it held and said is in {}, {}", kept.display(), json!(self.namespace.name)));
+            tally.wrong.push(format!("what it held and said is in {}, namespace {}", kept.display(), self.namespace.name));
         }
         tally
     }

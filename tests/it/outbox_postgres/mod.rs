@@ -5,6 +5,7 @@
 mod conformance;
 #[path = "../../../src/outbox/model_tests.rs"]
 mod model_tests;
+mod tls;
 mod trouble;
 
 use crate::env::postgres;
