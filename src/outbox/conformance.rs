@@ -348,6 +348,17 @@ pub(super) async fn suite(store: &dyn Store) {
     assert!(matches!(store.health().await, Err(Error::Closed)));
 }
 
+/// One delivery with the ordering key `key` is pending of another installation: it is seen, neither sent nor in the way.
+pub(super) async fn of_another_installation(store: &dyn Store) {
+    assert!(claim(store, 2_000).await.is_empty());
+    put(store, NewDelivery { ordering: Some("key".into()), ..new_delivery("ours", "t", 1) }).await;
+    let claimed = claim(store, 2_000).await;
+    assert_eq!(claimed.iter().map(|row| row.delivery.occurrence.object.name.as_str()).collect::<Vec<_>>(), ["ours"]);
+    store.record(None, claimed[0].delivered(2_000, String::new())).await.unwrap();
+    assert_eq!(store.list(&Filter::default()).await.unwrap().len(), 2);
+    store.close().await;
+}
+
 /// What is left after a process ended between arming and delivery.
 pub(super) async fn a_restart_between_arming_and_delivery_loses_nothing(place: &dyn Place) {
     let store = place.open().await;

@@ -33,6 +33,8 @@ mod dispatch_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod receiver_tests;
+#[cfg(test)]
 mod sqlite_tests;
 
 pub use breaker::Breaker;

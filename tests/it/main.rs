@@ -10,6 +10,7 @@ mod env_smoke;
 mod notifications_vectors;
 mod outbox_postgres;
 mod outbox_scale;
+mod poison;
 mod promises;
 mod relay;
 mod repo_server;

@@ -103,7 +103,7 @@ pub async fn applications(namespace: &Namespace) -> Api<DynamicObject> {
     namespace.dynamic("argoproj.io/v1alpha1", "Application").await
 }
 
-async fn set_status(api: &Api<DynamicObject>, name: &str, status: &Value) {
+pub async fn set_status(api: &Api<DynamicObject>, name: &str, status: &Value) {
     api.patch(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await.unwrap();
 }
 

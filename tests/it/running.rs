@@ -63,10 +63,21 @@ impl Gatepost {
         Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), "").await
     }
 
+    /// The same with further environment variables.
+    pub async fn start_on_files_in(folder: &Path, environment: &[(&'static str, OsString)]) -> Self {
+        let (own, from) = (tempfile::tempdir().unwrap(), ["--files".as_ref(), folder.as_os_str()]);
+        let store = own.path().join("outbox.db");
+        let running = Self::begin(&from, own, [free_port(), free_port()], &store, "", |command| {
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
+        });
+        running.ready().await;
+        running
+    }
+
     async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
-        let running = Self::begin(from, folder, [free_port(), free_port()], &store, more, |command| command);
+        let running = Self::begin(from, folder, [free_port(), free_port()], &store, more, |_| {});
         running.ready().await;
         running
     }
@@ -82,7 +93,7 @@ impl Gatepost {
         let folder = tempfile::tempdir().unwrap();
         let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
         Self::begin(&from, folder, ports, &store, "", |command| {
-            command.envs(environment.iter().map(|(name, value)| (name, value))).stderr(log)
+            command.envs(environment.iter().map(|(name, value)| (name, value))).stderr(log);
         })
     }
 
@@ -92,7 +103,7 @@ impl Gatepost {
         [metrics, api]: [u16; 2],
         store: &Path,
         more: &str,
-        adapt: impl FnOnce(&mut Command) -> &mut Command,
+        adapt: impl FnOnce(&mut Command),
     ) -> Self {
         let settings = format!(
             "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[coordination]\nlease = {LEASE_SECONDS}\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
@@ -103,7 +114,8 @@ impl Gatepost {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
         command.args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"]).args(from);
         command.arg("--config").arg(&config).stdin(Stdio::null());
-        let child = adapt(&mut command).spawn().unwrap();
+        adapt(&mut command);
+        let child = command.spawn().unwrap();
         Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) }
     }
 
@@ -130,6 +142,13 @@ impl Gatepost {
     /// JSON of the API.
     pub async fn get(&self, path: &str) -> serde_json::Value {
         crate::env::json(crate::env::client().get(format!("{}/api/v1/{path}", self.api))).await
+    }
+
+    /// Memory that the process has in RAM.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// Open file descriptors of the process.

@@ -59,9 +59,9 @@ const DELIVER: &str = "
 WITH made AS (
     INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
         recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, process, holder, lane, state,
-        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id)
+        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id, install)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22, $23, $24, $24,
-        $24, $24, $25, $27)
+        $24, $24, $25, $27, $29)
     ON CONFLICT (unique_key) DO NOTHING
     RETURNING seq),
 kept AS (INSERT INTO body (seq, payload) SELECT seq, $26 FROM made),
@@ -240,6 +240,7 @@ impl Evaluation<'_> {
             .bind(body.bytes)
             .bind(body.key_id)
             .bind(key_hash(&new.state_key))
+            .bind(&self.identity.install_id)
             .fetch_optional(&mut *self.connection)
             .await
             .map_err(|error| fault("insert a delivery", &error))?;

@@ -338,7 +338,8 @@ impl Store for PostgresStore {
             let (shared, limits, forsaken) = (Arc::clone(&shared), Arc::clone(&limits), Arc::clone(&forsaken));
             Box::pin(async move {
                 let (process, keys) = (shared.lease.process(), shared.keys.as_ref());
-                let claimer = claim::Claimer { token, process, keys, forsaken: &forsaken, start };
+                let install = shared.identity.install_id.as_str();
+                let claimer = claim::Claimer { token, process, install, keys, forsaken: &forsaken, start };
                 claim::claim(connection, now_ms, &limits, claimer).await
             })
         });

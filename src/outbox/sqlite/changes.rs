@@ -52,8 +52,8 @@ const DELIVER: &str = "
 INSERT OR IGNORE INTO lane (config_namespace, service, host) VALUES ($6, $10, $20);
 INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
     recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, process, state, reason, due_ms,
-    created_ms, since_ms, updated_ms, body_bytes, key_id, lane)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24, $26,
+    created_ms, since_ms, updated_ms, body_bytes, key_id, install, lane)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24, $26, $27,
     (SELECT id FROM lane WHERE config_namespace = $6 AND service = $10 AND host = $20));
 INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $25);
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
@@ -176,6 +176,7 @@ impl Evaluation<'_> {
             .bind(i64::try_from(new.payload.len()).unwrap_or(i64::MAX))
             .bind(body.bytes)
             .bind(body.key_id)
+            .bind(&self.identity.install_id)
             .execute(&mut *self.connection)
             .await;
         match done {

@@ -4,7 +4,7 @@ use super::super::delivery::{ClaimToken, Claimed, Delivery, Lane, State};
 use super::super::rows::{self, Columns};
 use super::super::seal::{Keys, LOCKED_WAIT_MS, Locked, Part};
 use super::super::store::{ClaimLimits, Claims, Error};
-use super::super::turns::{one_each, turns};
+use super::super::turns::{Turn, one_each, turns};
 use super::writer::fault;
 use crate::failpoint;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 
 const DUE_LANES: &str = "
 SELECT id, config_namespace, service, host FROM lane
-WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1)";
+WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1 AND d.install = $2)";
 
 const DUE_ROWS: &str = "
 SELECT d.seq FROM delivery d
-WHERE d.lane = $1 AND d.state < 2 AND d.due_ms <= $2 AND (d.ordering IS NULL OR NOT EXISTS (
+WHERE d.lane = $1 AND d.state < 2 AND d.due_ms <= $2 AND d.install = $4 AND (d.ordering IS NULL OR NOT EXISTS (
     SELECT 1 FROM delivery o
     WHERE o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
-        AND o.seq < d.seq AND o.state < 3))
+        AND o.seq < d.seq AND o.state < 3 AND o.install = $4))
 ORDER BY d.due_ms, d.seq LIMIT $3";
 
 const NEXT_DUE: &str = "
@@ -47,6 +47,8 @@ fn failed(error: sqlx::Error) -> Error {
 pub(super) struct Claimer<'a> {
     pub token: ClaimToken,
     pub process: i64,
+    /// The installation: rows of another are not touched.
+    pub install: &'a str,
     pub keys: &'a Keys,
 }
 
@@ -60,8 +62,8 @@ pub(super) async fn claim(
     let mut more = false;
     let mut queues = Vec::new();
     let start = usize::try_from(claimer.token.0.unsigned_abs()).unwrap_or(0);
-    for turn in turns(due_lanes(connection, now_ms).await?, &limits, start) {
-        let due = due_rows(connection, turn.lane, now_ms, turn.room).await?;
+    for turn in turns(due_lanes(connection, now_ms, claimer.install).await?, &limits, start) {
+        let due = due_rows(connection, &turn, now_ms, claimer.install).await?;
         more |= due.len() >= turn.room;
         queues.push(due);
     }
@@ -71,17 +73,27 @@ pub(super) async fn claim(
     Ok(Claims { rows, next_due_ms: next_due(connection, now_ms, &limits).await?, more })
 }
 
-async fn due_lanes(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<(i64, Lane)>, Error> {
-    let rows = sqlx::query(DUE_LANES).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
+async fn due_lanes(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+    install: &str,
+) -> Result<Vec<(i64, Lane)>, Error> {
+    let rows = sqlx::query(DUE_LANES).bind(now_ms).bind(install).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(|row| Ok((row.int("id")?, rows::lane(row)?))).collect()
 }
 
-async fn due_rows(connection: &mut SqliteConnection, lane: i64, now_ms: i64, room: usize) -> Result<Vec<i64>, Error> {
-    if room == 0 {
+async fn due_rows(
+    connection: &mut SqliteConnection,
+    turn: &Turn,
+    now_ms: i64,
+    install: &str,
+) -> Result<Vec<i64>, Error> {
+    if turn.room == 0 {
         return Ok(Vec::new());
     }
-    let limit = i64::try_from(room).unwrap_or(i64::MAX);
-    sqlx::query_scalar(DUE_ROWS).bind(lane).bind(now_ms).bind(limit).fetch_all(connection).await.map_err(failed)
+    let limit = i64::try_from(turn.room).unwrap_or(i64::MAX);
+    let query = sqlx::query_scalar(DUE_ROWS).bind(turn.lane).bind(now_ms).bind(limit).bind(install);
+    query.fetch_all(connection).await.map_err(failed)
 }
 
 async fn next_due(connection: &mut SqliteConnection, now_ms: i64, limits: &ClaimLimits) -> Result<Option<i64>, Error> {

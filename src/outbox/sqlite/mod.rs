@@ -266,8 +266,9 @@ impl Store for SqliteStore {
         let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
         self.write(Priority::Claim, move |connection| {
             Box::pin(async move {
-                let (process, keys) = (shared.identity.process, shared.keys.as_ref());
-                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, keys }).await
+                let (process, install, keys) =
+                    (shared.identity.process, &shared.identity.install_id, shared.keys.as_ref());
+                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, install, keys }).await
             })
         })
         .await
