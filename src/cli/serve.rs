@@ -3,7 +3,7 @@
 use super::repo_server::{self, RepoServerFlags};
 use super::rounds;
 use crate::controller::{
-    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+    KubernetesReporter, LogReporter, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status};
 use crate::egress::{Egress, Policy, Rule};
@@ -246,6 +246,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let mut refreshing = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
+        // Manifests are never written: nothing works off what is owed to their annotations.
         Origin::Files(folder) => {
             state.folder = Some(folder.clone());
             let settings = source::files::Settings {
@@ -256,10 +257,6 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 resource: plan.resource,
                 self_service: plan.self_service,
             };
-            tokio::spawn(project(
-                Projector::new(Arc::clone(&store), Arc::new(NoAnnotations), metrics, Arc::clone(&relay.owed)),
-                stop.clone(),
-            ));
             let relisting = Arc::clone(&relay);
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }

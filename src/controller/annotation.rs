@@ -50,11 +50,7 @@ pub enum Error {
 #[async_trait]
 pub trait Annotator: Send + Sync + 'static {
     /// Brings one object's annotation in line; the result says what is now in it.
-    async fn annotate(
-        &self,
-        object: &ObjectId,
-        states: &BTreeMap<String, KeyState>,
-    ) -> Result<Option<Annotated>, Error>;
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Annotated, Error>;
 
     /// What was written is on record in the store.
     fn recorded(&self, object: &ObjectId);
@@ -67,19 +63,6 @@ pub enum Annotated {
     At(String),
     /// Nothing was written: these keys do not fit and have to be cut in the store first.
     Cut(Vec<String>),
-}
-
-/// Files mode: manifests are never written.
-#[derive(Debug, Default)]
-pub struct NoAnnotations;
-
-#[async_trait]
-impl Annotator for NoAnnotations {
-    async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
-        Ok(None)
-    }
-
-    fn recorded(&self, _: &ObjectId) {}
 }
 
 /// Annotates Applications on an API server.
@@ -101,19 +84,19 @@ impl KubernetesAnnotator {
         object: &ObjectId,
         states: &BTreeMap<String, KeyState>,
         max: usize,
-    ) -> Result<Option<Annotated>, kube::Error> {
+    ) -> Result<Annotated, kube::Error> {
         let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
-            return Ok(Some(Annotated::At(String::new())));
+            return Ok(Annotated::At(String::new()));
         };
         let old = current.annotation(history::ANNOTATION);
         let found = old.as_deref().map(history::parse).unwrap_or_default();
         let projection = history::project_bounded(states, &found, max);
         // Cut in the store first: the patch is seen by the watch at once, and a key that is only annotated and missing asks for a resend.
         if !projection.truncated.is_empty() {
-            return Ok(Some(Annotated::Cut(projection.truncated)));
+            return Ok(Annotated::Cut(projection.truncated));
         }
         if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
-            return Ok(Some(Annotated::At(current.resource_version().to_owned())));
+            return Ok(Annotated::At(current.resource_version().to_owned()));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
         self.sightings.expect(&object.uid, projection.text.as_deref());
@@ -135,7 +118,7 @@ impl KubernetesAnnotator {
                 .await?
             }
         };
-        Ok(Some(Annotated::At(patched.resource_version().to_owned())))
+        Ok(Annotated::At(patched.resource_version().to_owned()))
     }
 }
 
@@ -163,11 +146,7 @@ fn addition(object: &ObjectId, current: &Object, text: Option<&str>) -> serde_js
 
 #[async_trait]
 impl Annotator for KubernetesAnnotator {
-    async fn annotate(
-        &self,
-        object: &ObjectId,
-        states: &BTreeMap<String, KeyState>,
-    ) -> Result<Option<Annotated>, Error> {
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Annotated, Error> {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &object.namespace, &kubernetes::application());
         let shown = format!("{}/{}", object.namespace, object.name);
         let mut max = history::MAX_KEYS;
@@ -248,11 +227,9 @@ impl Projector {
 
     async fn settle(&self, owed: OwedAnnotation) -> bool {
         match self.project(&owed).await {
-            Ok(written) => {
-                if written {
-                    self.metrics.annotation_patches.with_label_values(&["written"]).inc();
-                }
-                written
+            Ok(()) => {
+                self.metrics.annotation_patches.with_label_values(&["written"]).inc();
+                true
             }
             Err(error) => {
                 self.metrics.annotation_patches.with_label_values(&["failed"]).inc();
@@ -262,10 +239,10 @@ impl Projector {
         }
     }
 
-    async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
+    async fn project(&self, owed: &OwedAnnotation) -> Result<(), Error> {
         failpoint::pass("annotation.owed");
         let states = self.store.states(&owed.object.uid).await?;
-        let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
+        let done = self.annotator.annotate(&owed.object, &states).await?;
         failpoint::pass("annotation.patched");
         let change = match done {
             Annotated::Cut(state_keys) => Change::Truncated { state_keys },
@@ -278,6 +255,6 @@ impl Projector {
         self.store.commit(&owed.object, vec![change], crate::clock::now().millis()).await?;
         failpoint::pass("annotation.recorded");
         self.annotator.recorded(&owed.object);
-        Ok(true)
+        Ok(())
     }
 }

@@ -67,9 +67,10 @@ WHERE state = 1 AND supersedes = 1 AND ordering IS NOT NULL AND EXISTS (
     SELECT 1 FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
         AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4)";
 
+// As many keys as objects are wanted, the longest owed first: read off the index, however many are owed.
 const OWED: &str = "
 SELECT * FROM key_state WHERE owed > 0 AND uid IN (
-    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT $1)
+    SELECT uid FROM key_state WHERE owed > 0 ORDER BY changed_ms LIMIT $1)
 ORDER BY uid, state_key";
 
 /// Who this store is, and which of its processes this is.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a point is waited for: the story may first have to wait for the lease of the dead.
 const POINT_PATIENCE: Duration = Duration::from_secs(120);
-/// Longest time that a process lives before it is killed by the clock.
+/// Longest time that a process lives before it is killed by the clock, from its start or from when it was ready.
 const LIFE_MS: u64 = 1_500;
 /// Seconds: short, so that claims of the dead come back soon.
 const ATTEMPT_LIMIT: &str = "4";
@@ -115,10 +115,7 @@ impl Site {
             match death {
                 Death::Point(point) => self.die_at(point).await,
                 Death::Written => self.die_unanswered().await,
-                Death::AnyTime => {
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(0..LIFE_MS))).await;
-                    self.process.kill_now();
-                }
+                Death::AnyTime => self.die_any_time().await,
             }
             // What the dead one wrote last is read by now; what comes later is the next one's.
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -148,6 +145,15 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         std::fs::remove_file(&file).unwrap();
+    }
+
+    /// One time in two while it starts; else at work, however long the start took.
+    async fn die_any_time(&mut self) {
+        if rand::random() {
+            self.process.ready().await;
+        }
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..LIFE_MS))).await;
+        self.process.kill_now();
     }
 
     async fn die_unanswered(&mut self) {
