@@ -9,6 +9,7 @@ mod receivers;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use drain::Place;
 use futures::future::try_join_all;
 use gatepost::notify::{Destination, ObjectId, Occurrence};
 use gatepost::outbox::postgres::PostgresOptions;
@@ -18,7 +19,6 @@ use gatepost::outbox::{
     Settings, SqliteStore, State, Store, Verdict,
 };
 use std::collections::{HashMap, HashSet};
-use drain::Place;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +36,8 @@ const NOW_MS: i64 = 1_000;
 fn main() -> anyhow::Result<()> {
     let rows = std::env::var("BENCH_ROWS").map_or(Ok(ROWS), |text| text.parse()).context("BENCH_ROWS is no number")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drained = std::env::var("BENCH_DRAIN").map_or(Ok(rows), |text| text.parse()).context("BENCH_DRAIN is no number")?;
+    let drained =
+        std::env::var("BENCH_DRAIN").map_or(Ok(rows), |text| text.parse()).context("BENCH_DRAIN is no number")?;
     runtime.block_on(run(rows, drained))
 }
 
@@ -54,8 +55,7 @@ async fn run(rows: u64, drained: u64) -> anyhow::Result<()> {
     match std::env::var("BENCH_POSTGRES_URL") {
         Ok(url) => {
             println!("PostgreSQL on loopback, {rows} rows");
-            let batches =
-                measure(Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await?), rows).await?;
+            let batches = measure(Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await?), rows).await?;
             let options = PostgresOptions { schema: "drain".to_owned(), ..PostgresOptions::default() };
             let store = Box::new(PostgresStore::open(&url, options).await?);
             let environment = vec![("GATEPOST_STORE__URL", url), ("GATEPOST_STORE__SCHEMA", "drain".to_owned())];

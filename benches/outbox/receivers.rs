@@ -37,9 +37,18 @@ impl Receivers {
 
     /// Posts `requests` of them over `connections` to each receiver, one after the other on each connection.
     pub async fn fill(&self, requests: u64, connections: usize, body: &[u8]) -> anyhow::Result<()> {
-        let (next, head) = (AtomicU64::new(0), format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len()));
+        let (next, head) = (
+            AtomicU64::new(0),
+            format!(
+                "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            ),
+        );
         let request = [head.as_bytes(), body].concat();
-        let posting = self.addresses.iter().flat_map(|address| (0..connections).map(|_| post(*address, &next, requests, &request)));
+        let posting = self
+            .addresses
+            .iter()
+            .flat_map(|address| (0..connections).map(|_| post(*address, &next, requests, &request)));
         try_join_all(posting).await?;
         Ok(())
     }
@@ -88,7 +97,8 @@ async fn serve(mut stream: TcpStream, count: &AtomicU64) -> anyhow::Result<()> {
 fn request_len(held: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(end) = held.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&held[..end])?.to_ascii_lowercase();
-    let body = head.lines().find_map(|line| line.strip_prefix("content-length:")).context("a request without a length")?;
+    let body =
+        head.lines().find_map(|line| line.strip_prefix("content-length:")).context("a request without a length")?;
     let length = end + 4 + body.trim().parse::<usize>()?;
     Ok((held.len() >= length).then_some(length))
 }

@@ -13,6 +13,7 @@ mod manifests;
 mod migrate;
 mod notify;
 mod output;
+mod ready;
 mod repo_server;
 mod rounds;
 mod serve;
@@ -66,6 +67,8 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Ask a running Gatepost whether it is ready.
+    Ready(ready::Arguments),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -106,6 +109,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),
+        Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {

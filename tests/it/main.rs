@@ -4,6 +4,7 @@
 mod arrows;
 mod backstage;
 mod catalog;
+mod chart;
 mod crash;
 mod env;
 mod env_smoke;

@@ -80,7 +80,8 @@ async fn the_poisoned_end_where_they_are_seen_and_their_neighbours_are_told() {
     wait_until("the unstorable is told", PATIENCE, told).await;
     assert!(deliveries(&gatepost, "long", &namespace.name).await.is_empty());
 
-    let arrived: BTreeSet<String> = receiver.requests().iter().map(|request| request.text().trim().to_owned()).collect();
+    let arrived: BTreeSet<String> =
+        receiver.requests().iter().map(|request| request.text().trim().to_owned()).collect();
     let expected = (0..GOOD).map(|number| format!("good{number}")).chain(["nul".to_owned(), "full".to_owned()]);
     assert_eq!(arrived, expected.collect());
     let count = receiver.count();

@@ -84,12 +84,8 @@ impl Gatepost {
 
     /// Starts it on a cluster on these ports, with further environment variables and a file to log to, and waits for nothing.
     pub fn spawn(start: Start<'_>, ports: [u16; 2], environment: &[(&'static str, OsString)], log: File) -> Self {
-        let from: [&OsStr; 4] = [
-            "--kubeconfig".as_ref(),
-            start.kubeconfig.as_os_str(),
-            "--namespace".as_ref(),
-            start.namespace.as_ref(),
-        ];
+        let from: [&OsStr; 4] =
+            ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
         let folder = tempfile::tempdir().unwrap();
         let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
         Self::begin(&from, folder, ports, &store, "", |command| {

@@ -2,11 +2,11 @@
 
 use super::brake::Pressure;
 use super::{Plan, Relay, Report};
-use crate::{clock, failpoint};
 use crate::notify::interest::{Digest, Sight, digest_of, digest_of_all};
 use crate::notify::{self, Configuration, Evaluation, Occurrence, Reason, Repository, World, history};
 use crate::outbox::{self, Change};
 use crate::source::{Cause, Object};
+use crate::{clock, failpoint};
 use gatepost_value::{Location, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

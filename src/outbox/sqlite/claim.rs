@@ -73,11 +73,7 @@ pub(super) async fn claim(
     Ok(Claims { rows, next_due_ms: next_due(connection, now_ms, &limits).await?, more })
 }
 
-async fn due_lanes(
-    connection: &mut SqliteConnection,
-    now_ms: i64,
-    install: &str,
-) -> Result<Vec<(i64, Lane)>, Error> {
+async fn due_lanes(connection: &mut SqliteConnection, now_ms: i64, install: &str) -> Result<Vec<(i64, Lane)>, Error> {
     let rows = sqlx::query(DUE_LANES).bind(now_ms).bind(install).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(|row| Ok((row.int("id")?, rows::lane(row)?))).collect()
 }

@@ -192,7 +192,11 @@ impl Site {
         }
         if !tally.wrong.is_empty() {
             let kept = self.folder.keep();
-            tally.wrong.push(format!("what it held and said is in {}, namespace {}", kept.display(), self.namespace.name));
+            tally.wrong.push(format!(
+                "what it held and said is in {}, namespace {}",
+                kept.display(),
+                self.namespace.name
+            ));
         }
         tally
     }
