@@ -15,14 +15,17 @@ use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Lets as much time pass as there is until the newest waiting delivery is due, and says how much that was.
-async fn wait_until_due(run: &Run) -> i64 {
+/// Milliseconds until the newest waiting delivery is due.
+async fn left_ms(run: &Run) -> i64 {
     let waiting = Filter { states: vec![State::Waiting], ..Filter::default() };
     let newest = run.store.list(&waiting).await.unwrap().into_iter().next();
-    let left = newest.map_or(0, |delivery| delivery.due_ms - now_ms()).max(0);
-    run.store.shift_due(-left).await.unwrap();
+    newest.map_or(0, |delivery| delivery.due_ms - now_ms()).max(0)
+}
+
+/// Lets time pass.
+async fn pass(run: &Run, millis: i64) {
+    run.store.shift_due(-millis).await.unwrap();
     run.dispatcher.wake();
-    left
 }
 
 #[tokio::test]
@@ -37,9 +40,10 @@ async fn a_receiver_that_is_missing_for_ten_minutes_gets_it_without_a_person() {
     run.put("a", "h", None).await;
     let mut tries = 1;
     while run.next().await.1 != State::Delivered {
-        let waited = wait_until_due(&run).await;
-        assert!(waited > MINUTE_MS, "a roll-out is not hurried: {waited} ms");
-        *until_ms.lock().unwrap() += waited;
+        let wait = left_ms(&run).await;
+        assert!(wait > MINUTE_MS, "a roll-out is not hurried: {wait} ms");
+        *until_ms.lock().unwrap() += wait;
+        pass(&run, wait).await;
         tries += 1;
     }
     let passed = *until_ms.lock().unwrap();
@@ -139,7 +143,7 @@ async fn play(decisions: Vec<(u8, Vec<Act>)>) {
     };
     let ended = async {
         while open().await {
-            wait_until_due(&run).await;
+            pass(&run, left_ms(&run).await).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
