@@ -6,6 +6,7 @@ mod backstage;
 mod catalog;
 mod chart;
 mod crash;
+mod docs;
 mod env;
 mod env_smoke;
 mod notifications_vectors;
