@@ -121,6 +121,8 @@ impl Relay {
         first_list: bool,
     ) -> Result<Vec<Evaluation>, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
+        // Asked after the states were read: what the first list saw may be older than a patch that this process has made since.
+        let first_list = first_list && !self.sightings.was_written(&object.id().uid);
         let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
             let one = |plan: &Plan| {
                 self.with_world(&plan.config, object, &states, first_list, false, repository, notify::evaluate)

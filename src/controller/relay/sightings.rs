@@ -113,6 +113,11 @@ impl Sightings {
             Own { written: Some(digest_of(notified)), in_flight: true, contradicted: false };
     }
 
+    /// Whether this process has written the annotation, or is about to: then what it listed at its start may be older.
+    pub(super) fn was_written(&self, uid: &str) -> bool {
+        self.lock().seen.get(&digest_of(Some(uid))).is_some_and(|seen| seen.own.written.is_some())
+    }
+
     /// What the projector wrote is on record now. If an event said otherwise before that, the next one is looked at whatever it brings:
     /// a key taken out by hand means something only once ours is on record.
     pub(in crate::controller) fn recorded(&self, uid: &str) {

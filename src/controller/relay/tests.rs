@@ -5,13 +5,15 @@ use super::{Relay, RelayOptions};
 use crate::controller::LogReporter;
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
-use crate::outbox::SqliteStore;
+use crate::outbox::store::ClaimLimits;
+use crate::outbox::{Change, SqliteStore};
 use crate::service;
 use crate::source::{Cause, Event, Object};
 use crate::telemetry::Metrics;
 use futures::FutureExt as _;
 use gatepost_value::json::{Numbers, from_serde};
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -84,6 +86,22 @@ impl House {
         self.relay.metrics.looks.with_label_values(&[result]).get()
     }
 
+    async fn decided(&self) -> u64 {
+        self.relay.store.counts().await.unwrap().by_state.values().sum()
+    }
+
+    /// What is pending is delivered, and the patch that says so is on record with this version.
+    async fn deliver_and_annotate(&self, version: &str) {
+        let (store, now_ms) = (&self.relay.store, crate::clock::now().millis());
+        let limits = ClaimLimits { max: 10, per_lane: 10, held: HashMap::new(), blocked: HashSet::new() };
+        for claimed in store.claim(now_ms, limits).await.unwrap().rows {
+            store.record(None, claimed.delivered(now_ms, String::new())).await.unwrap();
+            let state_keys = vec![claimed.delivery.state_key.clone()];
+            let written = Change::Annotated { state_keys, removed: Vec::new(), resource_version: version.to_owned() };
+            store.commit(&claimed.delivery.occurrence.object, vec![written], now_ms).await.unwrap();
+        }
+    }
+
     fn is_relist_asked(&self) -> bool {
         self.relay.relist.notified().now_or_never().is_some()
     }
@@ -136,6 +154,27 @@ async fn the_echo_of_our_own_patch_is_not_evaluated_and_an_edit_is() {
     assert!(!house.look(&with("{\"k\":1}"), Cause::Change).await);
     house.relay.sightings.recorded("u");
     assert!(house.look(&with("{\"k\":2}"), Cause::Change).await);
+}
+
+#[tokio::test]
+async fn a_first_list_that_is_older_than_our_own_patch_asks_for_no_resend() {
+    let mut house = House::new(FAILED).await;
+    let failed = app(|o| {
+        o["metadata"]["resourceVersion"] = json!("10");
+        o["status"]["operationState"]["phase"] = json!("Failed");
+    });
+    house.look(&failed, Cause::FirstList).await;
+    house.deliver_and_annotate("20").await;
+    // What was listed when this process started, looked at after its projector has caught up.
+    house.relay.sightings.forget("u");
+    house.relay.sightings.expect("u", Some("{}"));
+    house.relay.sightings.recorded("u");
+    assert!(house.look(&failed, Cause::FirstList).await);
+    assert_eq!(house.decided().await, 1);
+    // Without a patch of our own the first list is as good as any later event: somebody took the key out.
+    house.relay.sightings.forget("u");
+    assert!(house.look(&failed, Cause::FirstList).await);
+    assert_eq!(house.decided().await, 2);
 }
 
 #[tokio::test]
