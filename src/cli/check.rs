@@ -140,7 +140,10 @@ fn of_application(object: &Value, config: &Configuration) -> Vec<Remark> {
     };
     let mut out = Vec::new();
     let subscriptions = crate::notify::subscriptions::of(config, object, None);
-    let own = subscriptions.iter().filter(|found| found.origin.contains("annotation"));
+    for broken in &subscriptions.broken {
+        out.push(remark("broken-subscription", broken.to_string(), "correct the annotation"));
+    }
+    let own = subscriptions.all.iter().filter(|found| found.origin.contains("annotation"));
     for found in own.clone() {
         if !config.triggers().contains_key(&found.trigger) {
             let message = format!("is subscribed to trigger '{}', which is not configured", found.trigger);

@@ -4,6 +4,7 @@
 mod arrows;
 mod backstage;
 mod catalog;
+mod dropin;
 mod env;
 mod env_smoke;
 mod notifications_vectors;

@@ -60,6 +60,30 @@ impl Gatepost {
         Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), "").await
     }
 
+    /// Starts it as the stock Deployment does: by the Argo CD controller's name, nowhere to write, and by environment alone.
+    pub async fn start_as_stock(kubeconfig: &Path, namespace: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("argocd-notifications");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), &name).unwrap();
+        let (metrics, api) = (free_port(), free_port());
+        let child = Command::new(&name)
+            .args(["--loglevel", "info", "--logformat", "text", "--argocd-repo-server", "argocd-repo-server:8081"])
+            .args(["--metrics-port", &metrics.to_string(), "--namespace", namespace])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .env("GATEPOST_SERVER__API", format!("127.0.0.1:{api}"))
+            .env("GATEPOST_EGRESS__ALLOW", "127.0.0.0/8")
+            .env("TMPDIR", "/nowhere")
+            .env_remove("HOME")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
+        wait_until("gatepost is ready", PATIENCE, || async { running.status("readyz").await == 200 }).await;
+        running
+    }
+
     async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());

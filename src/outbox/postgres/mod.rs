@@ -86,6 +86,11 @@ impl Default for PostgresOptions {
     }
 }
 
+/// Host and port that a URL names; none for a socket, and for what is no URL.
+pub(super) fn server(url: &str) -> Option<(String, u16)> {
+    open::server(url)
+}
+
 /// Who this store is.
 #[derive(Debug, Clone)]
 struct Identity {

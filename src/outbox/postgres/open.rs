@@ -121,6 +121,12 @@ fn may_come(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Host and port that a URL names; none for a socket, and for what is no URL.
+pub(super) fn server(url: &str) -> Option<(String, u16)> {
+    let options: PgConnectOptions = Some(url).filter(|url| !url.is_empty())?.parse().ok()?;
+    options.get_socket().is_none().then(|| (options.get_host().to_owned(), options.get_port()))
+}
+
 fn shown(options: &PgConnectOptions) -> String {
     let place = match options.get_socket() {
         Some(path) => path.display().to_string(),
