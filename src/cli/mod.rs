@@ -14,6 +14,7 @@ mod migrate;
 mod notify;
 mod output;
 mod own;
+mod reach;
 mod repo_server;
 mod rights;
 mod rounds;
@@ -46,8 +47,8 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Play a short story on this machine: Applications from a folder, a Backstage-shaped inbox, the overview page.
     Demo(demo::Arguments),
-    /// Check ConfigMap and Secret manifests; every broken key with line and column.
-    Check(check::Arguments),
+    /// Check a configuration, of manifests or of a cluster; every broken key with line and column.
+    Check(Box<check::Arguments>),
     /// Explain why a notification of an Application was or was not sent.
     Explain(explain::Arguments),
     /// Look at templates and render them.
@@ -103,7 +104,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments).await,
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,

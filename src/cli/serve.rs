@@ -20,8 +20,8 @@ use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -260,7 +260,8 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state = server::State { relay: Arc::clone(&relay), cluster: cluster.clone(), folder: None, limits: Arc::default() };
+    let mut state =
+        server::State { relay: Arc::clone(&relay), cluster: cluster.clone(), folder: None, limits: Arc::default() };
     let broken = Arc::new(AtomicBool::new(false));
     match (plan.origin, cluster.clone()) {
         (Origin::Cluster(client, _), Some(cluster)) => {
@@ -407,10 +408,11 @@ pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Res
 /// The policy of a running Gatepost, which knows where it is itself.
 async fn guarded(plan: &Plan) -> anyhow::Result<Policy> {
     let listeners = plan.metrics.iter().chain([&plan.api]).filter_map(|listener| listener.local_addr().ok());
+    let listeners: Vec<_> = listeners.collect();
     let own = own::addresses(own::Own {
         api_server: plan.api_server.clone(),
         store: outbox::server(&plan.settings.store),
-        listeners: &listeners.collect::<Vec<_>>(),
+        listeners: &listeners,
     });
     let policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
     Ok(Policy { own: own.await, ..policy })

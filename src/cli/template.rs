@@ -88,13 +88,25 @@ pub(super) fn with_world<T>(
     trace: bool,
     look: impl FnOnce(&World<'_>) -> T,
 ) -> T {
+    with_world_of(config, object, None, repository, trace, look)
+}
+
+/// The same with the Application's project.
+pub(super) fn with_world_of<T>(
+    config: &Configuration,
+    object: &Object,
+    project: Option<&gatepost_value::Value>,
+    repository: &Arc<Repository>,
+    trace: bool,
+    look: impl FnOnce(&World<'_>) -> T,
+) -> T {
     let now = crate::clock::now();
     let (states, id): (_, ObjectId) = (BTreeMap::new(), object.id());
     look(&World {
         config,
         object: object.value(),
         id: &id,
-        project: None,
+        project,
         repository,
         states: &states,
         event_resource_version: "",

@@ -200,7 +200,7 @@ async fn stock_account(namespace: &Namespace, folder: &Path) -> PathBuf {
     });
     let bindings: Api<RoleBinding> = namespace.api();
     bindings.create(&parameters, &serde_json::from_value(binding).unwrap()).await.unwrap();
-    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let wanted = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
     let token = accounts.create_token_request(NAME, &parameters, &wanted).await.unwrap().status.unwrap().token;
     let mut file: Value =
         serde_yaml_ng::from_str(&std::fs::read_to_string(cluster().await.kubeconfig()).unwrap()).unwrap();
