@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit codes: 0 done, 1 failed, 2 wrong usage.
 //!
-//! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
+//! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller; called as
+//! `kubectl-gatepost` it is the plugin `kubectl gatepost`.
 
 mod catalog;
 mod check;
@@ -8,6 +9,8 @@ mod client;
 mod deliveries;
 mod demo;
 mod explain;
+mod forward;
+mod go_text;
 mod go_yaml;
 mod manifests;
 mod migrate;
@@ -24,9 +27,13 @@ mod trigger;
 
 use crate::notify::LoadOptions;
 use crate::service;
-use clap::{CommandFactory as _, Parser, Subcommand};
-use std::ffi::OsString;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Name of the file that kubectl looks for.
+const PLUGIN: &str = "kubectl-gatepost";
 
 /// Relays Argo CD's outcomes to where people look.
 #[derive(Debug, Parser)]
@@ -76,7 +83,7 @@ enum Command {
 
 /// Runs a command line; the answer is the process' exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let parsed = match Arguments::try_parse_from(as_serve(arguments.collect())) {
+    let parsed = match parse(arguments.collect()) {
         Ok(parsed) => parsed,
         Err(error) => {
             drop(error.print());
@@ -93,6 +100,23 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => failed(&error),
     }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    if arguments.first().is_some_and(|name| file_name(name) == PLUGIN) {
+        command = command.bin_name("kubectl gatepost");
+    }
+    Arguments::from_arg_matches(&command.try_get_matches_from(as_serve(arguments))?)
+}
+
+/// Whether kubectl called this process as its plugin.
+fn is_plugin() -> bool {
+    std::env::args_os().next().is_some_and(|name| file_name(&name) == PLUGIN)
+}
+
+fn file_name(program: &OsStr) -> String {
+    Path::new(program).file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A relay waits far more than it works, and each thread has a heap of its own: on a large node a few threads do.
@@ -125,12 +149,8 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// The name that the stock Deployment calls becomes `serve`.
 fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let name = arguments
-        .first()
-        .map(std::path::Path::new)
-        .and_then(|p| p.file_name())
-        .map(|n| n.to_string_lossy().into_owned());
-    if matches!(name.as_deref(), Some("argocd-notifications" | "argocd-notifications-controller")) {
+    let name = arguments.first().map(|program| file_name(program)).unwrap_or_default();
+    if matches!(name.as_str(), "argocd-notifications" | "argocd-notifications-controller") {
         arguments.insert(1, "serve".into());
     }
     arguments

@@ -4,6 +4,7 @@
 mod arrows;
 mod backstage;
 mod catalog;
+mod command_line;
 mod dropin;
 mod env;
 mod env_smoke;

@@ -48,6 +48,8 @@ struct State {
     granted: HashSet<Digest>,
     /// Held. While there are any, each further loss is held.
     held: HashSet<Digest>,
+    /// That they are held was said.
+    told: bool,
 }
 
 /// Everything that was lost.
@@ -82,23 +84,27 @@ impl Losses {
             state.held.insert(key);
             return Meaning::Accident;
         }
-        state.fresh.insert(key, id.clone());
+        self.noticed.notify_one();
         if state.fresh.len() >= ACCIDENT_MAX {
             state.hold();
+            state.held.insert(key);
             return Meaning::Accident;
         }
-        self.noticed.notify_one();
+        state.fresh.insert(key, id.clone());
         Meaning::Unknown
     }
 
     /// An Application has all its keys.
     fn whole(&self, uid: &str) {
         let mut state = self.lock();
-        if !state.held.is_empty() || !state.fresh.is_empty() {
-            let key = digest_of(Some(uid));
-            state.held.remove(&key);
-            state.fresh.remove(&key);
+        if state.held.is_empty() && state.fresh.is_empty() && state.granted.is_empty() {
+            return;
         }
+        let key = digest_of(Some(uid));
+        state.held.remove(&key);
+        state.fresh.remove(&key);
+        state.granted.remove(&key);
+        state.told &= !state.held.is_empty();
     }
 
     fn held(&self) -> usize {
@@ -106,16 +112,16 @@ impl Losses {
     }
 
     /// Judges what was collected; `annotated` Applications have their annotation.
-    fn judge(&self, annotated: usize, now_ms: i64, restore: bool) -> Judged {
+    fn judge(&self, annotated: usize, now_ms: i64) -> Judged {
         let mut state = self.lock();
         state.recent.retain(|_, at| now_ms.saturating_sub(*at) < AT_ONCE_MS);
-        let lost = state.fresh.len() + state.recent.len();
+        let lost = state.held.len() + state.fresh.len() + state.recent.len();
         let all = annotated + lost;
-        if lost >= ACCIDENT_MIN && lost * ACCIDENT_SHARE > all {
-            let again = if restore { state.fresh.values().cloned().collect() } else { Vec::new() };
-            let newly = !state.fresh.is_empty();
+        let many = lost >= ACCIDENT_MIN && lost * ACCIDENT_SHARE > all;
+        if !state.held.is_empty() || (many && !state.fresh.is_empty()) {
             state.hold();
-            return Judged { again, accident: newly.then_some((lost, all)) };
+            let newly = !std::mem::replace(&mut state.told, true);
+            return Judged { again: Vec::new(), accident: newly.then_some((lost, all)) };
         }
         let fresh = std::mem::take(&mut state.fresh);
         state.recent.extend(fresh.keys().map(|key| (*key, now_ms)));
@@ -164,10 +170,13 @@ impl Relay {
                 tokio::time::sleep(COLLECTED / 10).await;
             }
             let restore = self.options.annotation_lost == AnnotationLost::Restore;
-            let judged = self.losses.judge(self.sightings.annotated(), clock::now().millis(), restore);
+            let judged = self.losses.judge(self.sightings.annotated(), clock::now().millis());
             self.metrics.annotations_lost.set(i64::try_from(self.losses.held()).unwrap_or(i64::MAX));
             if let Some((lost, all)) = judged.accident {
                 self.tell_accident(lost, all, restore);
+                if restore {
+                    self.relist.notify_one();
+                }
             }
             self.ask_to_refresh(judged.again);
         }
@@ -225,7 +234,7 @@ mod tests {
         for nth in 0..4 {
             assert_eq!(losses.notice(&id(nth)), Meaning::Unknown);
         }
-        let judged = losses.judge(0, 0, false);
+        let judged = losses.judge(0, 0);
         assert_eq!((judged.again.len(), judged.accident), (4, None));
         assert_eq!(losses.notice(&id(0)), Meaning::Wish);
         assert_eq!(losses.notice(&id(0)), Meaning::Unknown, "the next loss is another one");
@@ -237,7 +246,7 @@ mod tests {
         for nth in 0..11 {
             losses.notice(&id(nth));
         }
-        assert_eq!(losses.judge(89, 0, false).accident, Some((11, 100)));
+        assert_eq!(losses.judge(89, 0).accident, Some((11, 100)));
         assert_eq!(losses.notice(&id(50)), Meaning::Accident, "what follows is held as well");
         assert_eq!(losses.held(), 12);
         for nth in (0..11).chain([50]) {
@@ -250,20 +259,22 @@ mod tests {
     fn a_tenth_is_none_and_a_minute_counts_together() {
         let losses = Losses::default();
         (0..10).for_each(|nth| _ = losses.notice(&id(nth)));
-        assert_eq!(losses.judge(90, 0, false).accident, None);
+        assert_eq!(losses.judge(90, 0).accident, None);
         (10..12).for_each(|nth| _ = losses.notice(&id(nth)));
-        assert_eq!(losses.judge(88, 30_000, false).accident, Some((12, 100)));
+        assert_eq!(losses.judge(88, 30_000).accident, Some((12, 100)));
         let later = Losses::default();
         (0..10).for_each(|nth| _ = later.notice(&id(nth)));
-        later.judge(90, 0, false);
+        later.judge(90, 0);
         (10..12).for_each(|nth| _ = later.notice(&id(nth)));
-        assert_eq!(later.judge(88, AT_ONCE_MS, false).accident, None);
+        assert_eq!(later.judge(88, AT_ONCE_MS).accident, None);
     }
 
     #[test]
-    fn those_to_be_restored_are_looked_at_again() {
+    fn so_many_that_they_are_not_collected_are_an_accident_too() {
         let losses = Losses::default();
-        (0..6).for_each(|nth| _ = losses.notice(&id(nth)));
-        assert_eq!(losses.judge(0, 0, true).again.len(), 6);
+        (0..=ACCIDENT_MAX).for_each(|nth| _ = losses.notice(&id(nth)));
+        let judged = losses.judge(1_000_000, 0);
+        assert_eq!((judged.accident.map(|(lost, _)| lost), judged.again.len()), (Some(ACCIDENT_MAX + 1), 0));
+        assert_eq!(losses.judge(1_000_000, 0).accident, None, "said once");
     }
 }

@@ -392,7 +392,7 @@ async fn many_lost_annotations_are_held() {
 #[tokio::test]
 async fn many_lost_annotations_are_owed_again_where_that_is_wished() {
     let mut house = after_an_accident(AnnotationLost::Restore).await;
-    house.until(|house| house.relay.refreshes.lock().unwrap().len() == ACCIDENT).await;
+    house.until(House::is_relist_asked).await;
     for nth in 0..ACCIDENT {
         house.look(&annotated(nth, false, ""), Cause::Again).await;
     }
