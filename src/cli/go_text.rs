@@ -64,7 +64,7 @@ impl Order {
         match self {
             Self::Notification if name == "webhook" => Self::ByName,
             Self::Notification => {
-                let spec = crate::service::kinds().iter().find(|spec| spec.name == name);
+                let spec = crate::service::kinds().into_iter().find(|spec| spec.name == name);
                 spec.and_then(|spec| spec.section.as_ref())
                     .map_or(Self::ByName, |section| Self::Section(&section.record))
             }
