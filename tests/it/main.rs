@@ -4,7 +4,9 @@
 mod arrows;
 mod backstage;
 mod catalog;
+mod chart;
 mod command_line;
+mod docs;
 mod dropin;
 mod env;
 mod env_smoke;
