@@ -35,12 +35,18 @@ const RIGHTS: [Right; 3] = [
     },
 ];
 
-/// What is limited, one sentence each. What has no answer is no limit.
-pub(super) async fn limits(client: kube::Client, namespace: &str) -> Vec<String> {
+/// What is limited, one sentence each. What has no answer is no limit. `lease`: its name, where one is wanted.
+pub(super) async fn limits(client: kube::Client, namespace: &str, lease: Option<&str>) -> Vec<String> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client);
     let mut limits = Vec::new();
     for right in &RIGHTS {
-        match reviews.create(&PostParams::default(), &review(right, namespace)).await {
+        let name = match right.resource {
+            "leases" if lease.is_none() => continue,
+            // A Role may give the right to this one only.
+            "leases" => lease,
+            _ => None,
+        };
+        match reviews.create(&PostParams::default(), &review(right, namespace, name)).await {
             Ok(answer) if answer.status.as_ref().is_some_and(|status| !status.allowed) => {
                 let Right { verb, resource, without, .. } = right;
                 limits.push(format!("{without} (the Role has no {verb} on {resource})"));
@@ -52,12 +58,13 @@ pub(super) async fn limits(client: kube::Client, namespace: &str) -> Vec<String>
     limits
 }
 
-fn review(right: &Right, namespace: &str) -> SelfSubjectAccessReview {
+fn review(right: &Right, namespace: &str, name: Option<&str>) -> SelfSubjectAccessReview {
     let attributes = ResourceAttributes {
         group: Some(right.group.into()),
         resource: Some(right.resource.into()),
         verb: Some(right.verb.into()),
         namespace: Some(namespace.to_owned()),
+        name: name.map(str::to_owned),
         ..ResourceAttributes::default()
     };
     let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };

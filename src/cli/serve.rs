@@ -5,7 +5,7 @@ use super::{own, rights, rounds};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
-use crate::coordination::{Guard, Status};
+use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
@@ -266,7 +266,8 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     match (plan.origin, cluster.clone()) {
         (Origin::Cluster(client, _), Some(cluster)) => {
             let limits = Arc::clone(&state.limits);
-            tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, limits));
+            let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
+            tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
             tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
             tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
@@ -419,8 +420,13 @@ async fn guarded(plan: &Plan) -> anyhow::Result<Policy> {
 }
 
 /// Asks what this process may not do and says it, once.
-async fn tell_limits(client: kube::Client, namespace: String, limits: Arc<OnceLock<Vec<String>>>) {
-    let found = rights::limits(client, &namespace).await;
+async fn tell_limits(
+    client: kube::Client,
+    namespace: String,
+    lease: Option<String>,
+    limits: Arc<OnceLock<Vec<String>>>,
+) {
+    let found = rights::limits(client, &namespace, lease.as_deref()).await;
     for limit in &found {
         tracing::warn!("{limit}");
     }
