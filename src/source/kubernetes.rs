@@ -20,6 +20,8 @@ use tokio::time::MissedTickBehavior;
 const PAGE: u32 = 50;
 /// How often it is looked whether a CRD was installed.
 const CRD_PAUSE: Duration = Duration::from_secs(10);
+/// Pause before a watch that is not allowed is tried again: somebody may have given the right.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
 /// First pause before that question is asked again, where it had no answer.
 const ASK_PAUSE: Duration = Duration::from_millis(100);
 /// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
@@ -231,10 +233,15 @@ impl Kubernetes {
                     }
                 }
                 // Under the Argo CD controller's own Role only what every installation has may be read.
-                Err(error) if is_forbidden(&error) && optional && !ready.is_open() => {
-                    warn(name, &error);
-                    self.send(event(namespaces.own.clone(), None)).await?;
-                    ready.open();
+                Err(error) if is_forbidden(&error) && optional => {
+                    if !ready.is_open() {
+                        warn(name, &error);
+                        self.send(event(namespaces.own.clone(), None)).await?;
+                        ready.open();
+                    }
+                    // No watch that failed, but none at all.
+                    drop(self.metrics.watch_connected.remove_label_values(&[kind]));
+                    tokio::time::sleep(FORBIDDEN_PAUSE).await;
                 }
                 Err(error) => warn(name, &error),
             }
