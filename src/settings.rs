@@ -24,6 +24,8 @@ pub struct Settings {
     pub store: Store,
     /// `[coordination]`
     pub coordination: Coordination,
+    /// Decisions.
+    pub notify: Notify,
     /// Deliveries.
     pub delivery: Delivery,
     /// The egress guard.
@@ -72,6 +74,40 @@ pub struct Store {
 pub struct Coordination {
     /// Seconds that a Lease is good for without being renewed; 0: no Lease.
     pub lease: u64,
+}
+
+/// `[notify]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Notify {
+    /// What follows when many Applications lose their annotation at once.
+    pub annotation_lost: AnnotationLost,
+    /// Where the AppProject of an Application is looked up.
+    pub project_namespace: ProjectNamespace,
+}
+
+/// What is done when more than a tenth of the Applications lose their `notified` annotation at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnotationLost {
+    /// Nothing is sent again until somebody says what to do.
+    #[default]
+    Hold,
+    /// It is written again from the store.
+    Restore,
+    /// Everything is sent again, as for a single Application.
+    Resend,
+}
+
+/// Whose namespace an Application's AppProject is looked up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProjectNamespace {
+    /// The controller's, as Argo CD does since 3.5.7.
+    #[default]
+    Controller,
+    /// The Application's, as it did before.
+    Application,
 }
 
 /// `[delivery]`
@@ -300,6 +336,16 @@ mod tests {
         assert!(told.contains("store.lease to 102 or more, or delivery.attemptLimit to 80 or less"), "{told}");
         let enough = "[store]\nurl = \"postgres://h/x\"\nlease = 100\n[delivery]\nattemptLimit = 80";
         assert!(load(enough).is_ok() && load("[store]\nurl = \"postgres://h/x\"").is_ok());
+    }
+    #[test]
+    fn decisions_have_words() {
+        let notify = load("[notify]\nannotationLost = \"restore\"\nprojectNamespace = \"application\"").unwrap().notify;
+        assert_eq!(
+            (notify.annotation_lost, notify.project_namespace),
+            (AnnotationLost::Restore, ProjectNamespace::Application)
+        );
+        assert_eq!(load("").unwrap().notify.annotation_lost, AnnotationLost::Hold);
+        assert!(load("[notify]\nannotationLost = \"guess\"").is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

@@ -71,6 +71,20 @@ pub enum Annotated {
     Cut(Vec<String>),
 }
 
+/// Files mode: manifests are never written.
+#[derive(Debug, Default)]
+pub struct NoAnnotations;
+
+#[async_trait]
+impl Annotator for NoAnnotations {
+    async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Annotated, Error> {
+        // Else they would be owed for ever.
+        Ok(Annotated::At(history::NOWHERE.into()))
+    }
+
+    fn recorded(&self, _: &ObjectId) {}
+}
+
 /// Annotates Applications on an API server.
 pub struct KubernetesAnnotator {
     client: kube::Client,

@@ -12,7 +12,7 @@ mod sender;
 mod view;
 
 pub use ambient::answer as ambient;
-pub use annotation::{Annotator, Projector};
+pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};

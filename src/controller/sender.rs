@@ -19,11 +19,14 @@ const EXCERPT_BYTES: usize = 2048;
 /// Rounds of requests in one attempt.
 const ROUNDS_MAX: usize = 32;
 
-/// Reads an Application's `notified` annotation from the source, to see what happened while Gatepost was away.
+/// Reads an Application from the source, to see what happened while Gatepost was away.
 #[async_trait]
 pub trait ObjectReader: Send + Sync + 'static {
     /// The annotation's text, `Ok(None)` where the object or the annotation is absent.
     async fn notified(&self, object: &ObjectId) -> Result<Option<String>, String>;
+
+    /// Whether the very object is still there; also yes where it is none of this process's affairs.
+    async fn exists(&self, object: &ObjectId) -> Result<bool, String>;
 }
 
 /// The outbox's sender.

@@ -41,7 +41,7 @@ pub use breaker::Breaker;
 pub use change::{Change, Committed, NewDelivery};
 pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lane, State, Transition};
 pub use dispatch::{Dispatcher, Settings};
-pub use opening::open;
+pub use opening::{open, server};
 pub use postgres::PostgresStore;
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};

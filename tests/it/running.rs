@@ -74,6 +74,35 @@ impl Gatepost {
         running
     }
 
+    /// The same with further settings.
+    pub async fn start_on_files_set(folder: &Path, settings: &str) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], None, settings).await
+    }
+
+    /// Starts it as the stock Deployment does: by the Argo CD controller's name, nowhere to write, and by environment alone.
+    pub async fn start_as_stock(kubeconfig: &Path, namespace: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("argocd-notifications");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), &name).unwrap();
+        let (metrics, api) = (free_port(), free_port());
+        let child = Command::new(&name)
+            .args(["--loglevel", "info", "--logformat", "text", "--argocd-repo-server", "argocd-repo-server:8081"])
+            .args(["--metrics-port", &metrics.to_string(), "--namespace", namespace])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .env("GATEPOST_SERVER__API", format!("127.0.0.1:{api}"))
+            .env("GATEPOST_EGRESS__ALLOW", "127.0.0.0/8")
+            .env("TMPDIR", "/nowhere")
+            .env_remove("HOME")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
+        running.ready().await;
+        running
+    }
+
     async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);

@@ -9,6 +9,7 @@ use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
+use super::objects;
 use super::text::write;
 use super::writer::fault;
 use crate::failpoint;
@@ -49,6 +50,10 @@ UPDATE key_state SET owed = 0, changed_ms = $3 WHERE uid = $1 AND key_hash = ANY
 const TRUNCATED: &str = "
 UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = $3
 WHERE uid = $1 AND key_hash = ANY($2) AND phase IN ('annotated', 'delivered')";
+
+const RESTORE: &str = "
+UPDATE key_state SET phase = 'delivered', resource_version = '', owed = 1, changed_ms = $3
+WHERE uid = $1 AND key_hash = ANY($2) AND armed AND phase = 'annotated'";
 
 // The same UID never comes back in Kubernetes; a file does, and then nothing of it has been told yet.
 const FORGET_STATE: &str = "DELETE FROM key_state WHERE uid = $1";
@@ -181,7 +186,17 @@ impl Evaluation<'_> {
             Change::Truncated { state_keys } => {
                 self.run(sqlx::query(TRUNCATED).bind(uid).bind(key_hashes(state_keys)).bind(now_ms)).await
             }
+            Change::Restore { state_keys } => {
+                self.run(sqlx::query(RESTORE).bind(uid).bind(key_hashes(state_keys)).bind(now_ms)).await
+            }
+            Change::Keep { digest, content } => {
+                let stored = self.keys.seal_object(&self.object.uid, content)?;
+                let query = sqlx::query(objects::KEEP).bind(uid).bind(namespace).bind(name).bind(digest.clone());
+                self.run(query.bind(stored.bytes).bind(stored.key_id)).await
+            }
+            Change::Unkeep => self.run(sqlx::query(objects::UNKEEP).bind(uid)).await,
             Change::ForgetObject => {
+                self.run(sqlx::query(objects::UNKEEP).bind(uid.clone())).await?;
                 self.run(sqlx::query(FORGET_STATE).bind(uid.clone())).await?;
                 self.run(sqlx::query(FORGET_KEYS).bind(uid).bind(namespace).bind(name)).await
             }

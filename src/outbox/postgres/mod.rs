@@ -13,6 +13,7 @@
 mod changes;
 mod claim;
 mod lease;
+mod objects;
 mod open;
 mod outcome;
 mod people;
@@ -27,7 +28,8 @@ use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State,
 use super::people::Wish;
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Retention, Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Retention,
+    Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -82,6 +84,11 @@ impl Default for PostgresOptions {
             keys: Arc::default(),
         }
     }
+}
+
+/// Host and port that a URL names; none for a socket, and for what is no URL.
+pub(super) fn server(url: &str) -> Option<(String, u16)> {
+    open::server(url)
 }
 
 /// Who this store is.
@@ -312,6 +319,25 @@ impl Store for PostgresStore {
     async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error> {
         let uid = write(object_uid);
         self.read(move |connection| Box::pin(reading::states(connection, uid))).await
+    }
+
+    async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error> {
+        let (after_uid, limit) = (write(after_uid), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.read(move |connection| Box::pin(objects::with_state(connection, after_uid, limit))).await
+    }
+
+    async fn kept(&self) -> Result<Vec<KeptObject>, Error> {
+        self.read(|connection| Box::pin(objects::kept(connection))).await
+    }
+
+    async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (uid, keys) = (write(object_uid), Arc::clone(&self.shared.keys));
+        self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
+    }
+
+    async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
+        let namespace = write(config_namespace);
+        self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
     }
 
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {

@@ -6,6 +6,7 @@ use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
+use super::objects;
 use super::writer::fault;
 use crate::failpoint;
 use crate::notify::ObjectId;
@@ -42,9 +43,14 @@ const TRUNCATED: &str = "
 UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = $3
 WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND phase IN ('annotated', 'delivered')";
 
+const RESTORE: &str = "
+UPDATE key_state SET phase = 'delivered', resource_version = '', owed = 1, changed_ms = $3
+WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND armed = 1 AND phase = 'annotated'";
+
 // The same UID never comes back in Kubernetes; a file does, and then nothing of it has been told yet.
 const FORGET: &str = "
 DELETE FROM key_state WHERE uid = $1;
+DELETE FROM last_object WHERE uid = $1;
 UPDATE delivery SET unique_key = NULL WHERE namespace = $2 AND name = $3 AND uid = $1";
 
 // One round trip: its lane, the row, its body, the state of its key.
@@ -123,6 +129,13 @@ impl Evaluation<'_> {
             Change::Truncated { state_keys } => {
                 sqlx::query(TRUNCATED).bind(uid).bind(json(&state_keys)).bind(self.now_ms)
             }
+            Change::Restore { state_keys } => sqlx::query(RESTORE).bind(uid).bind(json(&state_keys)).bind(self.now_ms),
+            Change::Keep { digest, content } => {
+                let stored = self.keys.seal_object(uid, &content)?;
+                let query = sqlx::query(objects::KEEP).bind(uid).bind(namespace).bind(name).bind(digest);
+                query.bind(stored.bytes).bind(stored.key_id)
+            }
+            Change::Unkeep => sqlx::query(objects::UNKEEP).bind(uid),
             Change::ForgetObject => sqlx::query(FORGET).bind(uid).bind(namespace).bind(name),
         };
         query.execute(&mut *self.connection).await.map_err(|error| fault("commit a change", &error))?;

@@ -6,6 +6,7 @@
 mod changes;
 mod claim;
 mod log;
+mod objects;
 mod open;
 mod outcome;
 mod people;
@@ -19,7 +20,8 @@ use super::people::Wish;
 use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Retention, Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Retention,
+    Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -253,6 +255,25 @@ impl Store for SqliteStore {
             })
         })
         .await
+    }
+
+    async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error> {
+        let (after_uid, limit) = (after_uid.to_owned(), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.read(move |connection| Box::pin(objects::with_state(connection, after_uid, limit))).await
+    }
+
+    async fn kept(&self) -> Result<Vec<KeptObject>, Error> {
+        self.read(|connection| Box::pin(objects::kept(connection))).await
+    }
+
+    async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (uid, keys) = (object_uid.to_owned(), Arc::clone(&self.shared.keys));
+        self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
+    }
+
+    async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
+        let namespace = config_namespace.to_owned();
+        self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
     }
 
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {
