@@ -146,3 +146,29 @@ async fn projects_are_looked_up_where_the_settings_say() {
     }
     assert_eq!(receiver.requests().len(), 2, "one project each");
 }
+
+/// Recorded from the command line of the Argo CD notifications engine: `tests/golden/cli/<command>-<verb>.<format or name>`.
+#[test]
+fn templates_and_triggers_are_printed_as_the_argo_cd_command_line_prints_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cli");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let file = entry.file_name().unwrap().to_str().unwrap();
+        let Some((command, (verb, about))) =
+            file.split_once('-').and_then(|(command, rest)| Some((command, rest.split_once('.')?)))
+        else {
+            continue;
+        };
+        let arguments = match verb {
+            "get" => vec![command, "get", "-o", about],
+            verb => vec![command, verb, about, "app.yaml"],
+        };
+        let mut process = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        let output = process.args(arguments).args(["--config-map", "cm.yaml"]).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        let expected = std::fs::read(&entry).unwrap();
+        assert_eq!(told(&output), String::from_utf8(expected).unwrap(), "{file}");
+        compared += 1;
+    }
+    assert_eq!(compared, 14);
+}

@@ -23,8 +23,8 @@ fn config(url: &str) -> Value {
             "service.webhook.hook": format!("url: {url}\nretryMax: -1\n"),
             "trigger.on-deleted": DELETED,
             "trigger.on-failed": FAILED,
-            "template.gone": "message: gone {{.app.metadata.name}} {{.app.spec.project}} {{.app.metadata.deletionTimestamp}}\nwebhook:\n  hook: {method: POST}\n",
-            "template.failed": "message: failed {{.app.metadata.name}}\nwebhook:\n  hook: {method: POST}\n",
+            "template.gone": "webhook:\n  hook: {method: POST, body: 'gone {{.app.metadata.name}} {{.app.spec.project}} {{.app.metadata.deletionTimestamp}}'}\n",
+            "template.failed": "webhook:\n  hook: {method: POST, body: 'failed {{.app.metadata.name}}'}\n",
         },
     })
 }

@@ -205,8 +205,10 @@ mod tests {
     #[test]
     fn a_large_object_loses_its_lists_and_all_together_are_bounded() {
         let mut state = 1_u64;
-        let mut noise =
-            || (state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1), format!("{state:x}")).1;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{state:x}")
+        };
         let resources: Vec<String> = (0..20_000).map(|_| noise()).collect();
         let large = object(|o| o["status"]["resources"] = json!(resources));
         let Some(Change::Keep { content, .. }) = Kept::default().change(&large, true) else { panic!() };
