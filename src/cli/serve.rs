@@ -316,7 +316,7 @@ fn dispatch(
     };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
-    let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));
+    let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {
             relay.committed.notified().await;
@@ -327,7 +327,13 @@ fn dispatch(
         }
     });
     let stop = stop.clone();
-    tokio::spawn(async move { dispatcher.run(stop).await })
+    tokio::spawn(async move {
+        // What is claimed earlier could only be put back for a while; a process that stands by would keep it from the one that decides.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = waited.configured.notified() => dispatcher.run(stop).await,
+        }
+    })
 }
 
 fn serve_http(

@@ -48,7 +48,9 @@ impl Relay {
         for one in reloaded {
             self.metrics.config_loads.inc();
             self.report_problems(&one);
-            if !one.first {
+            if one.first {
+                self.configured.notify_one();
+            } else {
                 self.release_changed(&one.before, &one.now).await;
             }
         }

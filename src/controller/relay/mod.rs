@@ -132,6 +132,8 @@ pub struct Relay {
     pub refresh: Notify,
     /// Woken when every Application has to be looked at again.
     pub relist: Arc<Notify>,
+    /// Told once, when the configuration is there: nothing can be sent before.
+    pub configured: Notify,
 }
 
 impl Relay {
@@ -163,6 +165,7 @@ impl Relay {
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
+            configured: Notify::new(),
         }
     }
 
