@@ -1,7 +1,7 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::repo_server::{self, RepoServerFlags};
-use super::{own, rights, rounds};
+use super::{gates, own, rights, rounds};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -16,6 +16,7 @@ use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
+use actix_web::dev::Server;
 use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -192,7 +193,7 @@ pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) ->
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("failed to listen on {address}; is another process there?"))
 }
 
@@ -260,11 +261,24 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state =
-        server::State { relay: Arc::clone(&relay), cluster: cluster.clone(), folder: None, limits: Arc::default() };
+    let mut state = server::State {
+        relay: Arc::clone(&relay),
+        cluster: cluster.clone(),
+        folder: None,
+        limits: Arc::default(),
+        gates: None,
+    };
     let broken = Arc::new(AtomicBool::new(false));
     match (plan.origin, cluster.clone()) {
         (Origin::Cluster(client, _), Some(cluster)) => {
+            let shared = gates::Shared {
+                client: client.as_ref().clone(),
+                store: Arc::clone(&store),
+                door: Arc::clone(&door),
+                standing: standing.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
             let limits = Arc::clone(&state.limits);
             let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
             tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
@@ -347,14 +361,19 @@ fn serve_http(
         servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
     }
     for running in servers {
-        let (handle, stop) = (running.handle(), stop.clone());
-        tokio::spawn(running);
-        tokio::spawn(async move {
-            stop.cancelled().await;
-            handle.stop(true).await;
-        });
+        run_server(running, stop);
     }
     Ok(())
+}
+
+/// Runs a server until the process stops.
+pub(super) fn run_server(server: Server, stop: &CancellationToken) {
+    let (handle, stop) = (server.handle(), stop.clone());
+    tokio::spawn(server);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
 }
 
 /// What services need besides a notification.
@@ -395,11 +414,13 @@ fn keyring(plan: &Plan) -> Keyring {
     }
 }
 
+/// Rules of the egress guard, from the setting of this name.
+pub(super) fn rules(texts: &[String], key: &str) -> anyhow::Result<Vec<Rule>> {
+    texts.iter().map(|text| Rule::parse(text).map_err(|error| anyhow::anyhow!("{key}: {error}"))).collect()
+}
+
 /// The egress guard's rules; loopback is allowed where there is no cluster.
 pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
-    let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
-        texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
-    };
     let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;

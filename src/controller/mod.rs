@@ -5,6 +5,7 @@
 mod ambient;
 mod annotation;
 mod answers;
+pub mod gate;
 mod memory;
 mod relay;
 mod report;

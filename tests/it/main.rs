@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod application_gates;
 mod arrows;
 mod backstage;
 mod catalog;
@@ -11,6 +12,9 @@ mod docs;
 mod dropin;
 mod env;
 mod env_smoke;
+mod gate_hooks;
+mod gates;
+mod gates_vectors;
 mod notifications_vectors;
 mod outbox_postgres;
 mod outbox_scale;
