@@ -184,7 +184,10 @@ async fn the_api_server_refuses_what_cannot_be_meant() {
     };
     assert!(refused(json!({})).await.is_ok());
     for (more, words) in [
-        (json!({"applicationSelector": {"matchLabels": {}}}), "applicationSelector must name at least one label"),
+        (
+            json!({"applicationSelector": {"matchLabels": {"a": null}}}),
+            "applicationSelector must name at least one label",
+        ),
         (json!({"settle": "2h"}), "settle must be at most 1h"),
         (json!({"settle": "soon"}), "should match"),
         (json!({"key": "Not A Key"}), "should match"),
