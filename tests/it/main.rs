@@ -13,6 +13,7 @@ mod dropin;
 mod env;
 mod env_smoke;
 mod gate_hooks;
+mod gate_run;
 mod gates;
 mod gates_vectors;
 mod notifications_vectors;

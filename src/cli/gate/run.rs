@@ -39,7 +39,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "TIME")]
     now: Option<String>,
     /// How whole numbers of bodies are read, as the setting gates.integers.
-    #[arg(long, value_enum, default_value = "as-go")]
+    #[arg(long, value_enum, default_value = "go")]
     integers: IntegersFlag,
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "table")]
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum IntegersFlag {
-    AsGo,
+    Go,
     Exact,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let objects = Objects::read(arguments)?;
     let now = arguments.time()?;
     let integers = match arguments.integers {
-        IntegersFlag::AsGo => Integers::AsGo,
+        IntegersFlag::Go => Integers::AsGo,
         IntegersFlag::Exact => Integers::Exact,
     };
     let engine = Engine::new(Limits::default(), integers);

@@ -35,8 +35,8 @@ impl Report<'_> {
             }).collect::<Vec<_>>(),
             "status": status.to_json(),
             "failures": self.failures().collect::<Vec<_>>(),
-            "nextTry": next_try.map(time),
-            "lookAgainAfter": requeue_after.map(|after| after.as_secs_f64()),
+            "nextTry": next_try.filter(|_| !self.open).map(time),
+            "lookAgainAfter": requeue_after.filter(|_| !self.open).map(|after| after.as_secs_f64()),
         })
     }
     /// For people.
