@@ -4,7 +4,8 @@ use super::gates;
 use super::repo_server::{self, RepoServerFlags};
 use super::rounds;
 use crate::controller::{
-    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+    ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
+    Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status};
 use crate::egress::{Egress, Policy, Rule};
@@ -245,6 +246,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None, gates: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
+    let mut reports: Option<Arc<dyn CommitReports>> = None;
     let mut refreshing = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
@@ -278,6 +280,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             state.cluster = Some(cluster.clone());
             refreshing = Some(cluster.clone());
             reader = Some(Arc::new(cluster.clone()));
+            reports = Some(Arc::new(ClusterReports::new(client.as_ref().clone())));
             tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
             tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
             tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
@@ -287,7 +290,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
+    let dispatching = dispatch(&relay, store, door, reader, reports, plan.settings.delivery.grace, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
@@ -296,10 +299,11 @@ fn dispatch(
     store: Arc<dyn Store>,
     door: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
+    reports: Option<Arc<dyn CommitReports>>,
     grace: u64,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
+    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader).reporting(reports));
     let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
