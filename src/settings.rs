@@ -423,14 +423,6 @@ mod tests {
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
     }
     #[test]
-    fn gates_are_off_until_asked_for_and_grants_are_named() {
-        let settings = load("").unwrap();
-        assert!(!settings.gates.enabled && !settings.gates.take_over && settings.authority.grants.is_empty());
-        let grant = "[[authority.grants]]\nfrom = \"team-*\"\nto = \"promoter\"\nwhat = [\"clusterScmProviders\"]";
-        assert_eq!(load(grant).unwrap().authority.grants[0].what, [GrantedThing::ClusterScmProviders]);
-        assert!(load(&grant.replace("clusterScm", "all")).is_err());
-    }
-    #[test]
     fn a_lease_that_an_attempt_may_outlive_is_refused_where_there_is_one() {
         let short = "lease = 100\n[delivery]\nattemptLimit = 81";
         assert!(load(&format!("[store]\n{short}")).is_ok(), "SQLite has none");
@@ -448,6 +440,14 @@ mod tests {
         );
         assert_eq!(load("").unwrap().notify.annotation_lost, AnnotationLost::Hold);
         assert!(load("[notify]\nannotationLost = \"guess\"").is_err());
+    }
+    #[test]
+    fn gates_are_off_until_asked_for_and_grants_are_named() {
+        let settings = load("").unwrap();
+        assert!(!settings.gates.enabled && !settings.gates.take_over && settings.authority.grants.is_empty());
+        let grant = "[[authority.grants]]\nfrom = \"team-*\"\nto = \"promoter\"\nwhat = [\"clusterScmProviders\"]";
+        assert_eq!(load(grant).unwrap().authority.grants[0].what, [GrantedThing::ClusterScmProviders]);
+        assert!(load(&grant.replace("clusterScm", "all")).is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check gates/*.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -\n  gatepost check --against-cluster --namespace argocd\n  gatepost check --against-cluster new-cm.yaml secret.yaml"
+    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -\n  gatepost check --against-cluster --namespace argocd\n  gatepost check --against-cluster new-cm.yaml secret.yaml"
 )]
 pub(super) struct Arguments {
     /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications, WebRequestCommitStatus; `-` for
@@ -95,28 +95,27 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         gates += count;
         remarks.extend(found);
     }
-    let input = match arguments.files.is_empty() {
-        true => installation::find(&[], &arguments.cluster).await,
-        false => super::manifests::input_of(&documents),
-    };
     // Gates can be checked alone, a configuration is needed for anything else.
-    let config = match input {
-        Ok(input) => {
-            let (config, keys) = load(&input);
-            remarks.extend(self::remarks(&config, &keys, &places));
-            remarks.extend(hosts(&config, &Settings::load(arguments.config.as_deref())?, &places).await?);
-            remarks.extend(applications(&documents, &config));
-            Some(config)
-        }
-        Err(_) if gates > 0 && !arguments.against_cluster => None,
-        Err(error) => return Err(error),
+    let input = match arguments.files.is_empty() {
+        true => Some(installation::find(&[], &arguments.cluster).await?),
+        false => match super::manifests::input_of(&documents) {
+            Ok(input) => Some(input),
+            Err(_) if gates > 0 && !arguments.against_cluster => None,
+            Err(error) => return Err(error),
+        },
     };
-    if arguments.against_cluster
-        && let Some(config) = &config
-    {
-        let found = cluster::look(&arguments.cluster, &arguments.application_namespaces, config).await?;
-        eprintln!("{} Applications of the cluster were looked at", found.applications);
-        remarks.extend(found.remarks);
+    let mut config = None;
+    if let Some(input) = &input {
+        let (loaded, keys) = load(input);
+        remarks.extend(self::remarks(&loaded, &keys, &places));
+        remarks.extend(hosts(&loaded, &Settings::load(arguments.config.as_deref())?, &places).await?);
+        remarks.extend(applications(&documents, &loaded));
+        if arguments.against_cluster {
+            let found = cluster::look(&arguments.cluster, &arguments.application_namespaces, &loaded).await?;
+            eprintln!("{} Applications of the cluster were looked at", found.applications);
+            remarks.extend(found.remarks);
+        }
+        config = Some(loaded);
     }
     remarks.sort_by_key(|remark| remark.severity);
     match arguments.format {

@@ -1,10 +1,10 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
-use super::gates;
 use super::repo_server::{self, RepoServerFlags};
-use super::{own, rights, rounds};
+use super::{gates, own, rights, rounds};
 use crate::controller::{
-    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+    ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
+    Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
@@ -261,13 +261,20 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
+    let reports = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, _) => {
+            Some(Arc::new(ClusterReports::new(client.as_ref().clone())) as Arc<dyn CommitReports>)
+        }
+    };
+    let sender = Outgoing::new(Arc::clone(&relay), Arc::clone(&door), reader).reporting(reports);
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State {
         relay: Arc::clone(&relay),
         cluster: cluster.clone(),
         folder: None,
-        gates: None,
         limits: Arc::default(),
+        gates: None,
     };
     let broken = Arc::new(AtomicBool::new(false));
     match (plan.origin, cluster.clone()) {
@@ -275,7 +282,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             let shared = gates::Shared {
                 client: client.as_ref().clone(),
                 store: Arc::clone(&store),
-                door: Arc::clone(&door),
+                door,
                 standing: standing.clone(),
                 metrics: Arc::clone(&metrics),
             };
@@ -311,26 +318,24 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, &plan.settings.delivery, &stop);
+    let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
 fn dispatch(
     relay: &Arc<Relay>,
     store: Arc<dyn Store>,
-    door: Arc<Egress>,
-    reader: Option<Arc<dyn ObjectReader>>,
+    sender: Outgoing,
     delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
     let settings = DispatchSettings {
         attempt_limit: Duration::from_secs(delivery.attempt_limit),
         grace: Duration::from_secs(delivery.grace),
         ..DispatchSettings::default()
     };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
-    let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
+    let dispatcher = Arc::new(Dispatcher::new(store, Arc::new(sender), settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {

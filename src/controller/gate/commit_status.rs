@@ -55,9 +55,7 @@ impl Writer {
     }
 
     async fn write(&self, name: &Name, wanted: &Json) -> Result<(), String> {
-        let api = kinds::api(&self.client, &name.namespace, &kinds::commit_status());
-        let parameters = PatchParams::apply(MANAGER).force();
-        let applied = api.patch(&name.name, &parameters, &Patch::Apply(wanted)).await;
+        let applied = write(&self.client, &name.namespace, &name.name, wanted, MANAGER).await;
         let applied = applied.map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))?;
         self.note(name, &applied);
         Ok(())
@@ -90,6 +88,21 @@ impl Writer {
         lock(&self.index).drop_child(name);
         Ok(())
     }
+}
+
+/// Applies a CommitStatus as this field manager: the one place where they are written.
+///
+/// # Errors
+/// The API server's.
+pub(in crate::controller) async fn write(
+    client: &kube::Client,
+    namespace: &str,
+    name: &str,
+    wanted: &Json,
+    manager: &str,
+) -> Result<DynamicObject, kube::Error> {
+    let api = kinds::api(client, namespace, &kinds::commit_status());
+    api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(wanted)).await
 }
 
 fn digest(wanted: &Json) -> u64 {

@@ -23,6 +23,7 @@ mod view;
 mod wake;
 mod watch;
 
+pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 

@@ -262,7 +262,7 @@ impl Play {
     }
     fn compare_requests(&mut self, recorded: &[Json]) {
         let mut made: Vec<_> = self.worlds.iter().flat_map(seen).map(shown).collect();
-        let mut want: Vec<_> = recorded.iter().map(|request| recorded_request(request)).collect();
+        let mut want: Vec<_> = recorded.iter().map(recorded_request).collect();
         if self.scenario["requestsUnordered"] == true {
             made.sort();
             want.sort();

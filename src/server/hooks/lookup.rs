@@ -30,13 +30,13 @@ pub trait Annotations: Send + Sync {
 }
 
 /// What was found, and until when it is believed.
-type Known = (Arc<Data>, Instant);
+type Kept = (Arc<Data>, Instant);
 
 /// Finds keys.
 pub struct Lookup {
     annotations: Arc<dyn Annotations>,
     objects: Arc<dyn Objects>,
-    known: Mutex<HashMap<(String, String), Known>>,
+    known: Mutex<HashMap<(String, String), Kept>>,
 }
 
 impl Lookup {
