@@ -95,6 +95,7 @@ fn values_that_cannot_work_are_refused_with_what_to_do() {
         ("replica=2", "additional properties 'replica' not allowed"),
         ("image.digest=latest", "/image/digest"),
         ("metrics.port=0", "/metrics/port"),
+        ("gates.hooks.enabled=true", "gates.hooks.enabled needs gates.enabled"),
     ];
     for (set, said) in refused {
         let output = helm(&["template", "gp", &chart(), "--kube-version", "1.34.0", "--set", set]);
@@ -169,6 +170,18 @@ fn dashboard_and_alerts_name_metrics_that_exist() {
     assert!(dashboard["panels"].as_array().unwrap().len() > 10);
 }
 
+#[test]
+fn the_kinds_that_the_chart_brings_are_the_generated_ones() {
+    let of = |folder: String| {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        let read = |entry: std::fs::DirEntry| (entry.file_name(), std::fs::read_to_string(entry.path()).unwrap());
+        entries.map(read).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let generated = of(format!("{ROOT}/config/crd"));
+    assert!(!generated.is_empty());
+    assert_eq!(of(format!("{}/files/crds", chart())), generated, "copy config/crd to helm/gatepost/files/crds");
+}
+
 /// CRDs of the Prometheus operator's kinds, without their schemas.
 async fn monitoring_kinds(namespace: &Namespace) {
     for (kind, plural) in
@@ -206,7 +219,8 @@ async fn an_api_server_takes_install_upgrade_and_removal_of_every_variant() {
     for (name, values) in cases() {
         let namespace = cluster().await.namespace().await;
         let file = values.to_str().unwrap().to_owned();
-        let installed = on_cluster(&namespace.name, &["install", "gp", &chart(), "-f", &file]).await;
+        let installed =
+            on_cluster(&namespace.name, &["install", "gp", &chart(), "--take-ownership", "-f", &file]).await;
         succeeded(&format!("install of {name}"), installed);
         let more = ["upgrade", "gp", &chart(), "-f", &file, "--set", "log.level=debug"];
         succeeded(&format!("upgrade of {name}"), on_cluster(&namespace.name, &more).await);
@@ -214,7 +228,11 @@ async fn an_api_server_takes_install_upgrade_and_removal_of_every_variant() {
         let claims: Api<PersistentVolumeClaim> = namespace.api();
         let left = claims.list(&kube::api::ListParams::default()).await.unwrap().items;
         let left = left.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()).count();
-        assert_eq!(left, usize::from(name == "default" || name == "drop-in"), "{name}: what is undelivered stays");
+        assert_eq!(
+            left,
+            usize::from(matches!(name.as_str(), "default" | "drop-in" | "gates")),
+            "{name}: what is undelivered stays"
+        );
     }
 }
 

@@ -67,6 +67,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $store "encryptionKeyFile" "/etc/gatepost/encryption/keys" -}}
 {{- $_ := set $own "store" $store -}}
 {{- end }}
+{{- if .Values.gates.enabled }}
+{{- $_ := set $own "gates" (dict "enabled" true "instanceId" .Values.gates.instanceId "takeOver" .Values.gates.takeOver) -}}
+{{- if .Values.gates.hooks.enabled }}{{ $_ := set $own "hooks" (dict "bind" (printf "0.0.0.0:%d" (int .Values.gates.hooks.port))) }}{{ end -}}
+{{- end }}
 {{- toYaml (mustMergeOverwrite (deepCopy .Values.settings) $own) }}
 {{- end }}
 
@@ -80,6 +84,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and .Values.argocd.selfService (not .Values.argocd.applicationNamespaces) }}
 {{- fail "argocd.selfService needs argocd.applicationNamespaces: the namespaces whose configurations are served" }}
+{{- end }}
+{{- if and .Values.gates.hooks.enabled (not .Values.gates.enabled) }}
+{{- fail "gates.hooks.enabled needs gates.enabled: hooks wake gates" }}
 {{- end }}
 {{- if hasKey .Values.settings "store" }}
 {{- range $key := list "path" "url" "schema" "caFile" "encryptionKeyFile" "encryptionKeys" }}
