@@ -4,6 +4,7 @@
 
 mod ambient;
 mod annotation;
+pub mod approval;
 mod answers;
 mod memory;
 mod relay;

@@ -16,6 +16,7 @@ mod opening;
 mod people;
 pub mod postgres;
 mod rows;
+pub mod runs;
 pub mod schedule;
 pub mod seal;
 pub mod sender;
@@ -33,6 +34,10 @@ mod dispatch_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+use crate::gate::approval;
+#[cfg(test)]
+mod runs_conformance;
+#[cfg(test)]
 mod sqlite_tests;
 
 pub use breaker::Breaker;
@@ -41,6 +46,7 @@ pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lan
 pub use dispatch::{Dispatcher, Settings};
 pub use opening::open;
 pub use postgres::PostgresStore;
+pub use runs::Runs;
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
 pub use sqlite::SqliteStore;

@@ -250,7 +250,7 @@ pub struct Pruned {
 
 /// The durable outbox.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: super::runs::Runs + Send + Sync + 'static {
     /// Id of this installation; part of every unique key.
     fn install_id(&self) -> &str;
 

@@ -1,7 +1,10 @@
 //! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
 
 mod api;
+mod callbacks;
 mod problem;
+
+pub use callbacks::{Certificate, Error as CallbacksError, callbacks};
 
 use crate::controller::Relay;
 use crate::coordination::Standing;
