@@ -6,6 +6,7 @@ mod ambient;
 mod annotation;
 pub mod approval;
 mod answers;
+pub mod gate;
 mod memory;
 mod relay;
 mod report;

@@ -1,11 +1,12 @@
 //! The door itself: pools of guarded clients, our own redirect loop, capped answers.
 
+use super::body;
 use super::policy::{Policy, Refusal};
 use super::redact;
+use super::redirect::{self, Hop};
 use super::request::{Error, Request, Response, Transport};
 use super::resolver::{Guarded, literal};
-use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Method, Url, redirect};
+use reqwest::{Client, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -14,6 +15,8 @@ use std::time::Instant;
 const MAX_REDIRECTS: usize = 3;
 /// Response headers that are read.
 const MAX_HEADERS: usize = 128;
+/// hyper's words for a head that is over its bounds.
+const HEAD_TOO_LARGE: &str = "message head is too large";
 /// Pools kept; beyond it the least recently used is dropped.
 const MAX_POOLS: usize = 1024;
 
@@ -88,44 +91,35 @@ impl Egress {
     }
 
     async fn follow(&self, request: &Request, started: Instant) -> Result<Response, Error> {
-        let mut url = parse(&request.url)?;
-        let mut method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Error::Invalid(format!("`{}` is not an HTTP method", request.method)))?;
-        let mut body = request.body.clone();
+        let mut hop = Hop::first(request)?;
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.once(request, &url, method.clone(), body.clone(), started).await?;
-            let Some(next) = redirect_target(&url, &answer)? else { return Ok(answer) };
-            (method, body) = redirected(answer.status, method, body);
-            url = next;
+            let answer = self.once(&hop, started).await?;
+            let Some((next, credentials)) = redirect::target(&hop, &answer)? else {
+                return Ok(answer);
+            };
+            hop.redirected(answer.status, next, credentials);
         }
         Err(Error::Redirect {
             target: redact::target(&request.url),
-            location: redact::target(url.as_str()),
+            location: redact::target(hop.url.as_str()),
             why: format!("more than {MAX_REDIRECTS} redirects"),
         })
     }
 
-    async fn once(
-        &self,
-        request: &Request,
-        url: &Url,
-        method: Method,
-        body: Bytes,
-        started: Instant,
-    ) -> Result<Response, Error> {
-        let client = self.client(&request.transport, url)?;
-        let mut built = client.request(method, url.clone());
+    async fn once(&self, hop: &Hop, started: Instant) -> Result<Response, Error> {
+        let client = self.client(&hop.transport, &hop.url)?;
+        let mut built = client.request(hop.method.clone(), hop.url.clone());
         let mut headers = reqwest::header::HeaderMap::new();
-        for (name, value) in &request.headers {
+        for (name, value) in &hop.headers {
             let (name, value) = header(name, value)?;
             headers.insert(name, value);
         }
-        if !body.is_empty() {
-            built = built.body(body);
+        if !hop.body.is_empty() {
+            built = built.body(hop.body.clone());
         }
-        let target = redact::target(url.as_str());
+        let target = redact::target(hop.url.as_str());
         let answer = built.headers(headers).send().await.map_err(|e| failure(&e, target.clone()))?;
-        Ok(read(answer, request.transport.answer_limit, started).await)
+        body::read(answer, &hop.transport, target, started).await
     }
 
     fn client(&self, transport: &Transport, url: &Url) -> Result<Client, Error> {
@@ -166,7 +160,7 @@ impl Egress {
         let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .dns_resolver(guarded)
             .connect_timeout(transport.connect_timeout)
@@ -196,7 +190,7 @@ impl State {
     }
 }
 
-fn parse(text: &str) -> Result<Url, Error> {
+pub(super) fn parse(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|e| Error::Invalid(format!("the URL cannot be parsed: {e}")))?;
     match url.scheme() {
         "http" | "https" if url.host().is_some() => Ok(url),
@@ -215,49 +209,6 @@ fn header(name: &str, value: &[u8]) -> Result<(reqwest::header::HeaderName, reqw
 
 fn refused(url: &Url, no: &Refusal) -> Error {
     Error::Refused { target: redact::target(url.as_str()), rule: no.rule.clone(), setting: no.setting.clone() }
-}
-
-/// Where a redirect goes, if this is one that is followed: same host, http → https allowed.
-fn redirect_target(from: &Url, answer: &Response) -> Result<Option<Url>, Error> {
-    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let Some(location) = answer.header("location") else { return Ok(None) };
-    let refuse = |location: String, why: &str| Error::Redirect {
-        target: redact::target(from.as_str()),
-        location,
-        why: why.into(),
-    };
-    let next = from.join(location).map_err(|_| refuse("an unreadable Location".into(), "it is not a URL"))?;
-    let same_port = next.port_or_known_default() == from.port_or_known_default();
-    let upgrade = from.scheme() == "http" && next.scheme() == "https";
-    if next.host() != from.host() || !(upgrade || (same_port && next.scheme() == from.scheme())) {
-        return Err(refuse(redact::target(next.as_str()), "it leads to another host; set this URL in the service"));
-    }
-    Ok(Some(next))
-}
-
-/// Go's rules: 301, 302 and 303 turn anything but GET and HEAD into GET without a body.
-fn redirected(status: u16, method: Method, body: Bytes) -> (Method, Bytes) {
-    let keeps = matches!(status, 307 | 308) || method == Method::GET || method == Method::HEAD;
-    if keeps { (method, body) } else { (Method::GET, Bytes::new()) }
-}
-
-/// Reads at most `limit` bytes; a body that breaks off keeps what came: the status is what counts.
-async fn read(mut answer: reqwest::Response, limit: usize, started: Instant) -> Response {
-    let status = answer.status().as_u16();
-    let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
-    let mut body = BytesMut::new();
-    let mut truncated = false;
-    while let Ok(Some(chunk)) = answer.chunk().await {
-        let room = limit - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
-    }
-    Response { status, headers, body: body.freeze(), truncated, elapsed: started.elapsed() }
 }
 
 fn failure(error: &reqwest::Error, target: String) -> Error {
@@ -286,10 +237,16 @@ fn refusal_in(error: &reqwest::Error) -> Option<&Refusal> {
 }
 
 /// The innermost cause: reqwest's outer texts repeat the URL, whose path may be a secret.
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut last: &(dyn std::error::Error + 'static) = error;
     while let Some(next) = last.source() {
         last = next;
     }
-    if std::ptr::addr_eq(last, error) { "the connection failed".into() } else { last.to_string() }
+    if std::ptr::addr_eq(last, error) {
+        return "the connection failed".into();
+    }
+    match last.to_string() {
+        cause if cause == HEAD_TOO_LARGE => format!("{cause}: more than {MAX_HEADERS} headers, or too long ones"),
+        cause => cause,
+    }
 }

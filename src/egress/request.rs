@@ -1,5 +1,6 @@
 //! What goes through the door and what comes back.
 
+use super::policy::Rule;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -44,8 +45,25 @@ pub struct Transport {
     pub idle_timeout: Duration,
     /// Idle connections kept per host.
     pub max_idle_per_host: usize,
-    /// Bytes of the answer's body that are read.
+    /// Bytes of the answer's body that are read, after decompression.
     pub answer_limit: usize,
+    /// Only a whole answer will do: one that is longer, broken off or stalled is an [`Error::Unusable`].
+    pub whole: bool,
+    /// Longest time between two pieces of a body.
+    pub longest_pause: Duration,
+    /// Which redirects are followed.
+    pub redirects: Redirects,
+}
+
+/// Which redirects are followed, three at most. Each hop is judged by the guard again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Redirects {
+    /// To the same host and port; from http to https of the same host, whatever the port.
+    #[default]
+    SameHost,
+    /// To the same scheme, host and port; elsewhere only to these, without credentials: no client certificate, and of the
+    /// headers only what describes the body and the answer.
+    SameOrigin(Vec<Rule>),
 }
 
 impl Default for Transport {
@@ -59,6 +77,9 @@ impl Default for Transport {
             idle_timeout: Duration::from_secs(90),
             max_idle_per_host: 4,
             answer_limit: 64 << 10,
+            whole: false,
+            longest_pause: Duration::from_secs(30),
+            redirects: Redirects::SameHost,
         }
     }
 }
@@ -70,6 +91,33 @@ pub struct TlsOptions {
     pub insecure_skip_verify: bool,
     /// PEM certificates that replace the system roots (Argo CD's `argocd-tls-certs-cm`).
     pub roots_pem: Vec<u8>,
+    /// What the client shows of itself.
+    pub certificate: Option<ClientCertificate>,
+}
+
+impl TlsOptions {
+    /// Whether the certificates can be read.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn check(&self) -> Result<(), Error> {
+        super::tls::check(self)
+    }
+}
+
+/// A client certificate with its key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// PEM of the certificate and those that signed it.
+    pub chain_pem: Vec<u8>,
+    /// PEM of the private key.
+    pub key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate")
+    }
 }
 
 /// The answer; the body is cut at [`Transport::answer_limit`].
@@ -136,5 +184,13 @@ pub enum Error {
         location: String,
         /// The reason.
         why: String,
+    },
+    /// A status came, but not an answer within the bounds: too large, too slow, broken off. Only where the whole is wanted.
+    #[error("the answer of {target} cannot be used: {cause}")]
+    Unusable {
+        /// Scheme, host and port.
+        target: String,
+        /// The cause.
+        cause: String,
     },
 }

@@ -1,10 +1,10 @@
 //! TLS of outgoing connections: system roots with the bundled Mozilla roots as fall-back, or a service's own.
 
-use super::request::{Error, TlsOptions};
+use super::request::{ClientCertificate, Error, TlsOptions};
 use crate::any_certificate::AnyCertificate;
 use reqwest::{Certificate, ClientBuilder};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) fn apply(builder: ClientBuilder, options: &TlsOptions) -> Result<Clie
     if options.insecure_skip_verify {
         return Ok(builder.tls_danger_accept_invalid_certs(true));
     }
-    if !options.roots_pem.is_empty() {
+    if !options.roots_pem.is_empty() && options.certificate.is_none() {
         let roots = Certificate::from_pem_bundle(&options.roots_pem).map_err(|_| not_pem())?;
         return Ok(builder.tls_certs_only(roots));
     }
@@ -61,7 +61,30 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error>
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    Ok(builder.with_root_certificates(store).with_no_client_auth())
+    let builder = builder.with_root_certificates(store);
+    let Some(certificate) = &options.certificate else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = client_certificate(certificate)?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|e| Error::Invalid(format!("failed to load client certificate: {e}")))
+}
+
+/// Whether a service's own certificates can be read, before anything is connected.
+pub(super) fn check(options: &TlsOptions) -> Result<(), Error> {
+    if !options.roots_pem.is_empty() {
+        roots(options)?;
+    }
+    options.certificate.as_ref().map_or(Ok(()), |certificate| client_certificate(certificate).map(drop))
+}
+
+fn client_certificate(
+    certificate: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+    let unreadable = |what: &str| Error::Invalid(format!("failed to load client certificate: the {what} is not PEM"));
+    let chain = CertificateDer::pem_slice_iter(&certificate.chain_pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| unreadable("certificate"))?;
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem).map_err(|_| unreadable("private key"))?;
+    Ok((chain, key))
 }
 
 #[cfg(test)]
@@ -76,6 +99,9 @@ mod tests {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(roots(&options(broken)), Err(Error::Invalid(_))));
         assert!(client_config(&TlsOptions::default()).is_ok());
+        let certificate = Some(ClientCertificate { chain_pem: b"x".to_vec(), key_pem: b"y".to_vec() });
+        let refused = client_config(&TlsOptions { certificate, ..TlsOptions::default() }).unwrap_err();
+        assert!(refused.to_string().contains("failed to load client certificate"), "{refused}");
         assert!(client_config(&TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }).is_ok());
     }
 }

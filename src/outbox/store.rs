@@ -5,6 +5,7 @@
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
+use super::intents::Intents;
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -250,7 +251,7 @@ pub struct Pruned {
 
 /// The durable outbox.
 #[async_trait]
-pub trait Store: super::runs::Runs + Send + Sync + 'static {
+pub trait Store: Intents + super::runs::Runs {
     /// Id of this installation; part of every unique key.
     fn install_id(&self) -> &str;
 

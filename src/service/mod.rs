@@ -13,6 +13,7 @@ mod embedded;
 pub mod entity;
 mod gcppubsub;
 mod github;
+pub mod github_app;
 mod googlechat;
 mod grafana;
 mod http;
@@ -41,7 +42,9 @@ mod webex;
 mod webhook;
 
 pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
+pub use http::retry_after;
 pub use missing::missing_values;
+pub use text::clip_chars;
 
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
@@ -368,7 +371,7 @@ pub fn unanswered(error: &egress::Error) -> Verdict {
     let cause = error.to_string();
     match error {
         egress::Error::Connect { .. } => Verdict::Retry { after: None, cause },
-        egress::Error::NoAnswer { .. } => Verdict::Unknown { cause },
+        egress::Error::NoAnswer { .. } | egress::Error::Unusable { .. } => Verdict::Unknown { cause },
         egress::Error::Refused { .. } | egress::Error::Redirect { .. } => Verdict::SlowRetry { cause },
         egress::Error::Invalid(_) => Verdict::Credentials { cause },
     }

@@ -6,6 +6,7 @@ mod backstage;
 mod catalog;
 mod env;
 mod env_smoke;
+mod gates_vectors;
 mod notifications_vectors;
 mod outbox_postgres;
 mod outbox_scale;

@@ -12,6 +12,7 @@
 
 mod changes;
 mod claim;
+mod intents;
 mod lease;
 mod open;
 mod outcome;

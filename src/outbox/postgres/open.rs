@@ -9,8 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a schema that a newer version made is refused.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/postgres/0001_outbox.sql"),
+    include_str!("../migrations/postgres/0002_gate_questions.sql"),
     include_str!("../migrations/postgres/0003_approval_run.sql"),
 ];
 /// Longest that a connection may take to come about.

@@ -5,6 +5,7 @@
 
 mod changes;
 mod claim;
+mod intents;
 mod open;
 mod outcome;
 mod people;

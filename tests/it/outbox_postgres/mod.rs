@@ -16,7 +16,7 @@ use gatepost::notify;
 use gatepost::outbox::postgres::PostgresOptions;
 use gatepost::outbox::seal::Keys;
 use gatepost::gate::approval;
-use gatepost::outbox::{PostgresStore, change, delivery, runs, store};
+use gatepost::outbox::{PostgresStore, change, delivery, intents, runs, store};
 use model_tests::{cases, life, run};
 use proptest::test_runner::TestRunner;
 use std::sync::Arc;

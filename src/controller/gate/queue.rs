@@ -1,0 +1,144 @@
+//! Which gate is looked at next: one look at a time for each, what comes meanwhile is one more look after it.
+//!
+//! Decides the order only; knows neither gates nor the clock.
+
+use super::index::Name;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+/// What is wanted of a gate; the later includes the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Want {
+    /// Its `Ready` condition is to follow its CommitStatuses.
+    Readiness,
+    /// A whole look.
+    Look,
+    /// A whole look that asks whatever the interval.
+    Ask,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    running: bool,
+    wanted: Option<Want>,
+    timer: Option<Instant>,
+}
+
+/// The gates that wait.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    slots: HashMap<Name, Slot>,
+    /// In the order in which they were asked for.
+    waiting: VecDeque<Name>,
+    timers: BTreeSet<(Instant, Name)>,
+}
+
+impl Queue {
+    /// Something is wanted of a gate now.
+    pub fn want(&mut self, name: Name, want: Want) {
+        let slot = self.slots.entry(name.clone()).or_default();
+        if slot.wanted.is_none() && !slot.running {
+            self.waiting.push_back(name);
+        }
+        slot.wanted = slot.wanted.max(Some(want));
+    }
+
+    /// The gate whose turn it is; it counts as running from here on.
+    pub fn next(&mut self, now: Instant) -> Option<(Name, Want)> {
+        while let Some((at, _)) = self.timers.first()
+            && *at <= now
+        {
+            let (_, name) = self.timers.pop_first()?;
+            if let Some(slot) = self.slots.get_mut(&name) {
+                slot.timer = None;
+            }
+            self.want(name, Want::Look);
+        }
+        while let Some(name) = self.waiting.pop_front() {
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            let Some(want) = slot.wanted.take() else { continue };
+            slot.running = true;
+            // A look sets its timer anew; the condition alone does not.
+            if want > Want::Readiness
+                && let Some(at) = slot.timer.take()
+            {
+                self.timers.remove(&(at, name.clone()));
+            }
+            return Some((name, want));
+        }
+        None
+    }
+
+    /// What was wanted is done; `again` is when to look again without being asked, `None` to leave the timer as it is.
+    pub fn done(&mut self, name: &Name, again: Option<Instant>) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.running = false;
+        if slot.wanted.is_some() {
+            self.waiting.push_back(name.clone());
+        }
+        if let Some(at) = again {
+            if let Some(old) = slot.timer.replace(at) {
+                self.timers.remove(&(old, name.clone()));
+            }
+            self.timers.insert((at, name.clone()));
+        }
+    }
+
+    /// A gate is gone. What runs ends by itself.
+    pub fn forget(&mut self, name: &Name) {
+        if let Some(Slot { timer: Some(at), .. }) = self.slots.remove(name) {
+            self.timers.remove(&(at, name.clone()));
+        }
+    }
+
+    /// When the next timer ends.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::time::Duration;
+
+    fn name(name: &str) -> Name {
+        Name { namespace: "n".into(), name: name.into() }
+    }
+
+    #[test]
+    fn what_comes_during_a_look_is_one_more_look() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.want(name("a"), Want::Readiness);
+        queue.want(name("a"), Want::Look);
+        queue.want(name("b"), Want::Readiness);
+        assert_eq!(queue.next(now).unwrap(), (name("a"), Want::Look));
+        queue.want(name("a"), Want::Ask);
+        queue.want(name("a"), Want::Readiness);
+        assert_eq!(queue.next(now).unwrap().0, name("b"));
+        assert!(queue.next(now).is_none(), "a is being looked at");
+        queue.done(&name("a"), None);
+        assert_eq!(queue.next(now).unwrap(), (name("a"), Want::Ask));
+        queue.done(&name("a"), None);
+        assert!(queue.next(now).is_none());
+    }
+
+    #[test]
+    fn a_timer_ends_once_and_a_look_takes_it_with_it() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        queue.want(name("a"), Want::Look);
+        queue.next(now).unwrap();
+        queue.done(&name("a"), Some(now + second));
+        assert_eq!((queue.next_timer(), queue.next(now)), (Some(now + second), None));
+        queue.want(name("a"), Want::Readiness);
+        queue.next(now).unwrap();
+        queue.done(&name("a"), None);
+        assert_eq!(queue.next_timer(), Some(now + second), "readiness alone leaves it");
+        assert_eq!(queue.next(now + second).unwrap(), (name("a"), Want::Look));
+        queue.done(&name("a"), Some(now + second * 2));
+        queue.forget(&name("a"));
+        assert_eq!((queue.next_timer(), queue.next(now + second * 9)), (None, None));
+    }
+}

@@ -1,0 +1,105 @@
+//! A CommitStatus as a gate wants it.
+
+use crate::gate::names;
+use crate::gate::spec::Gate;
+use crate::gate::status::Phase;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+/// A CommitStatus as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatusDraft {
+    /// Name of the object.
+    pub name: String,
+    /// The environment's branch.
+    pub branch: String,
+    /// The gate's labels; the instance's label is the controller's to add.
+    pub labels: BTreeMap<String, String>,
+    /// Name of the GitRepository.
+    pub repository: String,
+    /// The commit.
+    pub sha: String,
+    /// Name that people see: `<key>/<branch>`.
+    pub title: String,
+    /// What is said of the commit.
+    pub phase: Phase,
+    /// A sentence; may be empty.
+    pub description: String,
+    /// Where to read more; `None` without a template for it.
+    pub url: Option<String>,
+}
+
+impl CommitStatusDraft {
+    pub(super) fn new(gate: &Gate, repository: &str, branch: &str, sha: &str, phase: Phase) -> Self {
+        let key = &gate.spec.key;
+        let labels = [
+            (names::KEY_LABEL, key.clone()),
+            (names::ENVIRONMENT_LABEL, names::label(branch)),
+            (names::GATE_LABEL, names::label(&gate.name)),
+        ];
+        Self {
+            name: names::commit_status(&gate.name, branch),
+            branch: branch.to_owned(),
+            labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
+            repository: repository.to_owned(),
+            sha: sha.to_owned(),
+            title: format!("{key}/{branch}"),
+            phase,
+            description: String::new(),
+            url: None,
+        }
+    }
+    /// The object's `spec`.
+    #[must_use]
+    pub fn spec(&self) -> Json {
+        let mut spec = json!({
+            "gitRepositoryRef": {"name": self.repository},
+            "sha": self.sha,
+            "name": self.title,
+            "description": self.description,
+            "phase": self.phase.as_str(),
+        });
+        if let Some(url) = &self.url {
+            spec["url"] = Json::from(url.as_str());
+        }
+        spec
+    }
+    /// The whole object as it is applied: owned by the gate, and labelled for the instance that has to read it.
+    #[must_use]
+    pub fn object(&self, gate: &Gate, instance: Option<&str>) -> Json {
+        let mut labels = self.labels.clone();
+        labels.extend(instance.map(|instance| (names::INSTANCE_LABEL.to_owned(), instance.to_owned())));
+        json!({
+            "apiVersion": "promoter.argoproj.io/v1alpha1",
+            "kind": "CommitStatus",
+            "metadata": {
+                "name": self.name,
+                "namespace": gate.namespace,
+                "labels": labels,
+                "ownerReferences": [{
+                    "apiVersion": "promoter.argoproj.io/v1alpha1",
+                    "kind": "WebRequestCommitStatus",
+                    "name": gate.name,
+                    "uid": gate.uid,
+                    "controller": true,
+                    "blockOwnerDeletion": true,
+                }],
+            },
+            "spec": self.spec(),
+        })
+    }
+    /// Whether an object in the cluster is as this one would make it, so that nothing need be written.
+    #[must_use]
+    pub fn is_applied(&self, existing: &Json, gate: &Gate, instance: Option<&str>) -> bool {
+        let wanted = self.object(gate, instance);
+        let labels = wanted.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
+        let mut labels = labels.map(|(name, value)| (existing.pointer("/metadata/labels"), name, value));
+        let labelled = labels.all(|(on, name, value)| on.and_then(|on| on.get(name)) == Some(value));
+        let strange = instance.is_none()
+            && existing.pointer("/metadata/labels").is_some_and(|on| on.get(names::INSTANCE_LABEL).is_some());
+        let owners = existing.pointer("/metadata/ownerReferences").and_then(Json::as_array);
+        let owner = wanted.pointer("/metadata/ownerReferences/0");
+        let owned = owners.is_some_and(|owners| owners.iter().any(|on| Some(on) == owner));
+        labelled && !strange && owned && existing.get("spec") == wanted.get("spec")
+    }
+}
