@@ -28,6 +28,8 @@ pub struct Settings {
     pub templates: Templates,
     /// Backstage.
     pub backstage: Backstage,
+    /// Approvals by callback.
+    pub callbacks: Callbacks,
 }
 
 /// `[server]`
@@ -140,6 +142,26 @@ pub struct Backstage {
     pub cluster: String,
 }
 
+/// `[callbacks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Callbacks {
+    /// Where callbacks are listened for.
+    pub bind: SocketAddr,
+    /// How the outside reaches that; empty: there are no approvals.
+    pub external_url: String,
+    /// Audiences of access tokens; empty: the external URL.
+    pub audiences: Vec<String>,
+    /// PEM file of the certificate chain; empty: no TLS.
+    pub certificate: String,
+    /// PEM file of its key.
+    pub key: String,
+    /// Callbacks a second of one caller.
+    pub caller_rate: u32,
+    /// Days that decided runs are kept.
+    pub retention: u32,
+}
+
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -151,6 +173,14 @@ pub enum Error {
         "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
     )]
     Exposed(SocketAddr),
+    /// The URL is none that a caller could use.
+    #[error(
+        "callbacks.externalUrl = \"{0}\" is refused: it is a URL such as https://gatepost.example.com, without query and without / at its end"
+    )]
+    ExternalUrl(String),
+    /// One of two files.
+    #[error("callbacks.certificate and callbacks.key go together: set both, or neither")]
+    Certificate,
 }
 
 impl Settings {
@@ -168,10 +198,33 @@ impl Settings {
             builder = builder.set_override(key, value)?;
         }
         let settings: Self = builder.build()?.try_deserialize()?;
+        settings.callbacks.check()?;
         match settings.server.api.ip().is_loopback() {
             true => Ok(settings),
             false => Err(Error::Exposed(settings.server.api)),
         }
+    }
+}
+
+impl Callbacks {
+    /// Whether there are approvals.
+    #[must_use]
+    pub fn are_served(&self) -> bool {
+        !self.external_url.is_empty()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let url = url::Url::parse(&self.external_url);
+        let usable = url.is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+        });
+        if self.are_served() && (!usable || self.external_url.ends_with('/')) {
+            return Err(Error::ExternalUrl(self.external_url.clone()));
+        }
+        if self.certificate.is_empty() != self.key.is_empty() {
+            return Err(Error::Certificate);
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +302,16 @@ mod tests {
         let settings = load("[egress.tenants.\"team-*\"]\nallow = [\"10.0.0.0/8\"]").unwrap();
         assert_eq!(settings.egress.tenants["team-*"].allow, ["10.0.0.0/8"]);
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
+    }
+    #[test]
+    fn callbacks_need_a_url_that_callers_can_use() {
+        assert!(!load("").unwrap().callbacks.are_served());
+        let url = |url: &str| load(&format!("[callbacks]\nexternalUrl = \"{url}\""));
+        assert!(url("https://gatepost.example.com/under").unwrap().callbacks.are_served());
+        for wrong in ["gatepost.example.com", "https://x.example/", "ftp://x.example", "https://x.example?a=b"] {
+            assert!(matches!(url(wrong), Err(Error::ExternalUrl(_))), "{wrong}");
+        }
+        assert!(matches!(load("[callbacks]\nkey = \"x\""), Err(Error::Certificate)));
     }
     #[test]
     fn an_exposed_api_is_refused() {

@@ -2,6 +2,7 @@
 //!
 //! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
 
+mod approvals;
 mod catalog;
 mod check;
 mod client;
@@ -69,6 +70,9 @@ enum Command {
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Look at runs of approvals by callback, decide them, or wait for one.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -107,6 +111,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());

@@ -1,7 +1,9 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::approvals::serving as approvals;
 use super::repo_server::{self, RepoServerFlags};
 use super::rounds;
+use crate::controller::approval::AskingObserver;
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -9,7 +11,7 @@ use crate::coordination::{Guard, Status};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
-use crate::outbox::{self, Dispatcher, Settings as DispatchSettings, Store};
+use crate::outbox::{self, Dispatcher, Sender, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Json, Settings};
 use crate::source::repo_server::Keyring;
@@ -235,6 +237,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
+    let owners = Arc::clone(&reporter);
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
@@ -244,6 +247,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
     let mut refreshing = None;
+    let mut approvals = None;
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
@@ -264,6 +268,19 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
+            if plan.settings.callbacks.are_served() {
+                let parts = approvals::Parts {
+                    settings: &plan.settings.callbacks,
+                    namespace: &plan.namespace,
+                    client: client.as_ref(),
+                    store: &store,
+                    door: &door,
+                    relay: &relay,
+                    standing: &standing,
+                    reporter: owners,
+                };
+                approvals = Some(approvals::start(parts, &stop)?);
+            }
             let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
             state.cluster = Some(cluster.clone());
             refreshing = Some(cluster.clone());
@@ -277,21 +294,25 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
+    let outgoing: Arc<dyn Sender> = Arc::new(Outgoing::new(Arc::clone(&relay), door, reader));
+    let sender = match approvals {
+        Some(approvals) => approvals.sender(outgoing),
+        None => outgoing,
+    };
+    let dispatching = dispatch(&relay, store, sender, plan.settings.delivery.grace, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
 fn dispatch(
     relay: &Arc<Relay>,
     store: Arc<dyn Store>,
-    door: Arc<Egress>,
-    reader: Option<Arc<dyn ObjectReader>>,
+    sender: Arc<dyn Sender>,
     grace: u64,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
     let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
-    let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
+    let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
+    let observer: Arc<dyn crate::outbox::Observer> = Arc::new(observer);
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
     let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));
     tokio::spawn(async move {

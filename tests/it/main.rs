@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod approvals;
 mod arrows;
 mod backstage;
 mod catalog;

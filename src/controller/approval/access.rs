@@ -242,8 +242,7 @@ impl Issuer {
         if header.alg != Algorithm::ES256 || header.typ.as_deref() != Some(TYPE) {
             return None;
         }
-        let keys = ring.public();
-        let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref()?)?).ok()?;
+        let key = DecodingKey::from_jwk(&ring.public_of(header.kid.as_deref()?)?).ok()?;
         let mut validation = Validation::new(Algorithm::ES256);
         validation.set_issuer(&[&self.url]);
         validation.set_audience(&self.audiences);

@@ -69,6 +69,12 @@ pub struct Changed {
 }
 
 impl Desk {
+    /// Where a run is answered.
+    #[must_use]
+    pub fn callback_url(&self, id: RunId) -> String {
+        format!("{}/callbacks/v1/runs/{id}", self.issuer.url)
+    }
+
     /// Takes the body of a caller that was admitted.
     pub async fn take(&self, admitted: Admitted, bytes: &[u8]) -> Case {
         let body = match Body::parse(bytes) {

@@ -91,14 +91,20 @@ impl Ring {
     /// The public half of every signing key.
     #[must_use]
     pub fn public(&self) -> JwkSet {
-        let public = |entry: &Entry| {
-            let mut jwk = Jwk::from_encoding_key(&encoding(entry)?, Algorithm::ES256).ok()?;
-            jwk.common.key_id = Some(entry.id.clone());
-            jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-            Some(jwk)
-        };
         JwkSet { keys: self.signing.iter().filter_map(public).collect() }
     }
+
+    /// The public half of one signing key.
+    pub(super) fn public_of(&self, kid: &str) -> Option<Jwk> {
+        self.signing.iter().find(|entry| entry.id == kid).and_then(public)
+    }
+}
+
+fn public(entry: &Entry) -> Option<Jwk> {
+    let mut jwk = Jwk::from_encoding_key(&encoding(entry)?, Algorithm::ES256).ok()?;
+    jwk.common.key_id = Some(entry.id.clone());
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    Some(jwk)
 }
 
 fn run_key(entry: &Entry) -> Option<token::Key> {

@@ -5,20 +5,28 @@
 
 pub mod access;
 mod api;
+mod asking;
 mod callers;
 pub mod cluster;
+mod cluster_objects;
 pub mod crd;
 mod desk;
+mod keeping;
 pub mod keys;
 mod limits;
 pub mod oidc;
+mod opening;
 mod ringkeeper;
+pub mod rollback;
 mod shelf;
+mod showing;
 mod view;
 
 pub use api::{Denied, Visitor};
+pub use asking::{AskingObserver, AskingSender};
 pub use callers::{Admitted, Known, run_token};
 pub use desk::{Changed, Desk, Issued};
+pub use keeping::{Keeper, ROLLBACKS};
 pub use limits::{Limits, TooMany};
 pub use ringkeeper::{Home, InSecret, Nowhere, RingKeeper};
 pub use shelf::Shelf;

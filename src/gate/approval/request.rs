@@ -244,7 +244,7 @@ mod tests {
         let engine = Engine::new(Limits::default(), Integers::AsGo);
         let callback = Callback { url: "https://g.example/callbacks/v1/runs/01".into(), token: "gpr1.t".into() };
         let now = Time::parse_rfc3339("2026-11-21T10:00:00Z").unwrap();
-        let around = Surroundings { now, local: Location::utc(), random: &|buffer| buffer.fill(4) };
+        let around = Surroundings { now, local: Location::Utc, random: &|buffer| buffer.fill(4) };
         asked.render(&engine, &callback, &around)
     }
 

@@ -43,17 +43,23 @@ pub enum Error {
     Certificate(#[from] tls::Error),
 }
 
-/// Serves callbacks; with a certificate over TLS.
+/// Serves callbacks; with a certificate over TLS. `more` adds what else is to be heard on this listener.
 ///
 /// # Errors
 /// The socket or the certificate cannot be used.
-pub fn callbacks(listener: TcpListener, desk: Arc<Desk>, certificate: Option<Certificate>) -> Result<Server, Error> {
+pub fn callbacks(
+    listener: TcpListener,
+    desk: Arc<Desk>,
+    certificate: Option<Certificate>,
+    more: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<Server, Error> {
     let app = move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&desk)))
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
             .configure(routes)
+            .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
             .default_service(web::to(problem::not_found))
     };

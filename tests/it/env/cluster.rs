@@ -164,6 +164,8 @@ async fn install_crd(api: &Api<CustomResourceDefinition>, definition: &CustomRes
 fn crd_files() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/env/crds");
     let folders = std::fs::read_dir(&root).expect("tests/env/crds is there").map(|entry| entry.unwrap().path());
-    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/crd");
+    let folders = folders.filter(|path| path.is_dir()).chain([own]);
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
     files.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }
