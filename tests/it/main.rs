@@ -5,6 +5,8 @@ mod approvals;
 mod arrows;
 mod backstage;
 mod catalog;
+mod chart;
+mod docs;
 mod env;
 mod env_smoke;
 mod gates_vectors;
