@@ -12,6 +12,8 @@ mod demo;
 #[cfg(test)]
 mod documented;
 mod explain;
+mod gate;
+mod gates;
 mod go_yaml;
 mod manifests;
 mod migrate;
@@ -71,6 +73,9 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Look at gates by request of a running Gatepost: what they say, why, when they ask next.
+    #[command(subcommand)]
+    Gate(gate::Command),
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -122,6 +127,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::run(&command),
         Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Gate(command) => gate::run(command).await,
         Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {

@@ -1,6 +1,7 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::approvals::serving as approvals;
+use super::gates;
 use super::repo_server::{self, RepoServerFlags};
 use super::rounds;
 use crate::controller::approval::AskingObserver;
@@ -18,6 +19,7 @@ use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
+use actix_web::dev::Server;
 use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -182,7 +184,7 @@ pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) ->
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("failed to listen on {address}; is another process there?"))
 }
 
@@ -244,7 +246,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
+    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None, gates: None };
     let mut reader: Option<Arc<dyn ObjectReader>> = None;
     let mut refreshing = None;
     let mut approvals = None;
@@ -268,9 +270,17 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
         Origin::Cluster(client, settings) => {
+            let shared = gates::Shared {
+                client: client.as_ref().clone(),
+                store: Arc::clone(&store),
+                door: Arc::clone(&door),
+                standing: standing.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
             if plan.settings.callbacks.are_served() {
                 let parts = approvals::Parts {
-                    settings: &plan.settings.callbacks,
+                    settings: &plan.settings,
                     namespace: &plan.namespace,
                     client: client.as_ref(),
                     store: &store,
@@ -339,14 +349,19 @@ fn serve_http(
         servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
     }
     for running in servers {
-        let (handle, stop) = (running.handle(), stop.clone());
-        tokio::spawn(running);
-        tokio::spawn(async move {
-            stop.cancelled().await;
-            handle.stop(true).await;
-        });
+        run_server(running, stop);
     }
     Ok(())
+}
+
+/// Runs a server until the process stops.
+pub(super) fn run_server(server: Server, stop: &CancellationToken) {
+    let (handle, stop) = (server.handle(), stop.clone());
+    tokio::spawn(server);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
 }
 
 /// What services need besides a notification.
@@ -384,11 +399,13 @@ fn keyring(plan: &Plan) -> Keyring {
     }
 }
 
+/// Rules of the egress guard, from the setting of this name.
+pub(super) fn rules(texts: &[String], key: &str) -> anyhow::Result<Vec<Rule>> {
+    texts.iter().map(|text| Rule::parse(text).map_err(|error| anyhow::anyhow!("{key}: {error}"))).collect()
+}
+
 /// The egress guard's rules; loopback is allowed where there is no cluster.
 pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
-    let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
-        texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
-    };
     let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;

@@ -1,12 +1,15 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
+//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
 
 mod api;
 mod callbacks;
+mod gates;
+pub mod hooks;
 mod problem;
 
 pub use callbacks::{Certificate, Error as CallbacksError, callbacks};
 
 use crate::controller::Relay;
+use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
@@ -22,6 +25,8 @@ pub struct State {
     pub cluster: Option<Kubernetes>,
     /// Manifests folder in files mode.
     pub folder: Option<std::path::PathBuf>,
+    /// Gates, where they are handled.
+    pub gates: Option<Arc<Gates>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -51,6 +56,7 @@ pub fn api(listener: TcpListener, state: State) -> std::io::Result<Server> {
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
             .configure(api::routes)
+            .configure(gates::routes)
             .route("/", web::get().to(overview))
             .default_service(web::to(problem::not_found))
     };

@@ -9,6 +9,7 @@ mod chart;
 mod docs;
 mod env;
 mod env_smoke;
+mod gates;
 mod gates_vectors;
 mod notifications_vectors;
 mod outbox_postgres;

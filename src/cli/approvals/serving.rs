@@ -5,6 +5,8 @@ use crate::controller::approval::access::Issuer;
 use crate::controller::approval::cluster::KubernetesCluster;
 use crate::controller::approval::oidc::Issuers;
 use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, Limits, RingKeeper, Shelf};
+use crate::cli::gates;
+use crate::cli::serve::{listen, run_server};
 use crate::controller::gate::ask::{self, Asker};
 use crate::controller::{Relay, Reporter};
 use crate::coordination::Status;
@@ -12,10 +14,8 @@ use crate::egress::Egress;
 use crate::gate::engine::{Engine, Integers};
 use crate::outbox::{Runs, Sender, Store};
 use crate::server::{self, Certificate};
-use crate::settings::Callbacks;
-use anyhow::Context as _;
+use crate::settings::Settings;
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -29,7 +29,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What approvals are made of.
 pub(in crate::cli) struct Parts<'a> {
-    pub settings: &'a Callbacks,
+    pub settings: &'a Settings,
     pub namespace: &'a str,
     pub client: &'a kube::Client,
     pub store: &'a Arc<dyn Store>,
@@ -57,12 +57,12 @@ impl Serving {
 pub(in crate::cli) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Result<Serving> {
     let desk = Arc::new(desk(&parts));
     let engine = Arc::new(Engine::new(gatepost_value::Limits::default(), Integers::AsGo));
-    let options = ask::Options { namespace: parts.namespace.to_owned(), ..ask::Options::default() };
+    let options = gates::options(parts.settings, parts.namespace)?;
     let objects = Arc::new(ask::Cluster::new(parts.client.clone()));
     let asker = Arc::new(Asker::new(Arc::clone(parts.door), objects, options));
-    listen(&parts, &desk, stop)?;
+    serve(&parts, &desk, stop)?;
     spawn(stop, Arc::clone(&desk.ring).run());
-    spawn(stop, prune(Arc::clone(parts.store), parts.settings.retention));
+    spawn(stop, prune(Arc::clone(parts.store), parts.settings.callbacks.retention));
     let relay = Arc::clone(parts.relay);
     let keeper = Keeper {
         desk: Arc::clone(&desk),
@@ -82,7 +82,7 @@ pub(in crate::cli) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyho
 }
 
 fn desk(parts: &Parts<'_>) -> Desk {
-    let settings = parts.settings;
+    let settings = &parts.settings.callbacks;
     let url = settings.external_url.clone();
     let audiences = if settings.audiences.is_empty() { vec![url.clone()] } else { settings.audiences.clone() };
     let home = InSecret::new(parts.client.clone(), parts.namespace);
@@ -101,20 +101,12 @@ fn desk(parts: &Parts<'_>) -> Desk {
     }
 }
 
-fn listen(parts: &Parts<'_>, desk: &Arc<Desk>, stop: &CancellationToken) -> anyhow::Result<()> {
-    let settings = parts.settings;
-    let listener = TcpListener::bind(settings.bind).with_context(|| {
-        format!("failed to listen on {} (callbacks.bind); is another process there?", settings.bind)
-    })?;
+fn serve(parts: &Parts<'_>, desk: &Arc<Desk>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let settings = &parts.settings.callbacks;
     let certificate = (!settings.certificate.is_empty())
         .then(|| Certificate { chain: settings.certificate.clone().into(), key: settings.key.clone().into() });
-    let serving = server::callbacks(listener, Arc::clone(desk), certificate, |_| {})?;
-    let (handle, stop) = (serving.handle(), stop.clone());
-    tokio::spawn(serving);
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        handle.stop(true).await;
-    });
+    let server = server::callbacks(listen(settings.bind)?, Arc::clone(desk), certificate, |_| {})?;
+    run_server(server, stop);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Objects of the cluster that approvals read by name: whole, when they are needed, never cached.
 
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, ApiResource};
 use kube::core::request::Request;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -9,11 +9,6 @@ use std::collections::BTreeMap;
 /// `PromotionStrategy`.
 pub(super) fn strategy() -> ApiResource {
     resource("promoter.argoproj.io", "PromotionStrategy", "promotionstrategies")
-}
-
-/// `CommitStatus`.
-pub(super) fn commit_status() -> ApiResource {
-    resource("promoter.argoproj.io", "CommitStatus", "commitstatuses")
 }
 
 fn resource(group: &str, kind: &str, plural: &str) -> ApiResource {
@@ -24,11 +19,6 @@ fn resource(group: &str, kind: &str, plural: &str) -> ApiResource {
         kind: kind.into(),
         plural: plural.into(),
     }
-}
-
-/// The objects of a kind in a namespace.
-pub(super) fn api(client: &Client, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, kind)
 }
 
 /// One object as JSON; `None` where there is none, or not even the kind.

@@ -7,6 +7,7 @@ use super::crd::WebhookApproval;
 use super::desk::Desk;
 use super::{asking, opening, rollback, showing, view};
 use crate::clock;
+use crate::controller::gate::commit_status;
 use crate::controller::report::{Report, Reporter};
 use crate::coordination::Status as Standing;
 use crate::gate::approval::request::{Asked, Templates, World};
@@ -381,7 +382,7 @@ impl Keeper {
     }
 
     async fn write_commit_status(&self, approval: &WebhookApproval, run: &Run, strategy: &Json) -> Result<(), String> {
-        showing::apply_commit_status(&self.client, &self.commit_status(approval, run, strategy)).await
+        commit_status::apply_for_approval(&self.client, &self.commit_status(approval, run, strategy)).await
     }
 
     fn commit_status(&self, approval: &WebhookApproval, run: &Run, strategy: &Json) -> Json {

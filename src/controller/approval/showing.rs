@@ -1,7 +1,6 @@
 //! Shows runs where people and the Promoter look: the CommitStatus on the SHA, and `status.runs` of the approval. Derived from what
 //! the store holds, so that a decided run never goes back, whoever shows it. Nothing is written that is there already.
 
-use super::cluster_objects as objects;
 use super::crd::{Condition, RunStatus, WebhookApproval, WebhookApprovalStatus};
 use super::view;
 use crate::gate::approval::markdown::{DESCRIPTION_MAX, clip, to_plain, without_control};
@@ -83,27 +82,6 @@ pub(super) fn commit_status(
 fn described(run: &Run) -> String {
     let said = to_plain(&run.message, DESCRIPTION_MAX);
     if said.is_empty() { run.reason.clone() } else { said }
-}
-
-/// Writes a CommitStatus, unless it is as wanted already.
-pub(super) async fn apply_commit_status(client: &kube::Client, wanted: &Json) -> Result<(), String> {
-    let text = |path: &str| wanted.pointer(path).and_then(Json::as_str).unwrap_or_default();
-    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let kind = objects::commit_status();
-    let there = objects::read(client, namespace, &kind, name).await;
-    let there = there.map_err(|error| format!("failed to read the CommitStatus {name}: {error}"))?;
-    if there.is_some_and(|there| is_as_wanted(&there, wanted)) {
-        return Ok(());
-    }
-    let parameters = PatchParams::apply(MANAGER).force();
-    let applied = objects::api(client, namespace, &kind).patch(name, &parameters, &Patch::Apply(wanted)).await;
-    applied.map(|_| ()).map_err(|error| format!("failed to write the CommitStatus {name}: {error}"))
-}
-
-fn is_as_wanted(there: &Json, wanted: &Json) -> bool {
-    let labels = wanted.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
-    let labelled = labels.into_iter().all(|(name, value)| there["metadata"]["labels"].get(name) == Some(value));
-    labelled && there["spec"] == wanted["spec"]
 }
 
 /// The status of an approval with these runs, newest first.

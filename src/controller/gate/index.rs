@@ -66,12 +66,23 @@ pub(super) enum Standing {
     Unknown,
 }
 
+/// What a look read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastRead {
+    pub uid: String,
+    pub generation: i64,
+    /// `metadata.resourceVersion` of the strategy; 0 where there was none.
+    pub strategy: u64,
+}
+
 /// The records.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     gates: BTreeMap<Name, GateRecord>,
     by_strategy: HashMap<Name, BTreeSet<Name>>,
     strategies: HashMap<Name, u64>,
+    /// What the last look at a gate read: watches that tell of it later tell nothing new.
+    read: HashMap<Name, LastRead>,
     children: BTreeMap<Name, ChildRecord>,
     applied: HashMap<Name, Applied>,
     by_commit: HashMap<(String, String), BTreeSet<Name>>,
@@ -85,16 +96,28 @@ impl Index {
         if known == Some(&record) {
             return false;
         }
+        let was_read =
+            self.read.get(&name).is_some_and(|read| (&read.uid, read.generation) == (&record.uid, record.generation));
+        let read = self.read.remove(&name);
         self.drop_gate(&name);
+        self.read.extend(read.map(|read| (name.clone(), read)));
         let strategy = Name { namespace: name.namespace.clone(), name: record.strategy.clone() };
         self.by_strategy.entry(strategy).or_default().insert(name.clone());
         self.gates.insert(name, record);
-        true
+        !was_read
+    }
+
+    /// A look read this.
+    pub fn note_read(&mut self, gate: &Name, read: LastRead) {
+        if self.gates.contains_key(gate) {
+            self.read.insert(gate.clone(), read);
+        }
     }
 
     /// A gate is gone, or somebody else's now.
     pub fn drop_gate(&mut self, name: &Name) -> Option<GateRecord> {
         let record = self.gates.remove(name)?;
+        self.read.remove(name);
         let strategy = Name { namespace: name.namespace.clone(), name: record.strategy.clone() };
         if let Some(gates) = self.by_strategy.get_mut(&strategy) {
             gates.remove(name);
@@ -120,7 +143,9 @@ impl Index {
         if self.strategies.insert(name.clone(), version) == Some(version) {
             return Vec::new();
         }
-        self.gates_of(name)
+        let mut gates = self.gates_of(name);
+        gates.retain(|gate| self.read.get(gate).is_none_or(|read| read.strategy < version));
+        gates
     }
 
     /// A strategy is gone; the gates that have to be looked at because of that.
@@ -199,7 +224,8 @@ impl Index {
     /// Those of an object's CommitStatuses that have these names, as `Ready` reads them.
     pub fn readiness(&self, uid: &str, names: &[String]) -> Vec<Child> {
         let all = self.children_of(uid).into_iter().filter(|(name, _)| names.contains(&name.name));
-        all.map(|(name, record)| Child { name: name.name, generation: record.generation, ready: record.ready }).collect()
+        all.map(|(name, record)| Child { name: name.name, generation: record.generation, ready: record.ready })
+            .collect()
     }
 
     /// Another CommitStatus on the same key and commit as one that an object controls: whose it answers, and which it is.
@@ -222,7 +248,9 @@ impl Index {
     /// Whether a CommitStatus is as it would be applied.
     pub fn compare(&self, name: &Name, digest: u64) -> Standing {
         match (self.applied.get(name), self.children.get(name)) {
-            (Some(applied), Some(record)) if applied.generation == record.generation && applied.dress == record.dress => {
+            (Some(applied), Some(record))
+                if applied.generation == record.generation && applied.dress == record.dress =>
+            {
                 if applied.digest == digest { Standing::Same } else { Standing::Changed }
             }
             (None, Some(_)) => Standing::Unknown,
@@ -283,6 +311,18 @@ mod tests {
         assert!(index.put_gate(one.clone(), gate("other")));
         assert!(index.drop_strategy(&app).is_empty());
         assert_eq!(index.drop_gate(&one).map(|gate| gate.strategy), Some("other".to_owned()));
+    }
+
+    #[test]
+    fn what_a_look_has_read_is_no_news() {
+        let mut index = Index::default();
+        let (one, app) = (name("n", "g"), name("n", "app"));
+        index.put_gate(one.clone(), gate("app"));
+        index.note_read(&one, LastRead { uid: "u".into(), generation: 2, strategy: 5 });
+        assert!(!index.put_gate(one.clone(), GateRecord { generation: 2, ..gate("app") }));
+        assert!(index.put_strategy(&app, 5).is_empty());
+        assert_eq!(index.put_strategy(&app, 6), [one.clone()]);
+        assert!(index.put_gate(one, GateRecord { generation: 3, ..gate("app") }));
     }
 
     #[test]

@@ -22,6 +22,8 @@ struct Slot {
     running: bool,
     wanted: Option<Want>,
     timer: Option<Instant>,
+    /// It was forgotten while it ran.
+    gone: bool,
 }
 
 /// The gates that wait.
@@ -41,6 +43,7 @@ impl Queue {
             self.waiting.push_back(name);
         }
         slot.wanted = slot.wanted.max(Some(want));
+        slot.gone = false;
     }
 
     /// The gate whose turn it is; it counts as running from here on.
@@ -73,6 +76,10 @@ impl Queue {
     pub fn done(&mut self, name: &Name, again: Option<Instant>) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         slot.running = false;
+        if slot.gone {
+            self.slots.remove(name);
+            return;
+        }
         if slot.wanted.is_some() {
             self.waiting.push_back(name.clone());
         }
@@ -84,10 +91,15 @@ impl Queue {
         }
     }
 
-    /// A gate is gone. What runs ends by itself.
+    /// A gate is gone. What runs ends by itself, and before another of the same name begins.
     pub fn forget(&mut self, name: &Name) {
-        if let Some(Slot { timer: Some(at), .. }) = self.slots.remove(name) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if let Some(at) = slot.timer.take() {
             self.timers.remove(&(at, name.clone()));
+        }
+        (slot.wanted, slot.gone) = (None, true);
+        if !slot.running {
+            self.slots.remove(name);
         }
     }
 
@@ -140,5 +152,20 @@ mod tests {
         queue.done(&name("a"), Some(now + second * 2));
         queue.forget(&name("a"));
         assert_eq!((queue.next_timer(), queue.next(now + second * 9)), (None, None));
+    }
+
+    #[test]
+    fn one_made_anew_waits_for_the_end_of_the_look_at_the_old() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.want(name("a"), Want::Look);
+        queue.next(now).unwrap();
+        queue.forget(&name("a"));
+        queue.want(name("a"), Want::Look);
+        assert!(queue.next(now).is_none());
+        queue.done(&name("a"), None);
+        assert_eq!(queue.next(now).unwrap(), (name("a"), Want::Look));
+        queue.forget(&name("a"));
+        queue.done(&name("a"), Some(now));
+        assert!(queue.slots.is_empty() && queue.timers.is_empty());
     }
 }

@@ -111,9 +111,13 @@ mod tests {
         };
         assert_eq!(part(&[], false), Support::Served { unlabelled: Ok(false) });
         assert_eq!(part(&["other"], true), Support::Served { unlabelled: Ok(true) });
-        assert!(matches!(part(&["other", ""], true), Support::Served { unlabelled: Err(why) } if why.contains("without instanceID")));
+        assert!(
+            matches!(part(&["other", ""], true), Support::Served { unlabelled: Err(why) } if why.contains("without instanceID"))
+        );
         assert!(matches!(part(&["gatepost"], true), Support::Refused(why) if why.contains("gates.instanceId")));
         let unknown = partition(&Err("forbidden".into()), "gatepost", true);
-        assert!(matches!(unknown, Support::Served { unlabelled: Err(why) } if why.contains("controllerconfigurations")));
+        assert!(
+            matches!(unknown, Support::Served { unlabelled: Err(why) } if why.contains("controllerconfigurations"))
+        );
     }
 }

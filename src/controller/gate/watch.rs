@@ -12,8 +12,8 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::{Object, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
-use kube::runtime::{WatchStreamExt as _, metadata_watcher};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ struct ChildSpec {
     sha: String,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 struct ChildStatus {
     #[serde(default)]
     conditions: Vec<Condition>,
@@ -104,7 +104,7 @@ pub(super) fn start(
     let config = || watcher::Config::default().page_size(PAGE);
     let gates_api: Api<Object<GateSpec, IgnoredAny>> = all(client, &kinds::gate());
     let children_api: Api<Object<ChildSpec, ChildStatus>> = all(client, &kinds::commit_status());
-    let strategies_api: Api<DynamicObject> = all(client, &kinds::strategy());
+    let strategies_api: Api<PartialObjectMeta<DynamicObject>> = all(client, &kinds::strategy());
     let gate_config = config().labels(&partition.selector());
     tasks.spawn(gates.follow(watcher(gates_api, gate_config).default_backoff(), move |object| {
         let record = partition.holds(label(&object.metadata, INSTANCE_LABEL)).then(|| gate(object));
@@ -116,7 +116,7 @@ pub(super) fn start(
         let record = child(&object.metadata, &object.spec.sha, conditions);
         Change::Child(name(&object.metadata), Some(Box::new(record)))
     }));
-    let strategies_seen = metadata_watcher(strategies_api, config()).default_backoff();
+    let strategies_seen = watcher(strategies_api, config()).default_backoff();
     tasks.spawn(strategies.follow(strategies_seen, |object: &PartialObjectMeta<DynamicObject>| {
         Change::Strategy(name(&object.metadata), Some(version(&object.metadata)))
     }));
@@ -236,10 +236,7 @@ fn label<'a>(metadata: &'a ObjectMeta, label: &str) -> Option<&'a str> {
 }
 
 fn name(metadata: &ObjectMeta) -> Name {
-    Name {
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
-    }
+    Name { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone().unwrap_or_default() }
 }
 
 /// Versions of one kind of objects can be compared as numbers (Kubernetes 1.35 promises it; etcd's revisions always were).

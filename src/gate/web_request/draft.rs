@@ -1,7 +1,7 @@
 //! A CommitStatus as a gate wants it.
 
 use crate::gate::names;
-use crate::gate::spec::Gate;
+use crate::gate::spec::{Gate, Spec};
 use crate::gate::status::Phase;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -48,6 +48,20 @@ impl CommitStatusDraft {
             description: String::new(),
             url: None,
         }
+    }
+    /// With its texts rendered.
+    pub(super) fn described(
+        mut self,
+        spec: &Spec,
+        render: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, String> {
+        let drawn =
+            |what: &str, text: &str| render(text).map_err(|error| format!("failed to render {what} template: {error}"));
+        self.description = drawn("description", &spec.description)?;
+        if !spec.url.is_empty() {
+            self.url = Some(drawn("URL", &spec.url)?);
+        }
+        Ok(self)
     }
     /// The object's `spec`.
     #[must_use]

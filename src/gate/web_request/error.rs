@@ -16,6 +16,9 @@ pub enum Cause {
     /// What the gate or its surroundings are could not be read.
     #[error("{0}")]
     Unreadable(String),
+    /// The last request failed with these words, and waits for its next try.
+    #[error("{0}")]
+    Still(String),
     /// The commits to judge cannot be told.
     #[error("failed to resolve current SHAs: {0}")]
     Shas(#[from] strategy::Error),
@@ -53,9 +56,6 @@ pub struct Failure {
     /// Why.
     pub cause: Cause,
 }
-
-/// What a controller may report instead of a look: see [`super::refuse`].
-pub type Error = Cause;
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,6 +7,7 @@
 mod begin;
 mod conclude;
 mod draft;
+mod ending;
 mod error;
 mod judge;
 mod retry;
@@ -23,7 +24,7 @@ mod tests;
 pub use begin::begin;
 pub use conclude::{conclude, refuse};
 pub use draft::CommitStatusDraft;
-pub use error::{Cause, Error, Failure};
+pub use error::{Cause, Failure};
 
 use super::memory::Memory;
 use super::spec::{Authentication, Gate};
@@ -203,6 +204,9 @@ impl Outcome {
     /// All that failed in one text, `None` where nothing did.
     #[must_use]
     pub fn error(&self) -> Option<String> {
+        if let [Failure { cause: cause @ Cause::NoStrategy { .. }, .. }] = self.failures.as_slice() {
+            return Some(cause.to_string());
+        }
         let texts: Vec<String> = self.failures.iter().map(ToString::to_string).collect();
         (!texts.is_empty()).then(|| format!("failed to process WebRequestCommitStatus: {}", texts.join("; ")))
     }

@@ -32,13 +32,15 @@ async fn ten_gigabytes_behind_gzip_end_at_the_limit() {
     let endpoint = Receiver::serving(|_, mut stream| async move {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n").await);
         let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        let zeros = vec![0; 1 << 20];
-        for _ in 0..10 << 10 {
-            std::io::Write::write_all(&mut bomb, &zeros).unwrap();
-            if stream.write_all(&std::mem::take(bomb.get_mut())).await.is_err() {
-                return;
-            }
-        }
+        let mut mebibyte = || {
+            std::io::Write::write_all(&mut bomb, &vec![0; 1 << 20]).unwrap();
+            std::io::Write::flush(&mut bomb).unwrap();
+            std::mem::take(bomb.get_mut())
+        };
+        // Flushed, so that the second and each further mebibyte of zeros are the same bytes.
+        let (first, further) = (mebibyte(), mebibyte());
+        drop(stream.write_all(&first).await);
+        pour(&mut stream, &further, further.len() * (10 << 10)).await;
     })
     .await;
     let text = refused(&asker(Known::default()), &question(&endpoint.url("/x"))).await;
