@@ -252,6 +252,8 @@ pub struct Callbacks {
     pub certificate: String,
     /// PEM file of its key.
     pub key: String,
+    /// Proxies, as ranges, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
     /// Callbacks a second of one caller.
     pub caller_rate: u32,
     /// Days that decided runs are kept.

@@ -253,6 +253,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let broken = Arc::new(AtomicBool::new(false));
     match plan.origin {
         Origin::Files(folder) => {
+            if plan.settings.callbacks.are_served() {
+                tracing::warn!("callbacks.externalUrl is set, and approvals need a cluster: none are served on a folder");
+            }
             state.folder = Some(folder.clone());
             let settings = source::files::Settings {
                 folder,

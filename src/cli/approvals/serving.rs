@@ -1,20 +1,22 @@
 //! Puts the rooms of approvals together for `gatepost serve`: keys, desk, listener, requests, what keeps runs going.
 
+use crate::cli::gates;
+use crate::cli::serve::{listen, run_server};
 use crate::clock;
 use crate::controller::approval::access::Issuer;
 use crate::controller::approval::cluster::KubernetesCluster;
 use crate::controller::approval::oidc::Issuers;
 use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, Limits, RingKeeper, Shelf};
-use crate::cli::gates;
-use crate::cli::serve::{listen, run_server};
 use crate::controller::gate::ask::{self, Asker};
 use crate::controller::{Relay, Reporter};
 use crate::coordination::Status;
 use crate::egress::Egress;
+use crate::egress::address::Cidr;
 use crate::gate::engine::{Engine, Integers};
 use crate::outbox::{Runs, Sender, Store};
-use crate::server::{self, Certificate};
+use crate::server::{self, Certificate, Reach};
 use crate::settings::Settings;
+use anyhow::Context as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -103,9 +105,14 @@ fn desk(parts: &Parts<'_>) -> Desk {
 
 fn serve(parts: &Parts<'_>, desk: &Arc<Desk>, stop: &CancellationToken) -> anyhow::Result<()> {
     let settings = &parts.settings.callbacks;
+    let proxies = settings.trusted_proxies.iter().map(|text| {
+        Cidr::parse(text).with_context(|| format!("callbacks.trustedProxies: {text:?} is no address or range"))
+    });
+    let trusted_proxies = proxies.collect::<anyhow::Result<_>>()?;
     let certificate = (!settings.certificate.is_empty())
         .then(|| Certificate { chain: settings.certificate.clone().into(), key: settings.key.clone().into() });
-    let server = server::callbacks(listen(settings.bind)?, Arc::clone(desk), certificate, |_| {})?;
+    let server =
+        server::callbacks(listen(settings.bind)?, Arc::clone(desk), Reach { certificate, trusted_proxies }, |_| {})?;
     run_server(server, stop);
     Ok(())
 }

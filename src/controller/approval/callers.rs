@@ -3,7 +3,7 @@
 
 use super::access::{Claims, claimed_issuer};
 use super::cluster::{Deed, Identity};
-use super::crd::WebhookApproval;
+use super::crd::{OidcCaller, WebhookApproval};
 use super::desk::Desk;
 use super::limits::TooMany;
 use super::oidc::{self, Subject};
@@ -29,8 +29,8 @@ pub enum Known {
     Client(String),
     /// Somebody that the cluster knows.
     Cluster(Identity),
-    /// A subject of an OpenID Connect issuer.
-    Subject(Subject, String),
+    /// A subject of an OpenID Connect issuer, and the rule that its token was proven by.
+    Subject(Subject, Box<OidcCaller>),
 }
 
 impl Known {
@@ -145,18 +145,23 @@ impl Desk {
         current.map(|client| client.id).ok_or(Case::Unknown)
     }
 
+    /// Who a token of an issuer is of: by a rule whose claims it satisfies, else by one that at least proves it.
     async fn subject(&self, bearer: &str, issuer: &str, about: Option<&Arc<WebhookApproval>>) -> Option<Known> {
         let asked = about.map_or_else(|| self.shelf.all(), |approval| vec![Arc::clone(approval)]);
-        let now_ms = clock::now().millis();
+        let (now_ms, mut proven) = (clock::now().millis(), None);
         for approval in asked {
             let ApprovalId { namespace, .. } = approval.id();
-            for rule in approval.believes().oidc.unwrap_or_default().iter().filter(|rule| rule.issuer == issuer) {
-                if let Some(subject) = self.issuers.subject(&namespace, rule, bearer, now_ms).await {
-                    return Some(Known::Subject(subject, rule.issuer.clone()));
+            for rule in approval.believes().oidc.unwrap_or_default().into_iter().filter(|rule| rule.issuer == issuer) {
+                let Some(subject) = self.issuers.subject(&namespace, &rule, bearer, now_ms).await else { continue };
+                let satisfied = oidc::satisfies(&subject.claims, &rule.claims);
+                let known = Known::Subject(subject, Box::new(rule));
+                if satisfied {
+                    return Some(known);
                 }
+                proven = proven.or(Some(known));
             }
         }
-        None
+        proven
     }
 
     /// Whether somebody known may answer the runs of an approval.
@@ -164,11 +169,11 @@ impl Desk {
         let believes = approval.believes();
         match known {
             Known::Client(id) => Ok(believes.oauth.is_some_and(|oauth| oauth.clients.contains(id))),
-            Known::Subject(subject, issuer) => Ok(believes
-                .oidc
-                .unwrap_or_default()
-                .iter()
-                .any(|rule| rule.issuer == *issuer && oidc::satisfies(&subject.claims, &rule.claims))),
+            // The very rule: one of the same issuer for another audience proves nothing here.
+            Known::Subject(subject, rule) => {
+                let is_its_own = believes.oidc.is_some_and(|rules| rules.contains(rule));
+                Ok(is_its_own && oidc::satisfies(&subject.claims, &rule.claims))
+            }
             Known::Cluster(_) if believes.kubernetes.is_none() => Ok(false),
             Known::Cluster(identity) => self.may(identity, Deed::Callback, &approval.id()).await,
         }

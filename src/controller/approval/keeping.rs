@@ -282,8 +282,9 @@ impl Keeper {
         let approval = self.desk.shelf.of(&first.run.approval);
         match &approval {
             Some(approval) => {
+                let strategy = self.strategy(approval).await?;
                 for kept in runs {
-                    self.follow(approval, &kept.run).await?;
+                    self.follow(approval, &kept.run, strategy.as_ref()).await?;
                 }
                 self.write_status(approval).await?;
             }
@@ -298,14 +299,13 @@ impl Keeper {
         Ok(())
     }
 
-    async fn follow(&self, approval: &WebhookApproval, run: &Run) -> Result<(), String> {
-        let strategy = self.strategy(approval).await?;
+    async fn follow(&self, approval: &WebhookApproval, run: &Run, strategy: Option<&Json>) -> Result<(), String> {
         if run.phase == Phase::Requesting && run.attempts == 0 {
-            self.request(approval, run, strategy.clone()).await?;
+            self.request(approval, run, strategy.cloned()).await?;
         }
         if showing::has_commit_status(approval, run) && self.is_newest(run).await? {
             // Without its strategy there is nobody to report to.
-            if let Some(strategy) = &strategy {
+            if let Some(strategy) = strategy {
                 self.write_commit_status(approval, run, strategy).await?;
             }
         }

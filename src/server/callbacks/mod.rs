@@ -6,12 +6,13 @@ mod run;
 mod tls;
 mod token;
 
-use super::problem;
+use super::{address, problem};
 use crate::controller::approval::Desk;
+use crate::egress::address::Cidr;
 use crate::gate::approval::Reply;
 use actix_web::http::{StatusCode, header};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::Server, web};
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,18 @@ pub struct Certificate {
     pub key: PathBuf,
 }
 
+/// How the listener is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Its certificate; without one there is no TLS.
+    pub certificate: Option<Certificate>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+/// The proxies, for the handlers.
+struct Trusted(Vec<Cidr>);
+
 /// The listener cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,12 +63,14 @@ pub enum Error {
 pub fn callbacks(
     listener: TcpListener,
     desk: Arc<Desk>,
-    certificate: Option<Certificate>,
+    reach: Reach,
     more: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Server, Error> {
+    let trusted = web::Data::new(Trusted(reach.trusted_proxies));
     let app = move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&desk)))
+            .app_data(trusted.clone())
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
             .configure(routes)
@@ -69,7 +84,7 @@ pub fn callbacks(
         .client_request_timeout(HEAD_TIMEOUT)
         .disable_signals()
         .shutdown_timeout(8);
-    let server = match certificate {
+    let server = match reach.certificate {
         Some(certificate) => server.listen_rustls_0_23(listener, tls::config(certificate)?)?,
         None => server.listen(listener)?,
     };
@@ -88,9 +103,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .configure(approvals::routes);
 }
 
-/// The address that a request came from. What a proxy says of it is not believed.
+/// The address that a request came from.
 fn from(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+    let trusted = request.app_data::<web::Data<Trusted>>();
+    address::of(request, trusted.map_or(&[], |trusted| trusted.0.as_slice()))
 }
 
 /// The token of `Authorization: Bearer …`; one header only.

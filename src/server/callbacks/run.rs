@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Time that a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes beyond a body's limit that are still received.
+const THROWN_MAX: usize = 1 << 20;
+
 /// Takes a callback.
 pub(super) async fn answer(
     desk: web::Data<Desk>,
@@ -39,17 +42,22 @@ async fn judged(desk: &Desk, request: &HttpRequest, id: &str, payload: web::Payl
     }
 }
 
-/// A whole body of at most [`BODY_MAX`] bytes.
+/// A whole body of at most [`BODY_MAX`] bytes. Of a larger one the rest is thrown away, up to [`THROWN_MAX`] bytes: a caller that is
+/// cut off while it still sends would not read the answer.
 pub(super) async fn read(mut payload: web::Payload) -> Result<Bytes, Unusable> {
-    let mut body = BytesMut::new();
+    let (mut body, mut thrown) = (BytesMut::new(), 0);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Unusable::Form("the body broke off".to_owned()))?;
-        if body.len() + chunk.len() > BODY_MAX {
-            return Err(Unusable::TooLarge);
+        if thrown > 0 || body.len() + chunk.len() > BODY_MAX {
+            thrown += chunk.len();
+            if thrown > THROWN_MAX {
+                break;
+            }
+            continue;
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    if thrown > 0 { Err(Unusable::TooLarge) } else { Ok(body.freeze()) }
 }
 
 /// Where a link in a message leads: it says how to decide, and decides nothing. The same for a run that is not there.

@@ -11,7 +11,7 @@ use gatepost::egress::{Egress, Policy};
 use gatepost::gate::approval::{Opening, Run, RunId, Subject};
 use gatepost::outbox::runs::{Opened, Runs};
 use gatepost::outbox::{SqliteStore, Store};
-use gatepost::server::{Certificate, callbacks};
+use gatepost::server::{Certificate, Reach, callbacks};
 use gatepost::telemetry::Metrics;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -41,8 +41,8 @@ impl Called {
 
 /// Runs curl with these arguments. A status comes back whatever it is.
 pub async fn curl(arguments: &[&str]) -> Called {
-    let run = tokio::process::Command::new("curl").args(["--silent", "--show-error", "--include"]).args(arguments);
-    let done = run.output().await.expect("curl can be run");
+    let mut run = tokio::process::Command::new("curl");
+    let done = run.args(["--silent", "--show-error", "--include"]).args(arguments).output().await.expect("curl can be run");
     let text = String::from_utf8(done.stdout).expect("the answer is text");
     assert!(done.status.success(), "curl {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     // A body of some size is announced first: `100 Continue` has a head of its own.
@@ -93,7 +93,7 @@ impl House {
             metrics: Arc::new(Metrics::new().unwrap()),
         });
         let certificate = tls.then(|| certificate(&folder));
-        let server = callbacks(listener, Arc::clone(&desk), certificate, |_| {}).unwrap();
+        let server = callbacks(listener, Arc::clone(&desk), Reach { certificate, ..Reach::default() }, |_| {}).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self { url, namespace, desk, store, server: handle, folder, tls }
@@ -195,10 +195,10 @@ impl House {
 /// A service account's token for an audience, from the API server.
 pub async fn token_of(namespace: &Namespace, account: &str, audience: &str) -> String {
     let api: Api<ServiceAccount> = namespace.api();
-    let spec = TokenRequestSpec { audiences: vec![audience.to_owned()], ..TokenRequestSpec::default() };
-    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let spec = TokenRequestSpec { audiences: Some(vec![audience.to_owned()]), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
     let made = api.create_token_request(account, &PostParams::default(), &request).await.unwrap();
-    made.status.unwrap().token
+    made.status.unwrap().token.unwrap()
 }
 
 /// Lets a service account create these subresources of WebhookApprovals.
