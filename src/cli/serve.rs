@@ -254,7 +254,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     match plan.origin {
         Origin::Files(folder) => {
             if plan.settings.callbacks.are_served() {
-                tracing::warn!("callbacks.externalUrl is set, and approvals need a cluster: none are served on a folder");
+                tracing::warn!(
+                    "callbacks.externalUrl is set, and approvals need a cluster: none are served on a folder"
+                );
             }
             state.folder = Some(folder.clone());
             let settings = source::files::Settings {
@@ -284,7 +286,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             if plan.settings.callbacks.are_served() {
                 let parts = approvals::Parts {
                     settings: &plan.settings,
-                    namespace: &plan.namespace,
+                    namespaces: &settings.namespaces,
                     client: client.as_ref(),
                     store: &store,
                     door: &door,

@@ -16,6 +16,7 @@ use crate::gate::engine::{Engine, Integers};
 use crate::outbox::{Runs, Sender, Store};
 use crate::server::{self, Certificate, Reach};
 use crate::settings::Settings;
+use crate::source::Namespaces;
 use anyhow::Context as _;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// What approvals are made of.
 pub(in crate::cli) struct Parts<'a> {
     pub settings: &'a Settings,
-    pub namespace: &'a str,
+    pub namespaces: &'a Namespaces,
     pub client: &'a kube::Client,
     pub store: &'a Arc<dyn Store>,
     pub door: &'a Arc<Egress>,
@@ -59,7 +60,7 @@ impl Serving {
 pub(in crate::cli) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Result<Serving> {
     let desk = Arc::new(desk(&parts));
     let engine = Arc::new(Engine::new(gatepost_value::Limits::default(), Integers::AsGo));
-    let options = gates::options(parts.settings, parts.namespace)?;
+    let options = gates::options(parts.settings, &parts.namespaces.own)?;
     let objects = Arc::new(ask::Cluster::new(parts.client.clone()));
     let asker = Arc::new(Asker::new(Arc::clone(parts.door), objects, options));
     serve(&parts, &desk, stop)?;
@@ -74,7 +75,7 @@ pub(in crate::cli) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyho
         standing: parts.standing.clone(),
         committed: Arc::new(move || relay.committed.notify_one()),
         reporter: parts.reporter,
-        platform: parts.namespace.to_owned(),
+        namespaces: parts.namespaces.clone(),
         failing: Mutex::new(HashMap::new()),
         synced: AtomicBool::new(false),
         seen: Notify::new(),
@@ -87,14 +88,14 @@ fn desk(parts: &Parts<'_>) -> Desk {
     let settings = &parts.settings.callbacks;
     let url = settings.external_url.clone();
     let audiences = if settings.audiences.is_empty() { vec![url.clone()] } else { settings.audiences.clone() };
-    let home = InSecret::new(parts.client.clone(), parts.namespace);
+    let home = InSecret::new(parts.client.clone(), &parts.namespaces.own);
     let store: Arc<dyn Runs> = Arc::clone(parts.store) as _;
     Desk {
         store,
         shelf: Arc::new(Shelf::default()),
         ring: Arc::new(RingKeeper::new(Box::new(home))),
         issuer: Issuer { url, audiences },
-        issuers: Issuers::new(Arc::clone(parts.door), parts.namespace.to_owned()),
+        issuers: Issuers::new(Arc::clone(parts.door), parts.namespaces.own.clone()),
         cluster: Some(Arc::new(KubernetesCluster::new(parts.client.clone()))),
         limits: Limits::new(settings.caller_rate),
         changed: Notify::new(),

@@ -16,6 +16,7 @@ use crate::gate::engine::{Engine, Surroundings};
 use crate::notify::ObjectId;
 use crate::outbox::Store;
 use crate::outbox::runs::{Kept, RunFilter};
+use crate::source::Namespaces;
 use crate::source::kubernetes::application;
 use futures::StreamExt as _;
 use gatepost_value::{Location, Time};
@@ -65,8 +66,8 @@ pub struct Keeper {
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Tells owners.
     pub reporter: Arc<dyn Reporter>,
-    /// Gatepost's own namespace.
-    pub platform: String,
+    /// Whose approvals are kept: Gatepost's own namespace and those beside it. Another Gatepost of the cluster keeps others.
+    pub namespaces: Namespaces,
     /// What failed, when it is tried again, and how often it failed.
     pub failing: Mutex<HashMap<String, (Instant, u32)>>,
     /// Whether the approvals that there are were all seen.
@@ -89,7 +90,10 @@ impl Keeper {
 
     /// Every replica knows the approvals: any of them may be called back.
     async fn watch_approvals(self: Arc<Self>, changes: mpsc::Sender<ApprovalId>) {
-        let api: Api<WebhookApproval> = Api::all(self.client.clone());
+        let api: Api<WebhookApproval> = match self.namespaces.cluster_wide() {
+            true => Api::all(self.client.clone()),
+            false => Api::namespaced(self.client.clone(), &self.namespaces.own),
+        };
         let mut stream = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
         let mut listed = HashSet::new();
         while let Some(next) = stream.next().await {
@@ -101,6 +105,8 @@ impl Keeper {
                 (id, changed)
             };
             match next {
+                Ok(watcher::Event::Apply(other) | watcher::Event::InitApply(other))
+                    if !self.namespaces.contains(&other.id().namespace) => {}
                 Ok(watcher::Event::Apply(approval)) => {
                     let (id, changed) = put(approval);
                     if changed && changes.send(id).await.is_err() {
@@ -132,7 +138,10 @@ impl Keeper {
             // A look from time to time finds what was told between the question and the wait.
             let _ = tokio::time::timeout(LOOK_PAUSE, self.seen.notified()).await;
         }
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.client.clone(), &objects::strategy());
+        let api: Api<PartialObjectMeta<DynamicObject>> = match self.namespaces.cluster_wide() {
+            true => Api::all_with(self.client.clone(), &objects::strategy()),
+            false => Api::namespaced_with(self.client.clone(), &self.namespaces.own, &objects::strategy()),
+        };
         let mut stream = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
         while let Some(next) = stream.next().await {
             let strategy = match next {
@@ -189,7 +198,7 @@ impl Keeper {
 
     async fn consider(&self, id: &ApprovalId) -> Result<(), String> {
         match self.desk.shelf.of(id) {
-            Some(approval) => opening::consider(&self.desk, &self.client, &self.platform, &approval).await,
+            Some(approval) => opening::consider(&self.desk, &self.client, &self.namespaces.own, &approval).await,
             None => Ok(()),
         }
     }
