@@ -3,18 +3,18 @@
 use super::approvals::serving as approvals;
 use super::gates;
 use super::repo_server::{self, RepoServerFlags};
-use super::rounds;
+use super::{own, rights, rounds};
 use crate::controller::approval::AskingObserver;
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
-use crate::coordination::{Guard, Status};
+use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
 use crate::outbox::{self, Dispatcher, Sender, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
-use crate::settings::{Json, Settings};
+use crate::settings::{Delivery, Json, ProjectNamespace, Settings};
 use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
@@ -24,8 +24,8 @@ use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +108,8 @@ pub(super) struct Plan {
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
     pub origin: Origin,
+    /// Host and port of the API server.
+    pub api_server: Option<(String, u16)>,
     pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
@@ -135,12 +137,14 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
     // The Go controller's default is a name in the cluster; a folder has no such neighbour.
     let default = if arguments.files.is_some() { "" } else { repo_server::DEFAULT };
     let repo_server = arguments.repo_server.settings(default)?;
+    let mut api_server = None;
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
             egress::install_provider();
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
+            api_server = host_and_port(&config);
             let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
             let namespaces =
                 Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
@@ -151,6 +155,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
                 resource: arguments.notifications_configuration_name.clone(),
                 selector: arguments.app_label_selector,
                 self_service,
+                projects_everywhere: settings.notify.project_namespace == ProjectNamespace::Application,
             };
             (Origin::Cluster(Box::new(client), watched), namespace)
         }
@@ -163,10 +168,17 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         resource: arguments.notifications_configuration_name,
         self_service,
         origin,
+        api_server,
         repo_server,
         metrics,
         api,
     })
+}
+
+fn host_and_port(config: &kube::Config) -> Option<(String, u16)> {
+    let url = &config.cluster_url;
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    Some((url.host()?.trim_matches(['[', ']']).to_owned(), port))
 }
 
 /// The configuration of the cluster that the arguments or the environment name.
@@ -241,18 +253,58 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     };
     let owners = Arc::clone(&reporter);
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
-    let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
-    let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
-    let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
+    let door = Arc::new(Egress::new(guarded(&plan).await?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
+    let cluster = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, settings) => {
+            Some(Kubernetes::new(client.as_ref().clone(), settings.clone(), send.clone(), Arc::clone(&metrics)))
+        }
+    };
+    let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
+    let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
+    let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None, gates: None };
-    let mut reader: Option<Arc<dyn ObjectReader>> = None;
-    let mut refreshing = None;
+    let mut state = server::State {
+        relay: Arc::clone(&relay),
+        cluster: cluster.clone(),
+        folder: None,
+        gates: None,
+        limits: Arc::default(),
+    };
     let mut approvals = None;
     let broken = Arc::new(AtomicBool::new(false));
-    match plan.origin {
-        Origin::Files(folder) => {
+    match (plan.origin, cluster.clone()) {
+        (Origin::Cluster(client, watched), Some(cluster)) => {
+            let shared = gates::Shared {
+                client: client.as_ref().clone(),
+                store: Arc::clone(&store),
+                door: Arc::clone(&door),
+                standing: standing.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
+            if plan.settings.callbacks.are_served() {
+                let parts = approvals::Parts {
+                    settings: &plan.settings,
+                    namespaces: &watched.namespaces,
+                    client: client.as_ref(),
+                    store: &store,
+                    door: &door,
+                    relay: &relay,
+                    standing: &standing,
+                    reporter: owners,
+                };
+                approvals = Some(approvals::start(parts, &stop)?);
+            }
+            let limits = Arc::clone(&state.limits);
+            let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
+            tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
+            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
+            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
+            tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
+        }
+        (Origin::Files(folder), _) => {
             if plan.settings.callbacks.are_served() {
                 tracing::warn!(
                     "callbacks.externalUrl is set, and approvals need a cluster: none are served on a folder"
@@ -274,47 +326,19 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             let relisting = Arc::clone(&relay);
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
-        Origin::Cluster(client, settings) => {
-            let shared = gates::Shared {
-                client: client.as_ref().clone(),
-                store: Arc::clone(&store),
-                door: Arc::clone(&door),
-                standing: standing.clone(),
-                metrics: Arc::clone(&metrics),
-            };
-            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
-            if plan.settings.callbacks.are_served() {
-                let parts = approvals::Parts {
-                    settings: &plan.settings,
-                    namespaces: &settings.namespaces,
-                    client: client.as_ref(),
-                    store: &store,
-                    door: &door,
-                    relay: &relay,
-                    standing: &standing,
-                    reporter: owners,
-                };
-                approvals = Some(approvals::start(parts, &stop)?);
-            }
-            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
-            state.cluster = Some(cluster.clone());
-            refreshing = Some(cluster.clone());
-            reader = Some(Arc::new(cluster.clone()));
-            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
-            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
-            tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
-        }
+        (Origin::Cluster(..), None) => {}
     }
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
-    tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
+    tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
+    tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
     let outgoing: Arc<dyn Sender> = Arc::new(Outgoing::new(Arc::clone(&relay), door, reader));
     let sender = match approvals {
         Some(approvals) => approvals.sender(outgoing),
         None => outgoing,
     };
-    let dispatching = dispatch(&relay, store, sender, plan.settings.delivery.grace, &stop);
+    let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
@@ -322,14 +346,18 @@ fn dispatch(
     relay: &Arc<Relay>,
     store: Arc<dyn Store>,
     sender: Arc<dyn Sender>,
-    grace: u64,
+    delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
+    let settings = DispatchSettings {
+        attempt_limit: Duration::from_secs(delivery.attempt_limit),
+        grace: Duration::from_secs(delivery.grace),
+        ..DispatchSettings::default()
+    };
     let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
     let observer: Arc<dyn crate::outbox::Observer> = Arc::new(observer);
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
-    let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));
+    let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {
             relay.committed.notified().await;
@@ -340,7 +368,13 @@ fn dispatch(
         }
     });
     let stop = stop.clone();
-    tokio::spawn(async move { dispatcher.run(stop).await })
+    tokio::spawn(async move {
+        // What is claimed earlier could only be put back for a while; a process that stands by would keep it from the one that decides.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = waited.configured.notified() => dispatcher.run(stop).await,
+        }
+    })
 }
 
 fn serve_http(
@@ -393,6 +427,9 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
         repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
         standing: Status::unguarded(),
+        reader: None,
+        annotation_lost: settings.notify.annotation_lost,
+        project_namespace: settings.notify.project_namespace,
     })
 }
 
@@ -425,6 +462,33 @@ pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Res
         proxy_enforces: settings.egress.proxy.enforces,
         tenant: String::new(),
     })
+}
+
+/// The policy of a running Gatepost, which knows where it is itself.
+async fn guarded(plan: &Plan) -> anyhow::Result<Policy> {
+    let listeners = plan.metrics.iter().chain([&plan.api]).filter_map(|listener| listener.local_addr().ok());
+    let listeners: Vec<_> = listeners.collect();
+    let own = own::addresses(own::Own {
+        api_server: plan.api_server.clone(),
+        store: outbox::server(&plan.settings.store),
+        listeners: &listeners,
+    });
+    let policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
+    Ok(Policy { own: own.await, ..policy })
+}
+
+/// Asks what this process may not do and says it, once.
+async fn tell_limits(
+    client: kube::Client,
+    namespace: String,
+    lease: Option<String>,
+    limits: Arc<OnceLock<Vec<String>>>,
+) {
+    let found = rights::limits(client, &namespace, lease.as_deref()).await;
+    for limit in &found {
+        tracing::warn!("{limit}");
+    }
+    drop(limits.set(found));
 }
 
 async fn project(projector: Projector, stop: CancellationToken) {

@@ -48,20 +48,20 @@ impl Observer for Told {
     }
 }
 
-struct Run {
-    store: Arc<SqliteStore>,
-    dispatcher: Dispatcher,
+pub(super) struct Run {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) dispatcher: Dispatcher,
     told: mpsc::UnboundedReceiver<(String, State, Option<DeadReason>)>,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     crate::clock::now().millis()
 }
 
 impl Run {
-    async fn start(script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static) -> Self {
+    pub(super) async fn start(script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static) -> Self {
         Self::start_by(now_ms, script).await
     }
 
@@ -70,9 +70,16 @@ impl Run {
         clock: fn() -> i64,
         script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(Settings { grace: Duration::from_millis(10), clock, ..Settings::default() }, script).await
+    }
+
+    /// The same with these settings.
+    pub(super) async fn start_with(
+        settings: Settings,
+        script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
+    ) -> Self {
         let store = Arc::new(SqliteStore::in_memory().await.unwrap());
         let (tell, told) = mpsc::unbounded_channel();
-        let settings = Settings { grace: Duration::from_millis(10), clock, ..Settings::default() };
         let sender = Arc::new(Scripted { script: Box::new(script) });
         let dispatcher = Dispatcher::new(store.clone(), sender, settings, Arc::new(Told(tell)));
         let shutdown = CancellationToken::new();
@@ -81,7 +88,7 @@ impl Run {
         Self { store, dispatcher, told, shutdown, task }
     }
 
-    async fn put(&self, app: &str, host: &str, ordering: Option<&str>) {
+    pub(super) async fn put(&self, app: &str, host: &str, ordering: Option<&str>) {
         let mut new = new_delivery(app, "t", 1);
         new.lane.host = host.into();
         new.ordering = ordering.map(str::to_owned);
@@ -89,18 +96,18 @@ impl Run {
         self.dispatcher.wake();
     }
 
-    async fn next(&mut self) -> (String, State, Option<DeadReason>) {
+    pub(super) async fn next(&mut self) -> (String, State, Option<DeadReason>) {
         tokio::time::timeout(Duration::from_secs(30), self.told.recv()).await.expect("told in time").unwrap()
     }
 
-    async fn stop(self) -> Arc<SqliteStore> {
+    pub(super) async fn stop(self) -> Arc<SqliteStore> {
         self.shutdown.cancel();
         self.task.await.unwrap();
         self.store
     }
 }
 
-fn delivered() -> Option<Verdict> {
+pub(super) fn delivered() -> Option<Verdict> {
     Some(Verdict::Delivered { reached: None, note: String::new() })
 }
 

@@ -35,6 +35,8 @@ mod dispatch_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod receiver_tests;
+#[cfg(test)]
 use crate::gate::approval;
 #[cfg(test)]
 mod runs_conformance;
@@ -46,7 +48,7 @@ pub use change::{Change, Committed, NewDelivery};
 pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lane, State, Transition};
 pub use dispatch::{Dispatcher, Settings};
 pub use intents::{About, Intent, Intents};
-pub use opening::open;
+pub use opening::{open, server};
 pub use postgres::PostgresStore;
 pub use runs::Runs;
 pub use schedule::QuickRetry;

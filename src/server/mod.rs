@@ -15,7 +15,7 @@ use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct State {
     pub folder: Option<std::path::PathBuf>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
+    /// What the cluster does not allow this process, once it is known; for readiness.
+    pub limits: Arc<OnceLock<Vec<String>>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -103,6 +105,7 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
         "brokenKeys": relay.problems(),
         "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
         "durable": relay.store().is_durable(),
+        "limits": state.limits.get().map(Vec::as_slice).unwrap_or_default(),
         "standing": match relay.standing().now() {
             Standing::Unknown => "not known yet".to_owned(),
             Standing::Holder => "decides".to_owned(),

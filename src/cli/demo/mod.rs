@@ -98,6 +98,7 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         resource: "default-notifications-configuration".into(),
         self_service: false,
         origin: Origin::Files(manifests.to_owned()),
+        api_server: None,
         repo_server: None,
         metrics: None,
         api,

@@ -85,6 +85,11 @@ impl Configurations {
         std::iter::once(&self.own.config).chain(tenants)
     }
 
+    /// UID of the controller's own ConfigMap; empty where there is none.
+    pub(super) fn own_uid(&self) -> &str {
+        &self.own.uid
+    }
+
     /// Masks the values of every Secret.
     pub(super) fn scrubber(&self) -> Arc<Scrubber> {
         Arc::clone(&self.scrubber)

@@ -7,15 +7,17 @@ mod conformance;
 mod model_tests;
 #[path = "../../../src/outbox/runs_conformance.rs"]
 mod runs_conformance;
+mod slow;
+mod tls;
 mod trouble;
 
 use crate::env::postgres;
 use async_trait::async_trait;
 use conformance::{ANSWER, PLAIN, Place};
+use gatepost::gate::approval;
 use gatepost::notify;
 use gatepost::outbox::postgres::PostgresOptions;
 use gatepost::outbox::seal::Keys;
-use gatepost::gate::approval;
 use gatepost::outbox::{PostgresStore, change, delivery, intents, runs, store};
 use model_tests::{cases, life, run};
 use proptest::test_runner::TestRunner;
@@ -128,4 +130,15 @@ fn the_store_lives_as_the_model_does() {
         Ok(())
     });
     lives.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_for_another_installation_sends_nothing_that_was_pending() {
+    let schema = Schema::new().await;
+    let store = schema.open().await;
+    let theirs = change::NewDelivery { ordering: Some("key".into()), ..conformance::new_delivery("theirs", "t", 1) };
+    conformance::put(store.as_ref(), theirs).await;
+    store.close().await;
+    schema.query("DELETE FROM meta WHERE name = 'install_id'").await;
+    conformance::of_another_installation(schema.open().await.as_ref()).await;
 }
