@@ -21,6 +21,7 @@ pub mod rollback;
 mod shelf;
 mod showing;
 mod view;
+mod watching;
 
 pub use api::{Denied, Visitor};
 pub use asking::{AskingObserver, AskingSender};

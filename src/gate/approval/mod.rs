@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod markdown;
 pub mod people;
+pub mod record;
 pub mod request;
 pub mod run;
 #[cfg(test)]
