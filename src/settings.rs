@@ -246,6 +246,8 @@ pub struct Grant {
 pub enum GrantedThing {
     /// The credentials of ClusterScmProviders.
     ClusterScmProviders,
+    /// What its Applications came to, for ApplicationGates.
+    Applications,
 }
 
 /// `[templates]`
@@ -476,14 +478,6 @@ mod tests {
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
     }
     #[test]
-    fn gates_are_off_until_asked_for_and_grants_are_named() {
-        let settings = load("").unwrap();
-        assert!(!settings.gates.enabled && !settings.gates.take_over && settings.authority.grants.is_empty());
-        let grant = "[[authority.grants]]\nfrom = \"team-*\"\nto = \"promoter\"\nwhat = [\"clusterScmProviders\"]";
-        assert_eq!(load(grant).unwrap().authority.grants[0].what, [GrantedThing::ClusterScmProviders]);
-        assert!(load(&grant.replace("clusterScm", "all")).is_err());
-    }
-    #[test]
     fn callbacks_need_a_url_that_callers_can_use() {
         assert!(!load("").unwrap().callbacks.are_served());
         let url = |url: &str| load(&format!("[callbacks]\nexternalUrl = \"{url}\""));
@@ -511,6 +505,14 @@ mod tests {
         );
         assert_eq!(load("").unwrap().notify.annotation_lost, AnnotationLost::Hold);
         assert!(load("[notify]\nannotationLost = \"guess\"").is_err());
+    }
+    #[test]
+    fn gates_are_off_until_asked_for_and_grants_are_named() {
+        let settings = load("").unwrap();
+        assert!(!settings.gates.enabled && !settings.gates.take_over && settings.authority.grants.is_empty());
+        let grant = "[[authority.grants]]\nfrom = \"team-*\"\nto = \"promoter\"\nwhat = [\"clusterScmProviders\"]";
+        assert_eq!(load(grant).unwrap().authority.grants[0].what, [GrantedThing::ClusterScmProviders]);
+        assert!(load(&grant.replace("clusterScm", "all")).is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

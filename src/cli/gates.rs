@@ -9,7 +9,7 @@ use crate::egress::address::Cidr;
 use crate::gate::Integers;
 use crate::outbox::Store;
 use crate::server::hooks;
-use crate::settings;
+use crate::settings::{self, GrantedThing};
 use crate::telemetry::Metrics;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub(super) fn start(
             settings::Integers::Exact => Integers::Exact,
         },
         concurrency: wanted.concurrency,
+        namespace: namespace.to_owned(),
+        grants: grants(settings, GrantedThing::Applications)?,
     };
     let hooked = (client.clone(), Arc::clone(&metrics));
     let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics }, handled));
@@ -84,11 +86,6 @@ fn start_hooks(
 /// What gates, and approvals, may do when they ask.
 pub(super) fn options(settings: &settings::Settings, namespace: &str) -> anyhow::Result<Options> {
     let wanted = &settings.gates.requests;
-    let grants = settings.authority.grants.iter().map(|grant| {
-        let from = globset::Glob::new(&grant.from)
-            .with_context(|| format!("authority.grants: from = {:?} is no glob of namespaces", grant.from))?;
-        Ok(Grant { from: from.compile_matcher(), to: grant.to.clone() })
-    });
     let home = Some(&wanted.cluster_secrets).filter(|home| !home.is_empty());
     Ok(Options {
         namespace: namespace.to_owned(),
@@ -98,6 +95,17 @@ pub(super) fn options(settings: &settings::Settings, namespace: &str) -> anyhow:
         places: wanted.places,
         places_of_a_namespace: wanted.places_of_a_namespace,
         cluster_secrets: home.map_or(namespace, String::as_str).to_owned(),
-        grants: grants.collect::<anyhow::Result<_>>()?,
+        grants: grants(settings, GrantedThing::ClusterScmProviders)?,
     })
+}
+
+/// Whose gates may use a thing of other namespaces.
+fn grants(settings: &settings::Settings, what: GrantedThing) -> anyhow::Result<Vec<Grant>> {
+    let of_it = settings.authority.grants.iter().filter(|grant| grant.what.contains(&what));
+    let read = |grant: &settings::Grant| {
+        let from = globset::Glob::new(&grant.from)
+            .with_context(|| format!("authority.grants: from = {:?} is no glob of namespaces", grant.from))?;
+        Ok(Grant { from: from.compile_matcher(), to: grant.to.clone() })
+    };
+    of_it.map(read).collect()
 }

@@ -14,9 +14,9 @@ mod demo;
 mod documented;
 mod explain;
 mod forward;
-mod go_text;
 mod gate;
 mod gates;
+mod go_text;
 mod go_yaml;
 mod manifests;
 mod migrate;
@@ -83,7 +83,7 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
-    /// Look at gates by request of a running Gatepost: what they say, why, when they ask next.
+    /// Try gates by request on this machine; look at those of a running Gatepost: what they say, why, when they ask next.
     #[command(subcommand)]
     Gate(gate::Command),
     /// Look at the settings.

@@ -1,12 +1,12 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::approvals::serving as approvals;
-use super::gates;
 use super::repo_server::{self, RepoServerFlags};
-use super::{own, rights, rounds};
+use super::{gates, own, rights, rounds};
 use crate::controller::approval::AskingObserver;
 use crate::controller::{
-    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+    ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
+    Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
@@ -264,6 +264,13 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
+    let reports = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, _) => {
+            Some(Arc::new(ClusterReports::new(client.as_ref().clone())) as Arc<dyn CommitReports>)
+        }
+    };
+    let sender = Outgoing::new(Arc::clone(&relay), Arc::clone(&door), reader).reporting(reports);
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State {
         relay: Arc::clone(&relay),
@@ -333,10 +340,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
-    let outgoing: Arc<dyn Sender> = Arc::new(Outgoing::new(Arc::clone(&relay), door, reader));
-    let sender = match approvals {
-        Some(approvals) => approvals.sender(outgoing),
-        None => outgoing,
+    let sender: Arc<dyn Sender> = match approvals {
+        Some(approvals) => approvals.sender(Arc::new(sender)),
+        None => Arc::new(sender),
     };
     let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })

@@ -215,15 +215,16 @@ impl Gate {
         if kind != "WebRequestCommitStatus" {
             return Err(Error::Kind(kind));
         }
+        let object = with_defaults(object.clone());
         let status = object.get("status").map(Status::parse).transpose()?.unwrap_or_default();
         Ok(Self {
-            name: required(object, "/metadata/name", "metadata.name")?,
-            namespace: text(object, "/metadata/namespace"),
-            uid: text(object, "/metadata/uid"),
+            name: required(&object, "/metadata/name", "metadata.name")?,
+            namespace: text(&object, "/metadata/namespace"),
+            uid: text(&object, "/metadata/uid"),
             generation: object.pointer("/metadata/generation").and_then(Json::as_i64).unwrap_or_default(),
             spec: Spec::parse(object.get("spec").unwrap_or(&Json::Null))?,
             status,
-            object: object.clone(),
+            object,
         })
     }
 }
@@ -242,6 +243,23 @@ impl Spec {
             context: context(&text(spec, "/mode/context"))?,
         })
     }
+}
+
+/// With the defaults of the schema, which manifests lack and expressions may read.
+fn with_defaults(mut object: Json) -> Json {
+    let defaults: [(&str, &str, &str); 5] = [
+        ("/spec", "reportOn", "proposed"),
+        ("/spec/mode", "context", "environments"),
+        ("/spec/mode/polling", "interval", "1m"),
+        ("/spec/mode/trigger", "requeueDuration", "1m"),
+        ("/spec/httpRequest", "timeout", "30s"),
+    ];
+    for (path, name, value) in defaults {
+        if let Some(Json::Object(fields)) = object.pointer_mut(path) {
+            fields.entry(name).or_insert_with(|| value.into());
+        }
+    }
+    object
 }
 
 fn report_on(name: &str) -> Result<ReportOn, Error> {
@@ -368,6 +386,10 @@ mod tests {
         assert_eq!(spec.mode, Mode::Polling { interval: Duration::from_secs(60) });
         assert_eq!((spec.report_on, spec.context), (ReportOn::Proposed, Context::Environments));
         assert_eq!((spec.request.timeout, spec.request.authentication), (DEFAULT_TIMEOUT, None));
+        assert_eq!(
+            gate(json!({})).unwrap().object["spec"]["mode"],
+            json!({"context": "environments", "polling": {"interval": "1m"}})
+        );
         assert_eq!(gate(json!({"httpRequest": {"timeout": "0s"}})).unwrap().spec.request.timeout, DEFAULT_TIMEOUT);
     }
 

@@ -26,10 +26,10 @@ pub struct State {
     pub cluster: Option<Kubernetes>,
     /// Manifests folder in files mode.
     pub folder: Option<std::path::PathBuf>,
-    /// Gates, where they are handled.
-    pub gates: Option<Arc<Gates>>,
     /// What the cluster does not allow this process, once it is known; for readiness.
     pub limits: Arc<OnceLock<Vec<String>>>,
+    /// Gates, where they are handled.
+    pub gates: Option<Arc<Gates>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.

@@ -7,6 +7,7 @@ mod alertmanager;
 mod awssqs;
 mod backstage;
 mod chat;
+mod commitstatus;
 mod conversation;
 mod email;
 mod embedded;
@@ -41,7 +42,7 @@ mod text;
 mod webex;
 mod webhook;
 
-pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
+pub use conversation::{Ambient, Answer, Call, CommitReport, Outcome, Outgoing, Step};
 pub use http::retry_after;
 pub use missing::missing_values;
 pub use text::clip_chars;
@@ -263,6 +264,7 @@ static KINDS: &[&dyn Kind] = &[
     &alertmanager::Alertmanager,
     &awssqs::AwsSqs,
     &backstage::Backstage,
+    &commitstatus::CommitStatus,
     &email::Email,
     &gcppubsub::GcpPubsub,
     &github::GitHub,

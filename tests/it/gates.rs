@@ -1,9 +1,10 @@
 //! Gates by request on a real API server, beyond what was recorded: kills, what is not written, what others do to a gate's objects.
 
-use crate::env::{Answer, Namespace, PATIENCE, Receiver, cluster, stays, wait_for, wait_until};
+use crate::env::{Answer, Namespace, PATIENCE, Receiver, client, cluster, stays, wait_for, wait_until};
 use crate::running::{Gatepost, Start};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,8 @@ const BRANCH: &str = "environment/production";
 /// Long enough to see what should not happen.
 const A_WHILE: Duration = Duration::from_secs(2);
 /// Asks until it is approved; a success needs an answer.
-const APPROVED: &str = "Response != nil ? Response.StatusCode == 200 && Response.Body.approved == true : Phase == 'success'";
+const APPROVED: &str =
+    "Response != nil ? Response.StatusCode == 200 && Response.Body.approved == true : Phase == 'success'";
 
 /// One gate on one strategy with one environment, handled by nobody else's Gatepost.
 struct Scene {
@@ -31,10 +33,14 @@ impl Scene {
 
     /// A Gatepost with this scene's instance id; started again it finds its store.
     async fn gatepost(&self) -> Gatepost {
+        self.gatepost_with("").await
+    }
+
+    async fn gatepost_with(&self, more: &str) -> Gatepost {
         let store = self.folder.path().join("outbox.db");
         let kubeconfig: &Path = cluster().await.kubeconfig();
         let start = Start { kubeconfig, namespace: &self.namespace.name, store: Some(&store) };
-        let settings = format!("[gates]\nenabled = true\ninstanceId = \"{}\"", self.namespace.name);
+        let settings = format!("[gates]\nenabled = true\ninstanceId = \"{}\"\n{more}", self.namespace.name);
         Gatepost::start_with(start, &[], &settings).await
     }
 
@@ -46,7 +52,8 @@ impl Scene {
         let commit = |sha: &str| json!({"sha": sha, "commitTime": "2026-01-02T03:04:05Z"});
         let side = |sha: &str| json!({"dry": commit(sha), "hydrated": commit(sha)});
         let status = json!({"environments": [{"branch": BRANCH, "proposed": side(sha), "active": side(sha)}]});
-        let object = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": metadata, "status": status});
+        let object =
+            json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": metadata, "status": status});
         self.namespace.apply_status(&object.to_string()).await;
     }
 
@@ -167,7 +174,8 @@ async fn nothing_is_written_when_nothing_changed_also_after_a_restart() {
     strategies.patch("app", &PatchParams::default(), &Patch::Merge(&touch)).await.unwrap();
     wait_until("the strategy's change was looked at", PATIENCE, || async {
         gatepost.metrics().await.lines().any(|line| {
-            line.strip_prefix("gatepost_gate_looks_total{result=\"done\"} ").is_some_and(|count| count.parse::<u64>().unwrap() >= 2)
+            line.strip_prefix("gatepost_gate_looks_total{result=\"done\"} ")
+                .is_some_and(|count| count.parse::<u64>().unwrap() >= 2)
         })
     })
     .await;
@@ -244,7 +252,8 @@ async fn people_are_told_why_and_never_a_credential() {
     let token = "canary-of-the-token";
     let answer = Answer::json(&json!({"approved": false, "you": format!("Bearer {token}")}));
     let (scene, sha) = (Scene::new([answer]).await, sha());
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "creds"}, "stringData": {"token": token}});
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "creds"}, "stringData": {"token": token}});
     scene.namespace.apply(&secret.to_string()).await;
     scene.strategy(&sha).await;
     let auth = json!({"httpRequest": {"authentication": {"bearer": {"secretRef": {"name": "creds"}}}}});
@@ -267,7 +276,35 @@ async fn people_are_told_why_and_never_a_credential() {
     let (list, show, why) = (say("list"), say("show"), say("explain"));
     assert!(list.contains(&gate) && list.contains(&format!("{BRANCH}=pending")), "{list}");
     assert!(show.contains("status: 200") && show.contains("[secret]"), "{show}");
-    assert!(why.contains(&format!("{BRANCH} is pending for {sha}: the expression gave false on the last answer")), "{why}");
+    assert!(
+        why.contains(&format!("{BRANCH} is pending for {sha}: the expression gave false on the last answer")),
+        "{why}"
+    );
     assert!(why.contains("next look"), "{why}");
     assert!(![list, show, why].concat().contains(token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_a_key_wakes_a_gate() {
+    let (scene, sha) = (Scene::new([approved(false), approved(true)]).await, sha());
+    let key = "a key that is long enough";
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook"}, "stringData": {"bearer": key}});
+    scene.namespace.apply(&secret.to_string()).await;
+    scene.strategy(&sha).await;
+    scene.gate(json!({})).await;
+    let annotation = json!({"metadata": {"annotations": {"gatepost.dev/hook-secret": "hook"}}});
+    let gates = scene.api("WebRequestCommitStatus").await;
+    gates.patch("gate", &PatchParams::default(), &Patch::Merge(&annotation)).await.unwrap();
+    let bind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _gatepost = scene.gatepost_with(&format!("[hooks]\nbind = \"{bind}\"")).await;
+    scene.wait_phase("pending", &sha).await;
+    let wake = |key: &str| {
+        let url = format!("http://{bind}/hooks/v1/gates/{}/gate", scene.namespace.name);
+        client().post(url).bearer_auth(key).send()
+    };
+    assert_eq!(wake("another key of that length").await.unwrap().status(), 401);
+    stays("nothing is asked", A_WHILE, || async { scene.receiver.requests().len() == 1 }).await;
+    assert_eq!(wake(key).await.unwrap().status(), 202);
+    scene.wait_phase("success", &sha).await;
 }

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod application_gates;
 mod approvals;
 mod arrows;
 mod backstage;
@@ -12,6 +13,8 @@ mod docs;
 mod dropin;
 mod env;
 mod env_smoke;
+mod gate_hooks;
+mod gate_run;
 mod gates;
 mod gates_vectors;
 mod notifications_vectors;

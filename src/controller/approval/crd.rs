@@ -1,4 +1,6 @@
 //! The `WebhookApproval` object. `config/crd/webhookapprovals.yaml` is generated from these types; a test keeps it so.
+// Each printer column has a name, a type and a path.
+#![allow(clippy::duplicated_attributes)]
 
 use crate::gate::approval::people::Voters;
 use crate::gate::approval::{ApprovalId, Stage};

@@ -49,8 +49,8 @@ pub(super) struct Shown {
     pub attempt: i64,
 }
 
-/// Bytes of a body that are kept for people.
-const EXCERPT_LEN: usize = 512;
+/// Bytes of a body that are kept for people: more than they are shown, so that no secret is cut before it is looked for.
+const EXCERPT_LEN: usize = 4096;
 
 impl Asking {
     /// Asks with this asker, intents in this store.

@@ -58,9 +58,7 @@ impl Writer {
     }
 
     async fn write(&self, name: &Name, wanted: &Json) -> Result<(), String> {
-        let api = kinds::api(&self.client, &name.namespace, &kinds::commit_status());
-        let parameters = PatchParams::apply(MANAGER).force();
-        let applied = api.patch(&name.name, &parameters, &Patch::Apply(wanted)).await;
+        let applied = write(&self.client, &name.namespace, &name.name, wanted, MANAGER).await;
         let applied = applied.map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))?;
         self.note(name, &applied);
         Ok(())
@@ -107,8 +105,7 @@ pub(in crate::controller) async fn apply_for_approval(client: &kube::Client, wan
     if existing.is_some_and(|existing| fits_approval(&existing, wanted)) {
         return Ok(());
     }
-    let api = kinds::api(client, &name.namespace, &kinds::commit_status());
-    let applied = api.patch(&name.name, &PatchParams::apply(APPROVALS_MANAGER).force(), &Patch::Apply(wanted)).await;
+    let applied = write(client, &name.namespace, &name.name, wanted, APPROVALS_MANAGER).await;
     applied.map(|_| ()).map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))
 }
 
@@ -116,6 +113,21 @@ fn fits_approval(existing: &Json, wanted: &Json) -> bool {
     let labels = wanted.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
     let labelled = labels.into_iter().all(|(name, value)| existing["metadata"]["labels"].get(name) == Some(value));
     labelled && existing["spec"] == wanted["spec"]
+}
+
+/// Applies a CommitStatus as this field manager: the one place where they are written.
+///
+/// # Errors
+/// The API server's.
+pub(in crate::controller) async fn write(
+    client: &kube::Client,
+    namespace: &str,
+    name: &str,
+    wanted: &Json,
+    manager: &str,
+) -> Result<DynamicObject, kube::Error> {
+    let api = kinds::api(client, namespace, &kinds::commit_status());
+    api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(wanted)).await
 }
 
 fn digest(wanted: &Json) -> u64 {

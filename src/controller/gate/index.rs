@@ -128,6 +128,14 @@ impl Index {
         Some(record)
     }
 
+    /// Whether the last look at a gate has not read it as it is, or its strategy in this version.
+    pub fn is_news(&self, gate: &Name, strategy: u64) -> bool {
+        let Some(record) = self.gates.get(gate) else { return false };
+        self.read.get(gate).is_none_or(|read| {
+            (&read.uid, read.generation) != (&record.uid, record.generation) || read.strategy < strategy
+        })
+    }
+
     /// Every gate.
     pub fn gates(&self) -> impl Iterator<Item = (&Name, &GateRecord)> {
         self.gates.iter()
@@ -144,7 +152,7 @@ impl Index {
             return Vec::new();
         }
         let mut gates = self.gates_of(name);
-        gates.retain(|gate| self.read.get(gate).is_none_or(|read| read.strategy < version));
+        gates.retain(|gate| self.is_news(gate, version));
         gates
     }
 
@@ -305,7 +313,7 @@ mod tests {
         let (one, app) = (name("n", "g"), name("n", "app"));
         assert!(index.put_gate(one.clone(), gate("app")));
         assert!(!index.put_gate(one.clone(), gate("app")), "its status alone was written");
-        assert_eq!(index.put_strategy(&app, 1), [one.clone()]);
+        assert_eq!(index.put_strategy(&app, 1), std::slice::from_ref(&one));
         assert!(index.put_strategy(&app, 1).is_empty(), "a watch that starts anew");
         assert!(index.put_strategy(&name("other", "app"), 1).is_empty());
         assert!(index.put_gate(one.clone(), gate("other")));
@@ -321,8 +329,10 @@ mod tests {
         index.note_read(&one, LastRead { uid: "u".into(), generation: 2, strategy: 5 });
         assert!(!index.put_gate(one.clone(), GateRecord { generation: 2, ..gate("app") }));
         assert!(index.put_strategy(&app, 5).is_empty());
-        assert_eq!(index.put_strategy(&app, 6), [one.clone()]);
-        assert!(index.put_gate(one, GateRecord { generation: 3, ..gate("app") }));
+        assert_eq!(index.put_strategy(&app, 6), std::slice::from_ref(&one));
+        assert!(!index.is_news(&one, 5) && index.is_news(&one, 6));
+        assert!(index.put_gate(one.clone(), GateRecord { generation: 3, ..gate("app") }));
+        assert!(index.is_news(&one, 0));
     }
 
     #[test]

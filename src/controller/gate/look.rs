@@ -403,12 +403,12 @@ fn text(object: &Json, path: &str) -> String {
     object.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned()
 }
 
-fn time() -> Time {
+pub(super) fn time() -> Time {
     let now = clock::now();
     Time::unix(now.secs, now.nanos)
 }
 
-fn fill_random(buffer: &mut [u8]) {
+pub(super) fn fill_random(buffer: &mut [u8]) {
     use rand::RngCore as _;
     rand::rng().fill_bytes(buffer);
 }

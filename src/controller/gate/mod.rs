@@ -5,6 +5,7 @@
 //! status ([`status`]), Events ([`told`]). Where the Promoter's kinds are not served, it is looked for them every ten seconds. Never here:
 //! what a gate says of a commit.
 
+pub mod application;
 pub mod ask;
 mod asking;
 pub(in crate::controller) mod commit_status;
@@ -22,6 +23,7 @@ mod view;
 mod wake;
 mod watch;
 
+pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 
@@ -56,6 +58,10 @@ pub struct Settings {
     pub integers: Integers,
     /// Gates that are looked at at once.
     pub concurrency: usize,
+    /// Gatepost's own namespace: what is in it is the operator's.
+    pub namespace: String,
+    /// Whose ApplicationGates may see the Applications of other namespaces.
+    pub grants: Vec<ask::Grant>,
 }
 
 /// What gates need of the rest of the house.
@@ -129,7 +135,14 @@ impl Gates {
         let partition = Partition { instance_id: self.settings.instance_id.clone(), unlabelled };
         let (mut changes, _watches) = watch::start(&self.parts.client, partition.clone(), &self.parts.metrics);
         let looker = Arc::new(self.looker(partition));
-        run::Running::new(looker, self.settings.concurrency, wakes).run(&mut changes).await;
+        let Settings { namespace, grants, concurrency, .. } = &self.settings;
+        let reach = application::Reach { namespace: namespace.clone(), grants: grants.clone() };
+        let applications = application::run(Arc::clone(&looker), reach);
+        let mut running = run::Running::new(looker, *concurrency, wakes);
+        tokio::select! {
+            () = running.run(&mut changes) => {}
+            () = applications => {}
+        }
     }
 
     fn looker(&self, partition: Partition) -> Looker {

@@ -72,6 +72,11 @@ impl Queue {
         None
     }
 
+    /// Whether a gate is being looked at.
+    pub fn is_running(&self, name: &Name) -> bool {
+        self.slots.get(name).is_some_and(|slot| slot.running)
+    }
+
     /// What was wanted is done; `again` is when to look again without being asked, `None` to leave the timer as it is.
     pub fn done(&mut self, name: &Name, again: Option<Instant>) {
         let Some(slot) = self.slots.get_mut(name) else { return };

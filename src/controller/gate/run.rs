@@ -26,6 +26,8 @@ pub(super) struct Running<'a> {
     queue: Queue,
     looks: JoinSet<Looked>,
     names: HashMap<Id, Name>,
+    /// Versions of strategies that were seen while a gate of theirs was looked at: perhaps that look has read them.
+    late: HashMap<Name, u64>,
     /// Lists that are complete: before that, what is seen is no change.
     listed: BTreeSet<&'static str>,
     /// CommitStatuses and their versions when a list of them began.
@@ -42,6 +44,7 @@ impl<'a> Running<'a> {
             queue: Queue::default(),
             looks: JoinSet::new(),
             names: HashMap::new(),
+            late: HashMap::new(),
             listed: BTreeSet::new(),
             before: Vec::new(),
             wakes,
@@ -89,6 +92,11 @@ impl<'a> Running<'a> {
             }
         };
         let Some(name) = self.names.remove(&id) else { return };
+        if let Some(version) = self.late.remove(&name)
+            && lock(&self.looker.index).is_news(&name, version)
+        {
+            self.queue.want(name.clone(), Want::Look);
+        }
         match looked {
             Looked::Done(again) => self.queue.done(&name, again.map(|again| Instant::now() + again)),
             Looked::AsBefore => self.queue.done(&name, None),
@@ -113,13 +121,14 @@ impl<'a> Running<'a> {
         match change {
             Change::Gate(name, Some(record)) => {
                 if index.put_gate(name.clone(), record) {
-                    self.queue.want(name, Want::Look);
+                    self.look_at(name, 0);
                 }
             }
             Change::Gate(name, None) => self.forget(&mut index, &name),
             Change::Strategy(name, Some(version)) => {
-                let gates = index.put_strategy(&name, version);
-                self.want_all(gates, Want::Look);
+                for gate in index.put_strategy(&name, version) {
+                    self.look_at(gate, version);
+                }
             }
             Change::Strategy(name, None) => {
                 let gates = index.drop_strategy(&name);
@@ -178,6 +187,16 @@ impl<'a> Running<'a> {
             self.looker.forget(name, &record.uid);
         }
         self.queue.forget(name);
+    }
+
+    /// A gate, or its strategy in this version, is new. Whether a look that is under way has read it shows when it is done.
+    fn look_at(&mut self, gate: Name, version: u64) {
+        if self.queue.is_running(&gate) {
+            let late = self.late.entry(gate).or_default();
+            *late = version.max(*late);
+        } else {
+            self.queue.want(gate, Want::Look);
+        }
     }
 
     fn want_all(&mut self, gates: Vec<Name>, want: Want) {

@@ -1,8 +1,7 @@
 //! Kubernetes Events on gates. Told in the background: no look waits for one.
 
-use super::kinds::{API_VERSION, GATE};
 use crate::gate::Gate;
-use crate::gate::web_request::Event;
+use crate::gate::web_request::{Event, Owner};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
@@ -28,18 +27,23 @@ impl Told {
 
     /// Tells of one thing that happened to a gate.
     pub fn tell(&self, gate: &Gate, event: &Event) {
+        self.tell_of(&Owner::from(gate), event);
+    }
+
+    /// Tells of one thing that happened to an object.
+    pub fn tell_of(&self, object: &Owner<'_>, event: &Event) {
         let Event { warning, reason, action, note } = event;
-        let shown = format!("{}/{}", gate.namespace, gate.name);
+        let shown = format!("{}/{}", object.namespace, object.name);
         match warning {
             true => tracing::warn!(gate = shown, reason, "{note}"),
             false => tracing::info!(gate = shown, reason, "{note}"),
         }
         let reference = ObjectReference {
-            api_version: Some(API_VERSION.into()),
-            kind: Some(GATE.into()),
-            name: Some(gate.name.clone()),
-            namespace: Some(gate.namespace.clone()),
-            uid: Some(gate.uid.clone()),
+            api_version: Some(object.api_version.into()),
+            kind: Some(object.kind.into()),
+            name: Some(object.name.into()),
+            namespace: Some(object.namespace.into()),
+            uid: Some(object.uid.into()),
             ..ObjectReference::default()
         };
         let event = KubeEvent {

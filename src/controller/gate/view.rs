@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// Characters of an answer that are shown.
+const LONGEST_ANSWER: usize = 512;
 /// Characters of a value that are shown.
 const LONGEST_VALUE: usize = 200;
 
@@ -250,10 +252,13 @@ fn because(step: &Json) -> String {
         "carried" if step["trigger"] == false => {
             format!("the trigger does not fire; {} without an answer", result.unwrap_or_default())
         }
-        "carried" if step["unasked"].is_array() => {
-            format!("its commit was not asked about yet; it is at {}", text("until"))
+        "carried" => {
+            let why = match step["unasked"].is_array() {
+                true => "its commit was not asked about yet".to_owned(),
+                false => format!("{} without an answer", result.unwrap_or_default()),
+            };
+            step["until"].as_str().map_or(why.clone(), |until| format!("{why}; it is asked next at {until}"))
         }
-        "carried" => format!("{} without an answer; it is asked next at {}", result.unwrap_or_default(), text("until")),
         _ => result.map_or("there is no result yet".to_owned(), |result| format!("{result} on the last answer")),
     }
 }
@@ -272,7 +277,8 @@ fn clipped(text: &str, longest: usize) -> String {
 
 fn shown(answer: &Shown, scrub: &dyn Fn(&str) -> String) -> Json {
     let body = scrub(&String::from_utf8_lossy(&answer.excerpt));
-    let cut = if answer.excerpt.len() < answer.size { "…" } else { "" };
+    let body = clipped(&body, LONGEST_ANSWER);
+    let cut = if answer.excerpt.len() < answer.size && !body.ends_with('…') { "…" } else { "" };
     json!({
         "at": time(Some(answer.at_ms)), "status": answer.status, "contentType": clipped(&answer.kind, LONGEST_VALUE),
         "milliseconds": u64::try_from(answer.took.as_millis()).unwrap_or(0), "bytes": answer.size,
@@ -282,4 +288,68 @@ fn shown(answer: &Shown, scrub: &dyn Fn(&str) -> String) -> Json {
 
 fn time(at_ms: Option<i64>) -> Option<String> {
     at_ms.map(|at_ms| rfc3339(at_ms.div_euclid(1000)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bytes::Bytes;
+
+    fn view() -> View {
+        View {
+            phases: [
+                ("dev".to_owned(), (Phase::Success, "aa".to_owned())),
+                ("prod".to_owned(), (Phase::Pending, "bb".to_owned())),
+            ]
+            .into(),
+            ready: Some(Ready { status: "True".into(), reason: "ReconciliationSuccess", message: "fine".into() }),
+            ..View::default()
+        }
+    }
+
+    fn why(step: Json) -> String {
+        View { steps: vec![json!({"scope": "dev"}), step], ..view() }.why().join(" | ")
+    }
+
+    #[test]
+    fn what_is_pending_says_why() {
+        let asked = why(json!({"scope": "prod", "decision": "asked", "result": "false"}));
+        assert_eq!(asked, "prod is pending for bb: the expression gave false on the last answer");
+        let until = "2026-01-02T03:04:05Z";
+        let carried = why(json!({"scope": "prod", "decision": "carried", "result": "false", "until": until}));
+        assert!(
+            carried.ends_with("the expression gave false without an answer; it is asked next at 2026-01-02T03:04:05Z")
+        );
+        let unasked = why(json!({"scope": "prod", "decision": "carried", "unasked": ["prod"]}));
+        assert!(unasked.ends_with("its commit was not asked about yet"), "{unasked}");
+        let held = why(json!({"scope": "prod", "decision": "held", "until": until, "error": "no route"}));
+        assert!(held.ends_with("it waits for its next try at 2026-01-02T03:04:05Z, because no route"), "{held}");
+        let idle = why(json!({"scope": "prod", "decision": "carried", "trigger": false, "result": "false"}));
+        assert!(idle.contains("the trigger does not fire"), "{idle}");
+    }
+
+    #[test]
+    fn a_push_that_fails_is_told_from_a_gate_that_does_not_pass() {
+        let message = "CommitStatus \"x\" is not Ready because \"Push\": 401".to_owned();
+        let ready = Ready { status: "False".into(), reason: "CommitStatusesNotReady", message };
+        let view = View { phases: BTreeMap::new(), ready: Some(ready), ..view() };
+        assert!(view.why()[0].contains("until the Promoter has pushed it nothing moves on"));
+        assert_eq!(View::default().why(), ["every environment has passed"]);
+    }
+
+    #[test]
+    fn answers_are_clipped_and_scrubbed() {
+        let answer = Shown {
+            at_ms: 0,
+            status: 200,
+            took: Duration::from_millis(5),
+            kind: "text/plain".into(),
+            size: 9,
+            excerpt: Bytes::from_static(b"key=s3cr3t"),
+            attempt: 1,
+        };
+        let shown = shown(&Shown { size: 99, ..answer }, &|text| text.replace("s3cr3t", "***"));
+        assert_eq!((shown["body"].as_str(), shown["bytes"].as_u64()), (Some("key=***…"), Some(99)));
+    }
 }

@@ -1,6 +1,8 @@
 //! The Promoter's API objects as Go structs over their Kubernetes JSON (`spec/gates.md` 6, 15).
 
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use table::{Field, GoStruct, PROMOTION_STRATEGY, Ty, WEB_REQUEST_COMMIT_STATUS};

@@ -118,7 +118,7 @@ impl Session<'_> {
         let attempt = if again { standing.tries.attempt.saturating_add(1) } else { 1 };
         Ok(Decision::Ask(Box::new(Ask { request, attempt })))
     }
-    fn request(&self, values: &Values<'_>) -> Result<RenderedRequest, String> {
+    pub(super) fn request(&self, values: &Values<'_>) -> Result<RenderedRequest, String> {
         let spec = &self.gate().spec.request;
         let render = |what: &str, text: &str| {
             values.render(text).map_err(|error| format!("failed to render {what} template: {error}"))

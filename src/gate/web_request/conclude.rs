@@ -106,6 +106,9 @@ impl<'s> Ending<'s> {
             Decision::Carry { .. } => self.carry(step, &mut done),
             Decision::Hold { error, .. } => Err(Cause::Still(error.clone())),
             Decision::Failed(cause) => {
+                if let Cause::Render(_) = cause {
+                    self.out.events.push(request_failed(&self.session.gate().spec.key, cause));
+                }
                 try_again(&mut done.tries, &commits(&step.environments), &self.clock, Why::Undecided, None);
                 Err(cause.clone())
             }
@@ -294,7 +297,7 @@ impl<'s> Ending<'s> {
 }
 
 impl Look {
-    fn new(step: &Step) -> Self {
+    pub(super) fn new(step: &Step) -> Self {
         Self {
             scope: step.scope.clone(),
             decision: step.decision.clone(),

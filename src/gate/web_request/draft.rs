@@ -29,6 +29,28 @@ pub struct CommitStatusDraft {
     pub url: Option<String>,
 }
 
+/// The object that a CommitStatus belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// Its group and version.
+    pub api_version: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its namespace, which is the CommitStatus's too.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+impl<'a> From<&'a Gate> for Owner<'a> {
+    fn from(gate: &'a Gate) -> Self {
+        let (namespace, name, uid) = (gate.namespace.as_str(), gate.name.as_str(), gate.uid.as_str());
+        Self { api_version: "promoter.argoproj.io/v1alpha1", kind: "WebRequestCommitStatus", namespace, name, uid }
+    }
+}
+
 impl CommitStatusDraft {
     pub(super) fn new(gate: &Gate, repository: &str, branch: &str, sha: &str, phase: Phase) -> Self {
         let key = &gate.spec.key;
@@ -80,7 +102,8 @@ impl CommitStatusDraft {
     }
     /// The whole object as it is applied: owned by the gate, and labelled for the instance that has to read it.
     #[must_use]
-    pub fn object(&self, gate: &Gate, instance: Option<&str>) -> Json {
+    pub fn object<'a>(&self, owner: impl Into<Owner<'a>>, instance: Option<&str>) -> Json {
+        let owner = owner.into();
         let mut labels = self.labels.clone();
         labels.extend(instance.map(|instance| (names::INSTANCE_LABEL.to_owned(), instance.to_owned())));
         json!({
@@ -88,13 +111,13 @@ impl CommitStatusDraft {
             "kind": "CommitStatus",
             "metadata": {
                 "name": self.name,
-                "namespace": gate.namespace,
+                "namespace": owner.namespace,
                 "labels": labels,
                 "ownerReferences": [{
-                    "apiVersion": "promoter.argoproj.io/v1alpha1",
-                    "kind": "WebRequestCommitStatus",
-                    "name": gate.name,
-                    "uid": gate.uid,
+                    "apiVersion": owner.api_version,
+                    "kind": owner.kind,
+                    "name": owner.name,
+                    "uid": owner.uid,
                     "controller": true,
                     "blockOwnerDeletion": true,
                 }],
@@ -104,8 +127,8 @@ impl CommitStatusDraft {
     }
     /// Whether an object in the cluster is as this one would make it, so that nothing need be written.
     #[must_use]
-    pub fn is_applied(&self, existing: &Json, gate: &Gate, instance: Option<&str>) -> bool {
-        let wanted = self.object(gate, instance);
+    pub fn is_applied<'a>(&self, existing: &Json, owner: impl Into<Owner<'a>>, instance: Option<&str>) -> bool {
+        let wanted = self.object(owner, instance);
         let labels = wanted.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
         let mut labels = labels.map(|(name, value)| (existing.pointer("/metadata/labels"), name, value));
         let labelled = labels.all(|(on, name, value)| on.and_then(|on| on.get(name)) == Some(value));

@@ -10,10 +10,13 @@ mod draft;
 mod ending;
 mod error;
 mod judge;
+pub(in crate::gate) mod probe;
 mod retry;
 mod values;
-mod verdict;
+pub(in crate::gate) mod verdict;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
@@ -23,7 +26,7 @@ mod tests;
 
 pub use begin::begin;
 pub use conclude::{conclude, refuse};
-pub use draft::CommitStatusDraft;
+pub use draft::{CommitStatusDraft, Owner};
 pub use error::{Cause, Failure};
 
 use super::memory::Memory;

@@ -7,19 +7,24 @@ use std::collections::BTreeMap;
 
 /// The phases that a result names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(in crate::gate) struct Verdict {
     default: Phase,
     branches: BTreeMap<String, Phase>,
 }
 
 impl Verdict {
-    pub(super) fn phase(&self, branch: &str) -> Phase {
+    pub(in crate::gate) fn phase(&self, branch: &str) -> Phase {
         self.branches.get(branch).copied().unwrap_or(self.default)
     }
 }
 
+/// Whether a result is a map.
+pub(in crate::gate) fn is_object(result: &Value) -> bool {
+    entries(result).is_some()
+}
+
 /// For one environment: a boolean, or an object with `phase`.
-pub(super) fn of_environment(result: &Value) -> Result<Verdict, String> {
+pub(in crate::gate) fn of_environment(result: &Value) -> Result<Verdict, String> {
     let single = |default| Ok(Verdict { default, branches: BTreeMap::new() });
     if let Value::Bool(passed) = result {
         return single(of_bool(*passed));

@@ -29,11 +29,14 @@ pub trait Annotations: Send + Sync {
     async fn hook_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, String>;
 }
 
+/// What was found, and until when it is believed.
+type Kept = (Arc<Data>, Instant);
+
 /// Finds keys.
 pub struct Lookup {
     annotations: Arc<dyn Annotations>,
     objects: Arc<dyn Objects>,
-    known: Mutex<HashMap<(String, String), (Arc<Data>, Instant)>>,
+    known: Mutex<HashMap<(String, String), Kept>>,
 }
 
 impl Lookup {

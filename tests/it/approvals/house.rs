@@ -42,7 +42,8 @@ impl Called {
 /// Runs curl with these arguments. A status comes back whatever it is.
 pub async fn curl(arguments: &[&str]) -> Called {
     let mut run = tokio::process::Command::new("curl");
-    let done = run.args(["--silent", "--show-error", "--include"]).args(arguments).output().await.expect("curl can be run");
+    let done =
+        run.args(["--silent", "--show-error", "--include"]).args(arguments).output().await.expect("curl can be run");
     let text = String::from_utf8(done.stdout).expect("the answer is text");
     assert!(done.status.success(), "curl {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     // A body of some size is announced first: `100 Continue` has a head of its own.

@@ -35,11 +35,6 @@ fn read(nth: usize, text: &str) -> Case {
 }
 
 impl Case {
-    /// Whether the scenario carries this tag.
-    pub fn tagged(&self, tag: &str) -> bool {
-        self.list("tags").iter().any(|found| found == tag)
-    }
-
     /// A list of the scenario; empty where there is none.
     pub fn list(&self, name: &str) -> &[Value] {
         self.json[name].as_array().map_or(&[], Vec::as_slice)

@@ -20,6 +20,10 @@ pub enum Rule {
     TextsStay,
     /// The reference asks for a token before each request.
     TokenIsCached,
+    /// The reference sends a line break at the end of a token, which no request may hold.
+    TokenIsTrimmed,
+    /// The reference asks about no further environment after one has failed.
+    OthersGoOn,
 }
 
 impl Rule {
@@ -50,6 +54,19 @@ impl Rule {
         {
             return Some(Self::TextsStay);
         }
+        if case
+            .checkpoints()
+            .iter()
+            .any(|checkpoint| message(checkpoint).contains("invalid header field value for \"Authorization\""))
+        {
+            return Some(Self::TokenIsTrimmed);
+        }
+        let first = case.checkpoints().first();
+        if first.is_some_and(|first| failed(first) && (1..environments(case)).contains(&made(first)))
+            && !asks_all_at_once
+        {
+            return Some(Self::OthersGoOn);
+        }
         (token_requests(&recorded_requests(case)) > 1).then_some(Self::TokenIsCached)
     }
 
@@ -61,6 +78,8 @@ impl Rule {
             Self::UnaskedIsPending => "a carried success is pending for a commit that was not asked about",
             Self::TextsStay => "description and URL keep their variables after success",
             Self::TokenIsCached => "an OAuth2 token is used until shortly before it expires",
+            Self::TokenIsTrimmed => "a line break at the end of a token is not part of it",
+            Self::OthersGoOn => "every environment is asked about, whatever became of another",
         }
     }
 
@@ -73,7 +92,7 @@ impl Rule {
     pub fn ready<'a>(self, _case: &Case, recorded: Option<&'a str>) -> Option<&'a str> {
         match self {
             // The commit was asked about, so there is no missing answer to fail on.
-            Self::NewCommitIsAskedAbout => None,
+            Self::NewCommitIsAskedAbout | Self::TokenIsTrimmed => None,
             _ => recorded,
         }
     }
@@ -82,7 +101,11 @@ impl Rule {
     pub fn check(self, case: &Case, nth: usize, actual: &Value) -> Result<(), String> {
         let recorded = &case.checkpoints()[nth];
         let Some(before) = nth.checked_sub(1).map(|before| &case.checkpoints()[before]) else {
-            return first(self, case, recorded, actual);
+            return match self {
+                Self::TokenIsTrimmed => token_is_trimmed(actual),
+                Self::OthersGoOn => others_go_on(case, recorded, actual),
+                _ => first(self, case, recorded, actual),
+            };
         };
         match self {
             Self::StateIsKept => state_is_kept(before, recorded, actual),
@@ -93,12 +116,21 @@ impl Rule {
                 compare::same_gates(recorded, actual)?;
                 compare::same_count(case, recorded, actual)
             }
-            Self::TokenIsCached => compare::same_gates(recorded, actual),
+            Self::TokenIsCached | Self::TokenIsTrimmed | Self::OthersGoOn => compare::same_gates(recorded, actual),
         }
     }
 
     /// What must hold of the requests instead.
     pub fn check_requests(self, case: &Case, actual: &[Value]) -> Result<(), String> {
+        if self == Self::TokenIsTrimmed {
+            let value =
+                actual.first().map(|request| request["headers"]["authorization"][0].clone()).unwrap_or_default();
+            let legal = value.as_str().is_some_and(|value| value.starts_with("Bearer ") && value.trim() == value);
+            return if legal { Ok(()) } else { Err(format!("Authorization: {value}")) };
+        }
+        if self == Self::OthersGoOn {
+            return Ok(());
+        }
         let recorded = recorded_requests(case);
         let paths = |requests: &[Value]| {
             let mut paths: Vec<String> = requests.iter().map(|request| request["path"].to_string()).collect();
@@ -141,7 +173,10 @@ fn state_is_kept(before: &Value, recorded: &Value, actual: &Value) -> Result<(),
         return Err(format!("no failure in {actual}"));
     }
     let (was, is) = (gates(before), gates(actual));
-    compare::same_message(compare::ready(&gates(recorded)[0]["status"]), compare::ready(&is[0]["status"]))?;
+    // Who was asked about the new commit fails on the answer, not on the lack of one.
+    if same_count(before, actual) {
+        compare::same_message(compare::ready(&gates(recorded)[0]["status"]), compare::ready(&is[0]["status"]))?;
+    }
     compare::same_children(before, actual)?;
     for (was, is) in was.iter().zip(is) {
         if was["status"]["environments"] != is["status"]["environments"] {
@@ -188,6 +223,40 @@ fn unasked_is_pending(case: &Case, before: &Value, recorded: &Value, actual: &Va
     }
     let last = |checkpoint: &Value| gates(checkpoint)[0]["status"]["environments"][0]["lastSuccessfulSha"].clone();
     if last(actual) == last(before) { Ok(()) } else { Err(format!("lastSuccessfulSha is {}", last(actual))) }
+}
+
+/// The token works.
+fn token_is_trimmed(actual: &Value) -> Result<(), String> {
+    let passed = by_title(actual).values().all(|child| child["spec"]["phase"] == "success");
+    if made(actual) == 1 && passed && !failed(actual) { Ok(()) } else { Err(format!("not passed: {actual}")) }
+}
+
+/// All were asked about, and the failure says what was recorded of the first.
+fn others_go_on(case: &Case, recorded: &Value, actual: &Value) -> Result<(), String> {
+    compare::same_message(compare::ready(&gates(recorded)[0]["status"]), compare::ready(&gates(actual)[0]["status"]))?;
+    compare::same_children(recorded, actual)?;
+    let (was, is) = (entries(recorded), entries(actual));
+    let of_all = is.len() == environments(case) || was.is_empty();
+    let ok =
+        failed(actual) && made(actual) == environments(case) && of_all && was.iter().all(|entry| is.contains(entry));
+    if ok { Ok(()) } else { Err(format!("not all were asked about: {actual}")) }
+}
+
+fn made(checkpoint: &Value) -> usize {
+    checkpoint["requestsMade"].as_u64().and_then(|made| usize::try_from(made).ok()).unwrap_or_default()
+}
+
+fn message(checkpoint: &Value) -> String {
+    gates(checkpoint)
+        .iter()
+        .map(|gate| compare::ready(&gate["status"])["message"].to_string().replace("\\\"", "\""))
+        .collect()
+}
+
+/// How many environments the strategy has.
+fn environments(case: &Case) -> usize {
+    let mut strategies = case.list("objects").iter().filter(|object| object["kind"] == "PromotionStrategy");
+    strategies.next().and_then(|strategy| strategy["spec"]["environments"].as_array()).map_or(0, Vec::len)
 }
 
 /// Checkpoints, each with the one before.

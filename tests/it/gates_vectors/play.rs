@@ -43,7 +43,7 @@ pub async fn play(case: &Case, pki: &Pki) -> Result<Option<Rule>, String> {
 }
 
 async fn tokens(namespace: &Namespace, script: &Script, pki: &Pki) -> Tokens {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = script.closed;
     Tokens(vec![
         ("@@SERVER@@", format!("http://{}", script.plain)),
         ("@@HOSTPORT@@", script.plain.to_string()),
@@ -228,7 +228,12 @@ impl Scene {
             };
             match same {
                 Ok(()) => return Ok(()),
-                Err(why) if Instant::now() > end => return Err(why),
+                Err(why) if Instant::now() > end => {
+                    let seen = self.script.seen();
+                    let asked: Vec<_> =
+                        seen.iter().map(|seen| format!("{} {}", seen.request.method, seen.request.path)).collect();
+                    return Err(format!("{why}; asked {asked:?}"));
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
         }

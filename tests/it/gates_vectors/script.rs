@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -84,6 +84,9 @@ pub struct Script {
     pub plain: SocketAddr,
     /// Where it demands a client certificate.
     pub tls: SocketAddr,
+    /// Where nobody listens: bound, so that nobody else gets the port either.
+    pub closed: SocketAddr,
+    _closed: TcpSocket,
     state: Arc<Mutex<State>>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -98,7 +101,10 @@ impl Script {
             tokio::spawn(accept(plain, Arc::clone(&state), None)),
             tokio::spawn(accept(tls, Arc::clone(&state), Some(pki.acceptor()))),
         ];
-        Self { plain: addresses.0, tls: addresses.1, state, tasks }
+        let reserved = TcpSocket::new_v4().unwrap();
+        reserved.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let closed = reserved.local_addr().unwrap();
+        Self { plain: addresses.0, tls: addresses.1, closed, _closed: reserved, state, tasks }
     }
 
     /// Sets what it answers.

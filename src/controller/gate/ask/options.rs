@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 /// Namespaces whose gates may use what lies in another.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// Whose gates.
     pub from: globset::GlobMatcher,

@@ -1,31 +1,20 @@
-//! `gatepost gate list|show|explain` on a running Gatepost.
+//! `gatepost gate list|show|explain`: gates of a running Gatepost.
 
-use super::client::{Server, encoded};
-use super::output::{self, Format, shortened};
+use crate::cli::client::{Server, encoded};
+use crate::cli::output::{self, Format, shortened};
 use serde_json::Value;
-use std::process::ExitCode;
 
-#[derive(Debug, clap::Subcommand)]
-#[command(
-    after_help = "Examples:\n  gatepost gate list\n  gatepost gate show team-a/change-approval\n  gatepost gate explain team-a/change-approval"
-)]
-pub(super) enum Command {
-    /// List the gates by request that are handled.
-    List {
-        #[command(flatten)]
-        server: Server,
-        /// How the answer is printed.
-        #[arg(short, long, value_enum, default_value = "table")]
-        output: Format,
-    },
-    /// Show one gate: phases, steps of the last look, last answers.
-    Show(One),
-    /// Explain why a gate is pending, and when it is asked about next.
-    Explain(One),
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct All {
+    #[command(flatten)]
+    server: Server,
+    /// How the answer is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct One {
+pub(in crate::cli) struct One {
     /// `<namespace>/<name>` of the WebRequestCommitStatus.
     gate: String,
     #[command(flatten)]
@@ -35,28 +24,28 @@ pub(super) struct One {
     output: Format,
 }
 
-pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::List { server, output } => {
-            let found = server.get("gates").await?;
-            if !output::machine(output, &found)? {
-                print_list(&found);
-            }
-        }
-        Command::Show(one) => {
-            let found = one.get().await?;
-            let format = if matches!(one.output, Format::Json) { Format::Json } else { Format::Yaml };
-            output::machine(format, &found)?;
-        }
-        Command::Explain(one) => {
-            let found = one.get().await?;
-            match one.output {
-                Format::Json => drop(output::machine(Format::Json, &found["why"])?),
-                _ => print_why(&found),
-            }
-        }
+pub(super) async fn list(all: &All) -> anyhow::Result<()> {
+    let found = all.server.get("gates").await?;
+    if !output::machine(all.output, &found)? {
+        print_list(&found);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+pub(super) async fn show(one: &One) -> anyhow::Result<()> {
+    let found = one.get().await?;
+    let format = if matches!(one.output, Format::Json) { Format::Json } else { Format::Yaml };
+    output::machine(format, &found)?;
+    Ok(())
+}
+
+pub(super) async fn explain(one: &One) -> anyhow::Result<()> {
+    let found = one.get().await?;
+    match one.output {
+        Format::Json => drop(output::machine(Format::Json, &found["why"])?),
+        _ => print_why(&found),
+    }
+    Ok(())
 }
 
 impl One {
