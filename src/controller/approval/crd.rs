@@ -1,4 +1,5 @@
 //! The `WebhookApproval` object. `config/crd/webhookapprovals.yaml` is generated from these types; a test keeps it so.
+
 // Each printer column has a name, a type and a path.
 #![allow(clippy::duplicated_attributes)]
 
