@@ -40,6 +40,8 @@ pub struct Settings {
     pub backstage: Backstage,
     /// Hooks that wake gates.
     pub hooks: Hooks,
+    /// Approvals by callback.
+    pub callbacks: Callbacks,
 }
 
 /// `[server]`
@@ -276,6 +278,28 @@ pub struct Hooks {
     pub trusted_proxies: Vec<String>,
 }
 
+/// `[callbacks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Callbacks {
+    /// Where callbacks are listened for.
+    pub bind: SocketAddr,
+    /// How the outside reaches that; empty: there are no approvals.
+    pub external_url: String,
+    /// Audiences of access tokens; empty: the external URL.
+    pub audiences: Vec<String>,
+    /// PEM file of the certificate chain; empty: no TLS.
+    pub certificate: String,
+    /// PEM file of its key.
+    pub key: String,
+    /// Proxies, as ranges, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Callbacks a second of one caller.
+    pub caller_rate: u32,
+    /// Days that decided runs are kept.
+    pub retention: u32,
+}
+
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -297,6 +321,14 @@ pub enum Error {
         "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
     )]
     Exposed(SocketAddr),
+    /// The URL is none that a caller could use.
+    #[error(
+        "callbacks.externalUrl = \"{0}\" is refused: it is a URL such as https://gatepost.example.com, without query and without / at its end"
+    )]
+    ExternalUrl(String),
+    /// One of two files.
+    #[error("callbacks.certificate and callbacks.key go together: set both, or neither")]
+    Certificate,
     /// Somebody else could begin an attempt that is still under way here.
     #[error(
         "store.lease = {lease} is too short: an attempt may take {limit} s (delivery.attemptLimit) and its claim has to hold 1.25 times as long, or two replicas could send the same; set store.lease to {} or more, or delivery.attemptLimit to {} or less", least_lease(*.limit), .lease.saturating_mul(4) / 5
@@ -335,6 +367,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Error> {
+        self.callbacks.check()?;
         if !self.server.api.ip().is_loopback() {
             return Err(Error::Exposed(self.server.api));
         }
@@ -342,6 +375,28 @@ impl Settings {
         let is_shared = !self.store.url.expose_secret().is_empty();
         if is_shared && lease < least_lease(limit) {
             return Err(Error::ShortLease { lease, limit });
+        }
+        Ok(())
+    }
+}
+
+impl Callbacks {
+    /// Whether there are approvals.
+    #[must_use]
+    pub fn are_served(&self) -> bool {
+        !self.external_url.is_empty()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let url = url::Url::parse(&self.external_url);
+        let usable = url.is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+        });
+        if self.are_served() && (!usable || self.external_url.ends_with('/')) {
+            return Err(Error::ExternalUrl(self.external_url.clone()));
+        }
+        if self.certificate.is_empty() != self.key.is_empty() {
+            return Err(Error::Certificate);
         }
         Ok(())
     }
@@ -421,6 +476,16 @@ mod tests {
         let settings = load("[egress.tenants.\"team-*\"]\nallow = [\"10.0.0.0/8\"]").unwrap();
         assert_eq!(settings.egress.tenants["team-*"].allow, ["10.0.0.0/8"]);
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
+    }
+    #[test]
+    fn callbacks_need_a_url_that_callers_can_use() {
+        assert!(!load("").unwrap().callbacks.are_served());
+        let url = |url: &str| load(&format!("[callbacks]\nexternalUrl = \"{url}\""));
+        assert!(url("https://gatepost.example.com/under").unwrap().callbacks.are_served());
+        for wrong in ["gatepost.example.com", "https://x.example/", "ftp://x.example", "https://x.example?a=b"] {
+            assert!(matches!(url(wrong), Err(Error::ExternalUrl(_))), "{wrong}");
+        }
+        assert!(matches!(load("[callbacks]\nkey = \"x\""), Err(Error::Certificate)));
     }
     #[test]
     fn a_lease_that_an_attempt_may_outlive_is_refused_where_there_is_one() {

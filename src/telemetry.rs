@@ -10,6 +10,7 @@ use prometheus::{
 /// Upper ends of histogram buckets, seconds.
 const LAG_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
 const AGE_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
+const WAITING_BUCKETS: [f64; 10] = [1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0, 86400.0];
 const DELIVERY_BUCKETS: [f64; 16] =
     [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
 
@@ -66,6 +67,16 @@ pub struct Metrics {
     pub decision_lag: Histogram,
     /// `gatepost_change_age_seconds`: from a change by the API server's clock to its decision; whole seconds
     pub change_age: Histogram,
+    /// `gatepost_approval_runs_total{phase}`: runs by what they ended as
+    pub approval_runs: IntCounterVec,
+    /// `gatepost_approval_open_runs`
+    pub approval_open: IntGauge,
+    /// `gatepost_approval_oldest_seconds`
+    pub approval_oldest: IntGauge,
+    /// `gatepost_approval_decided_seconds`: from the opening of a run to its end
+    pub approval_decided: Histogram,
+    /// `gatepost_callbacks_total{status}`: answers of the callback endpoint
+    pub callbacks: IntCounterVec,
     /// `gatepost_relist_applications{what}`: seen and remaining in the running or last list of all Applications
     pub relist: IntGaugeVec,
     /// Those of gates.
@@ -240,6 +251,23 @@ impl Metrics {
                 "gatepost_change_age_seconds",
                 "Age of a change by the API server's clock (whole seconds) when it was decided.",
                 &AGE_BUCKETS,
+            )?,
+            approval_runs: counters(
+                "gatepost_approval_runs_total",
+                "Runs of approvals by what they ended as.",
+                &["phase"],
+            )?,
+            approval_open: gauge("gatepost_approval_open_runs", "Runs of approvals that are not decided.")?,
+            approval_oldest: gauge("gatepost_approval_oldest_seconds", "Age of the oldest run that is not decided.")?,
+            approval_decided: histogram(
+                "gatepost_approval_decided_seconds",
+                "Time from the opening of a run to its end.",
+                &WAITING_BUCKETS,
+            )?,
+            callbacks: counters(
+                "gatepost_callbacks_total",
+                "Answers of the callback endpoint by status.",
+                &["status"],
             )?,
             relist: gauges(
                 "gatepost_relist_applications",

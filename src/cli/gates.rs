@@ -83,8 +83,8 @@ fn start_hooks(
     Ok(())
 }
 
-/// What gates may do when they ask.
-fn options(settings: &settings::Settings, namespace: &str) -> anyhow::Result<Options> {
+/// What gates, and approvals, may do when they ask.
+pub(super) fn options(settings: &settings::Settings, namespace: &str) -> anyhow::Result<Options> {
     let wanted = &settings.gates.requests;
     let home = Some(&wanted.cluster_secrets).filter(|home| !home.is_empty());
     Ok(Options {

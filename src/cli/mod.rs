@@ -3,6 +3,7 @@
 //! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller; called as
 //! `kubectl-gatepost` it is the plugin `kubectl gatepost`.
 
+mod approvals;
 mod catalog;
 mod check;
 mod client;
@@ -93,6 +94,9 @@ enum Command {
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Look at runs of approvals by callback, decide them, or wait for one.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -151,6 +155,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Gate(command) => gate::run(command).await,
+        Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());

@@ -1,7 +1,9 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
+use super::approvals::serving as approvals;
 use super::repo_server::{self, RepoServerFlags};
 use super::{gates, own, rights, rounds};
+use crate::controller::approval::AskingObserver;
 use crate::controller::{
     ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
     Relay, RelayOptions, Reporter,
@@ -10,7 +12,7 @@ use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
-use crate::outbox::{self, Dispatcher, Settings as DispatchSettings, Store};
+use crate::outbox::{self, Dispatcher, Sender, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
 use crate::settings::{Delivery, Json, ProjectNamespace, Settings};
 use crate::source::repo_server::Keyring;
@@ -249,6 +251,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Files(_) => Arc::new(LogReporter),
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
+    let owners = Arc::clone(&reporter);
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let door = Arc::new(Egress::new(guarded(&plan).await?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
@@ -273,20 +276,34 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         relay: Arc::clone(&relay),
         cluster: cluster.clone(),
         folder: None,
-        limits: Arc::default(),
         gates: None,
+        limits: Arc::default(),
     };
+    let mut approvals = None;
     let broken = Arc::new(AtomicBool::new(false));
     match (plan.origin, cluster.clone()) {
-        (Origin::Cluster(client, _), Some(cluster)) => {
+        (Origin::Cluster(client, watched), Some(cluster)) => {
             let shared = gates::Shared {
                 client: client.as_ref().clone(),
                 store: Arc::clone(&store),
-                door,
+                door: Arc::clone(&door),
                 standing: standing.clone(),
                 metrics: Arc::clone(&metrics),
             };
             state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
+            if plan.settings.callbacks.are_served() {
+                let parts = approvals::Parts {
+                    settings: &plan.settings,
+                    namespaces: &watched.namespaces,
+                    client: client.as_ref(),
+                    store: &store,
+                    door: &door,
+                    relay: &relay,
+                    standing: &standing,
+                    reporter: owners,
+                };
+                approvals = Some(approvals::start(parts, &stop)?);
+            }
             let limits = Arc::clone(&state.limits);
             let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
             tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
@@ -295,6 +312,11 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
         }
         (Origin::Files(folder), _) => {
+            if plan.settings.callbacks.are_served() {
+                tracing::warn!(
+                    "callbacks.externalUrl is set, and approvals need a cluster: none are served on a folder"
+                );
+            }
             state.folder = Some(folder.clone());
             let settings = source::files::Settings {
                 folder,
@@ -318,6 +340,10 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
+    let sender: Arc<dyn Sender> = match approvals {
+        Some(approvals) => approvals.sender(Arc::new(sender)),
+        None => Arc::new(sender),
+    };
     let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
@@ -325,7 +351,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
 fn dispatch(
     relay: &Arc<Relay>,
     store: Arc<dyn Store>,
-    sender: Outgoing,
+    sender: Arc<dyn Sender>,
     delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
@@ -334,8 +360,9 @@ fn dispatch(
         grace: Duration::from_secs(delivery.grace),
         ..DispatchSettings::default()
     };
-    let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
-    let dispatcher = Arc::new(Dispatcher::new(store, Arc::new(sender), settings, observer));
+    let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
+    let observer: Arc<dyn crate::outbox::Observer> = Arc::new(observer);
+    let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {

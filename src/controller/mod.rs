@@ -4,6 +4,7 @@
 
 mod ambient;
 mod annotation;
+pub mod approval;
 mod answers;
 mod commit_report;
 pub mod gate;

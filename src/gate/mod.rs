@@ -6,6 +6,7 @@
 //! [`web_request::begin`], makes the requests that it names, and gives the answers to [`web_request::conclude`].
 
 pub mod application;
+pub mod approval;
 pub mod engine;
 pub mod lint;
 pub mod memory;

@@ -83,7 +83,7 @@ impl Change {
 pub struct NewDelivery {
     /// What happened, and who is told.
     pub occurrence: Occurrence,
-    /// Key in the annotation ([`Occurrence::state_key`]).
+    /// Key in the annotation ([`Occurrence::state_key`]); empty for what no annotation tells of, such as the request of an approval.
     pub state_key: String,
     /// Type of the service (`slack`, `webhook`, `backstage`…).
     pub service_kind: String,

@@ -381,6 +381,19 @@ async fn pruning_keeps_to_a_size(store: &dyn Store) {
     assert_eq!(armings, [4, 3], "the newest stay");
 }
 
+async fn what_no_annotation_tells_of_owes_none(store: &dyn Store) {
+    let new = NewDelivery { state_key: String::new(), ..new_delivery("untold", "t", 1) };
+    put(store, new).await;
+    let claimed = claim(store, 9_000_000).await.into_iter().find(|c| c.delivery.occurrence.object.name == "untold");
+    let claimed = claimed.unwrap();
+    assert_eq!(
+        store.record(Some(attempt()), claimed.delivered(9_000_000, String::new())).await.unwrap(),
+        State::Delivered
+    );
+    assert!(store.states("uid-untold").await.unwrap().is_empty());
+    assert!(store.owed_annotations(100).await.unwrap().iter().all(|owed| owed.object.name != "untold"));
+}
+
 async fn an_intent_without_an_answer_stays_the_same_one(store: &dyn Store) {
     let about = |branch: &str, sha: &str| About { branch: branch.into(), sha: sha.into() };
     let abouts = vec![about("prod", "a"), about("dev", "a")];
@@ -421,6 +434,7 @@ pub(super) async fn suite(store: &dyn Store) {
     a_lost_annotation_is_owed_again(store).await;
     open_deliveries_are_counted_by_tenant(store).await;
     named_ids_only(store).await;
+    what_no_annotation_tells_of_owes_none(store).await;
     a_stepped_clock_moves_what_is_open(store).await;
     pruning_keeps_to_a_size(store).await;
     pruning_drops_the_old_only(store).await;

@@ -17,6 +17,7 @@ mod opening;
 mod people;
 pub mod postgres;
 mod rows;
+pub mod runs;
 pub mod schedule;
 pub mod seal;
 pub mod sender;
@@ -36,6 +37,10 @@ mod model_tests;
 #[cfg(test)]
 mod receiver_tests;
 #[cfg(test)]
+use crate::gate::approval;
+#[cfg(test)]
+mod runs_conformance;
+#[cfg(test)]
 mod sqlite_tests;
 
 pub use breaker::Breaker;
@@ -45,6 +50,7 @@ pub use dispatch::{Dispatcher, Settings};
 pub use intents::{About, Intent, Intents};
 pub use opening::{open, server};
 pub use postgres::PostgresStore;
+pub use runs::Runs;
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
 pub use sqlite::SqliteStore;

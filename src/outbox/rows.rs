@@ -80,7 +80,7 @@ pub(super) fn state(code_read: i64) -> Result<State, Error> {
 }
 
 /// One bad row is the trouble of whoever asked for it, not of the whole group.
-fn corrupt(cause: String) -> Error {
+pub(super) fn corrupt(cause: String) -> Error {
     Error::Unstorable(format!("the store holds a row that this version cannot read: {cause}"))
 }
 

@@ -4,6 +4,7 @@
 use super::change::NewDelivery;
 use super::conformance::{self, ANSWER, PLAIN, Place, claim, deliver, new_delivery, object, put};
 use super::model_tests::{cases, life, run};
+use super::runs_conformance;
 use super::seal::{Keys, tests::line};
 use super::sqlite::{PAGE_BYTES, SqliteOptions, SqliteStore};
 use super::store::{Error, Filter, Retention, Store};
@@ -56,6 +57,13 @@ async fn the_store_in_memory_conforms() {
 async fn the_store_in_a_file_conforms() {
     let folder = tempfile::tempdir().unwrap();
     conformance::suite(in_file(&folder, "").open().await.as_ref()).await;
+}
+
+#[tokio::test]
+async fn runs_of_approvals_are_kept_in_memory_and_in_a_file() {
+    runs_conformance::check(&SqliteStore::in_memory().await.unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    runs_conformance::check(&SqliteStore::open(&folder.path().join("outbox.db"), 0).await.unwrap()).await;
 }
 
 #[tokio::test]

@@ -262,7 +262,7 @@ pub struct Pruned {
 
 /// The durable outbox.
 #[async_trait]
-pub trait Store: Intents {
+pub trait Store: Intents + super::runs::Runs {
     /// Id of this installation; part of every unique key.
     fn install_id(&self) -> &str;
 

@@ -1,9 +1,13 @@
 //! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
 
+mod address;
 mod api;
+mod callbacks;
 mod gates;
 pub mod hooks;
 mod problem;
+
+pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
 
 use crate::controller::Relay;
 use crate::controller::gate::Gates;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod application_gates;
+mod approvals;
 mod arrows;
 mod backstage;
 mod catalog;

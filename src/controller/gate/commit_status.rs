@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex};
 /// The field manager of the Promoter's own controller, so that either takes over what the other wrote.
 pub(super) const MANAGER: &str = "promoter.argoproj.io/webrequestcommitstatus-controller";
 
+/// The field manager of the CommitStatuses of approvals.
+const APPROVALS_MANAGER: &str = "gatepost.dev/approvals";
+
 /// Writes CommitStatuses.
 pub(super) struct Writer {
     client: kube::Client,
@@ -88,6 +91,28 @@ impl Writer {
         lock(&self.index).drop_child(name);
         Ok(())
     }
+}
+
+/// Makes the CommitStatus of an approval be as `wanted`. Approvals keep no index: what is there is read.
+///
+/// # Errors
+/// The API server's words.
+pub(in crate::controller) async fn apply_for_approval(client: &kube::Client, wanted: &Json) -> Result<(), String> {
+    let text = |path: &str| wanted.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let name = Name { namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+    let existing = kinds::get(client, &kinds::commit_status(), &name).await;
+    let existing = existing.map_err(|error| format!("failed to get CommitStatus: {}", said(&error)))?;
+    if existing.is_some_and(|existing| fits_approval(&existing, wanted)) {
+        return Ok(());
+    }
+    let applied = write(client, &name.namespace, &name.name, wanted, APPROVALS_MANAGER).await;
+    applied.map(|_| ()).map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))
+}
+
+fn fits_approval(existing: &Json, wanted: &Json) -> bool {
+    let labels = wanted.pointer("/metadata/labels").and_then(Json::as_object).into_iter().flatten();
+    let labelled = labels.into_iter().all(|(name, value)| existing["metadata"]["labels"].get(name) == Some(value));
+    labelled && existing["spec"] == wanted["spec"]
 }
 
 /// Applies a CommitStatus as this field manager: the one place where they are written.

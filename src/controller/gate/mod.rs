@@ -8,7 +8,7 @@
 pub mod application;
 pub mod ask;
 mod asking;
-mod commit_status;
+pub(in crate::controller) mod commit_status;
 mod index;
 mod kinds;
 mod look;

@@ -72,7 +72,7 @@ WITH made AS (
 kept AS (INSERT INTO body (seq, payload) SELECT seq, $26 FROM made),
 risen AS (
     INSERT INTO key_state AS k (uid, key_hash, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
-    SELECT $3, $28, $13, $4, $5, true, $12, CASE WHEN $22 = 4 THEN 'dead' ELSE 'pending' END, $19, $24 FROM made
+    SELECT $3, $28, $13, $4, $5, true, $12, CASE WHEN $22 = 4 THEN 'dead' ELSE 'pending' END, $19, $24 FROM made WHERE $13 <> ''
     ON CONFLICT (uid, key_hash) DO UPDATE
     SET armed = true, arming = excluded.arming, phase = excluded.phase, digest = excluded.digest,
         owed = CASE WHEN k.owed = 2 THEN 2 ELSE 0 END, changed_ms = excluded.changed_ms

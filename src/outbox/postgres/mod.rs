@@ -20,6 +20,7 @@ mod outcome;
 mod people;
 mod reading;
 mod retention;
+mod runs;
 pub(super) mod text;
 mod writer;
 

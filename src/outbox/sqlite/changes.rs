@@ -63,7 +63,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
     (SELECT id FROM lane WHERE config_namespace = $6 AND service = $10 AND host = $20));
 INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $25);
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
-VALUES ($3, $13, $4, $5, 1, $12, iif($21 = 4, 'dead', 'pending'), $18, $23)
+SELECT $3, $13, $4, $5, 1, $12, iif($21 = 4, 'dead', 'pending'), $18, $23 WHERE $13 <> ''
 ON CONFLICT (uid, state_key) DO UPDATE
 SET armed = 1, arming = excluded.arming, phase = excluded.phase, digest = excluded.digest, owed = iif(owed = 2, 2, 0),
     changed_ms = excluded.changed_ms

@@ -12,6 +12,7 @@ mod open;
 mod outcome;
 mod people;
 mod retention;
+mod runs;
 mod writer;
 
 use super::breaker::Breaker;

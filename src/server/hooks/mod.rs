@@ -10,7 +10,7 @@ mod rate;
 
 pub use lookup::{ANNOTATION, Annotations, Gates, Lookup};
 
-use super::problem;
+use super::{address, problem};
 use crate::clock;
 use crate::controller::gate::{Wake, WakeSender};
 use crate::egress::address::Cidr;
@@ -21,7 +21,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use futures::StreamExt as _;
 use proof::{Early, Shown};
 use rate::Rate;
-use std::net::{IpAddr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ impl Hooks {
     }
 
     async fn receive(&self, request: &HttpRequest, gate: Wake, body: web::Payload) -> End {
-        let from = self.address(request);
+        let from = address::of(request, &self.options.trusted_proxies);
         if let Err(wait) = lock(&self.failures).look(&from, Instant::now()) {
             return End::TooOften(wait);
         }
@@ -130,19 +130,6 @@ impl Hooks {
         match self.wakes.try_send(gate) {
             Ok(()) => End::Woken,
             Err(_) => End::Later("Too many gates are waiting to be asked"),
-        }
-    }
-
-    /// Who comes; of a trusted proxy the last one that it does not trust itself. Of IPv6 the network.
-    fn address(&self, request: &HttpRequest) -> IpAddr {
-        let trusted = |ip: &IpAddr| self.options.trusted_proxies.iter().any(|range| range.contains(*ip));
-        let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
-        let forwarded = request.header("x-forwarded-for").filter(|_| trusted(&peer)).unwrap_or_default();
-        let said = forwarded.split(',').rev().map_while(|text| text.trim().parse::<IpAddr>().ok());
-        let address = said.map(|ip| ip.to_canonical()).find(|ip| !trusted(ip)).unwrap_or(peer);
-        match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
         }
     }
 }

@@ -5,6 +5,8 @@
 mod conformance;
 #[path = "../../../src/outbox/model_tests.rs"]
 mod model_tests;
+#[path = "../../../src/outbox/runs_conformance.rs"]
+mod runs_conformance;
 mod slow;
 mod tls;
 mod trouble;
@@ -12,10 +14,11 @@ mod trouble;
 use crate::env::postgres;
 use async_trait::async_trait;
 use conformance::{ANSWER, PLAIN, Place};
+use gatepost::gate::approval;
 use gatepost::notify;
 use gatepost::outbox::postgres::PostgresOptions;
 use gatepost::outbox::seal::Keys;
-use gatepost::outbox::{PostgresStore, change, delivery, intents, store};
+use gatepost::outbox::{PostgresStore, change, delivery, intents, runs, store};
 use model_tests::{cases, life, run};
 use proptest::test_runner::TestRunner;
 use std::sync::Arc;
@@ -78,6 +81,11 @@ fn key(id: &str, byte: u8) -> String {
 #[tokio::test]
 async fn the_store_conforms() {
     conformance::suite(Schema::new().await.open().await.as_ref()).await;
+}
+
+#[tokio::test]
+async fn runs_of_approvals_are_kept() {
+    runs_conformance::check(&Schema::new().await.store().await).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,33 @@
+//! Approvals by callback at work: who is believed, what is asked, what is shown, what follows.
+//!
+//! Decides nothing itself: a run's rules are in `gate::approval`, and what the store holds is what was decided. Never here: a
+//! listener; the server hands over what it received.
+
+pub mod access;
+mod api;
+mod asking;
+mod callers;
+pub mod cluster;
+mod cluster_objects;
+pub mod crd;
+mod desk;
+mod keeping;
+pub mod keys;
+mod limits;
+pub mod oidc;
+mod opening;
+mod ringkeeper;
+pub mod rollback;
+mod shelf;
+mod showing;
+mod view;
+mod watching;
+
+pub use api::{Denied, Visitor};
+pub use asking::{AskingObserver, AskingSender};
+pub use callers::{Admitted, Known, run_token};
+pub use desk::{Changed, Desk, Issued};
+pub use keeping::{Keeper, ROLLBACKS};
+pub use limits::{Limits, TooMany};
+pub use ringkeeper::{Home, InSecret, Nowhere, RingKeeper};
+pub use shelf::Shelf;
