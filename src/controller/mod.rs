@@ -4,8 +4,8 @@
 
 mod ambient;
 mod annotation;
-pub mod approval;
 mod answers;
+pub mod approval;
 mod commit_report;
 pub mod gate;
 mod memory;

@@ -95,6 +95,7 @@ fn values_that_cannot_work_are_refused_with_what_to_do() {
         ("replica=2", "additional properties 'replica' not allowed"),
         ("image.digest=latest", "/image/digest"),
         ("metrics.port=0", "/metrics/port"),
+        ("approvals.enabled=true", "approvals.enabled needs approvals.externalUrl"),
         ("gates.hooks.enabled=true", "gates.hooks.enabled needs gates.enabled"),
     ];
     for (set, said) in refused {

@@ -71,6 +71,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $own "gates" (dict "enabled" true "instanceId" .Values.gates.instanceId "takeOver" .Values.gates.takeOver) -}}
 {{- if .Values.gates.hooks.enabled }}{{ $_ := set $own "hooks" (dict "bind" (printf "0.0.0.0:%d" (int .Values.gates.hooks.port))) }}{{ end -}}
 {{- end }}
+{{- if .Values.approvals.enabled }}
+{{- $callbacks := dict "externalUrl" .Values.approvals.externalUrl "bind" (printf "0.0.0.0:%d" (int .Values.approvals.port)) -}}
+{{- if .Values.approvals.tlsSecret }}{{ $_ := merge $callbacks (dict "certificate" "/etc/gatepost/callbacks/tls.crt" "key" "/etc/gatepost/callbacks/tls.key") }}{{ end -}}
+{{- $_ := set $own "callbacks" $callbacks -}}
+{{- end }}
 {{- toYaml (mustMergeOverwrite (deepCopy .Values.settings) $own) }}
 {{- end }}
 
@@ -84,6 +89,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and .Values.argocd.selfService (not .Values.argocd.applicationNamespaces) }}
 {{- fail "argocd.selfService needs argocd.applicationNamespaces: the namespaces whose configurations are served" }}
+{{- end }}
+{{- if and .Values.approvals.enabled (not .Values.approvals.externalUrl) }}
+{{- fail "approvals.enabled needs approvals.externalUrl: how the outside reaches the callbacks" }}
 {{- end }}
 {{- if and .Values.gates.hooks.enabled (not .Values.gates.enabled) }}
 {{- fail "gates.hooks.enabled needs gates.enabled: hooks wake gates" }}
