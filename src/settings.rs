@@ -76,6 +76,8 @@ pub struct Coordination {
 pub struct Delivery {
     /// Seconds.
     pub give_up_after: u64,
+    /// Deliveries a second.
+    pub replay_per_second: u32,
     /// The JSON rule.
     pub json: Json,
     /// Seconds.

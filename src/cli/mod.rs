@@ -7,12 +7,14 @@ mod check;
 mod client;
 mod deliveries;
 mod demo;
+mod destinations;
 mod explain;
 mod go_yaml;
 mod manifests;
 mod migrate;
 mod notify;
 mod output;
+mod own;
 mod repo_server;
 mod rounds;
 mod serve;
@@ -69,6 +71,9 @@ enum Command {
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Look at destinations of a running Gatepost: what waits there, whether they answer; switch them off and on.
+    #[command(subcommand)]
+    Destinations(destinations::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -107,6 +112,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Destinations(command) => destinations::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());

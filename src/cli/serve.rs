@@ -1,7 +1,7 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::repo_server::{self, RepoServerFlags};
-use super::rounds;
+use super::{own, rounds};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
@@ -17,6 +17,7 @@ use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernete
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -103,6 +104,8 @@ pub(super) struct Plan {
     pub resource: String,
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
+    /// Host and port of the API server.
+    pub api_server: Option<(String, u16)>,
     pub origin: Origin,
     pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
@@ -131,11 +134,13 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
     // The Go controller's default is a name in the cluster; a folder has no such neighbour.
     let default = if arguments.files.is_some() { "" } else { repo_server::DEFAULT };
     let repo_server = arguments.repo_server.settings(default)?;
+    let mut api_server = None;
     let (origin, namespace) = match arguments.files {
         Some(folder) => (Origin::Files(folder), arguments.namespace.unwrap_or_else(|| "argocd".into())),
         None => {
             egress::install_provider();
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
+            api_server = own::place(&config.cluster_url.to_string(), 443);
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
             let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
             let namespaces =
@@ -158,6 +163,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         secret: arguments.secret_name,
         resource: arguments.notifications_configuration_name,
         self_service,
+        api_server,
         origin,
         repo_server,
         metrics,
@@ -238,7 +244,10 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
-    let door = Arc::new(Egress::new(policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?));
+    relay.hide(secrets(&plan.settings));
+    let masking = Arc::clone(&relay);
+    crate::telemetry::mask_log_lines(move |line| masking.scrubber().scrub(line));
+    let door = Arc::new(Egress::new(guarding_policy(&plan).await?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
     let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
@@ -300,6 +309,9 @@ fn dispatch(
             for (namespace, service) in relay.take_resumable() {
                 waking.resume(&namespace, &service);
             }
+            if relay.take_switched() {
+                waking.switched();
+            }
             waking.wake();
         }
     });
@@ -350,6 +362,7 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         },
         service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+        replay_per_second: settings.delivery.replay_per_second,
         repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
         standing: Status::unguarded(),
     })
@@ -361,6 +374,27 @@ fn keyring(plan: &Plan) -> Keyring {
         Origin::Files(folder) => Keyring::Folder(folder.clone()),
         Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
+}
+
+/// What is secret besides the configuration of notifications: credentials of the store and of the proxy.
+fn secrets(settings: &Settings) -> Vec<Vec<u8>> {
+    let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+    let proxies = proxies.iter().filter_map(|name| std::env::var(name).ok());
+    let store = [&settings.store.url, &settings.store.encryption_keys].map(|one| one.expose_secret().to_owned());
+    let passwords = |text: &str| url::Url::parse(text).ok().and_then(|url| url.password().map(str::to_owned));
+    let mut found: Vec<String> = proxies.chain(store).filter(|text| !text.is_empty()).collect();
+    found.extend(found.iter().filter_map(|text| passwords(text)).collect::<Vec<_>>());
+    found.into_iter().map(String::into_bytes).collect()
+}
+
+/// The same rules, with what is Gatepost's own refused.
+async fn guarding_policy(plan: &Plan) -> anyhow::Result<Policy> {
+    let mut policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
+    let store = own::place(plan.settings.store.url.expose_secret(), 5432);
+    let hosts = [plan.api_server.clone(), own::api_server_of_pods(), store].into_iter().flatten().collect();
+    let listeners = plan.metrics.iter().chain([&plan.api]).filter_map(|listener| listener.local_addr().ok());
+    own::refuse(&mut policy, hosts, &listeners.collect::<Vec<_>>()).await;
+    Ok(policy)
 }
 
 /// The egress guard's rules; loopback is allowed where there is no cluster.
@@ -378,6 +412,7 @@ pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Res
         deny: rules(&settings.egress.deny, "egress.deny")?,
         loopback_allowed,
         own: Vec::new(),
+        own_names: Vec::new(),
         tenants: tenants.collect::<anyhow::Result<_>>()?,
         proxy_enforces: settings.egress.proxy.enforces,
         tenant: String::new(),

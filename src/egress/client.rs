@@ -3,17 +3,22 @@
 use super::policy::{Policy, Refusal};
 use super::redact;
 use super::request::{Error, Request, Response, Transport};
-use super::resolver::{Guarded, literal};
+use super::resolver::{Guarded, Lookup, literal};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, Url, redirect};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// Response headers that are read.
 const MAX_HEADERS: usize = 128;
+/// Longest pause between two pieces of an answer's body.
+const PIECE_TIME: Duration = Duration::from_secs(10);
+/// Longest time for the whole of it.
+const BODY_TIME: Duration = Duration::from_secs(30);
 /// Pools kept; beyond it the least recently used is dropped.
 const MAX_POOLS: usize = 1024;
 
@@ -29,6 +34,7 @@ struct PoolKey {
 pub struct Egress {
     state: Mutex<State>,
     proxy: Option<Proxy>,
+    lookup: Lookup,
 }
 
 struct State {
@@ -55,8 +61,19 @@ impl Egress {
     /// A door with a policy; the proxy settings are read from the environment once.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        Self::with(policy, Proxy::from_env(), Lookup::default())
+    }
+
+    fn with(policy: Policy, proxy: Option<Proxy>, lookup: Lookup) -> Self {
         let state = State { policy: Arc::new(policy), pools: HashMap::new(), uses: 0 };
-        Self { state: Mutex::new(state), proxy: Proxy::from_env() }
+        Self { state: Mutex::new(state), proxy, lookup }
+    }
+
+    /// A door that asks somebody else for addresses, and perhaps has a proxy.
+    #[cfg(test)]
+    pub(super) fn for_tests(policy: Policy, lookup: Lookup, proxy: Option<&str>) -> Self {
+        let proxy = proxy.map(|url| Proxy { http: Some(url.to_owned()), https: Some(url.to_owned()) });
+        Self::with(policy, proxy, lookup)
     }
 
     /// Replaces the policy; all pools are dropped, so no connection made under the old one is used again.
@@ -77,23 +94,12 @@ impl Egress {
     /// Refused, unbuildable, unreachable, unanswered, or redirected elsewhere.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
         let started = Instant::now();
-        let total = request.transport.connect_timeout + request.transport.answer_timeout;
-        let target = redact::target(&request.url);
-        match tokio::time::timeout(total, self.follow(request, started)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(Error::NoAnswer { target, cause: format!("no complete answer within {} s", total.as_secs()) })
-            }
-        }
-    }
-
-    async fn follow(&self, request: &Request, started: Instant) -> Result<Response, Error> {
         let mut url = parse(&request.url)?;
         let mut method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Error::Invalid(format!("`{}` is not an HTTP method", request.method)))?;
         let mut body = request.body.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.once(request, &url, method.clone(), body.clone(), started).await?;
+            let answer = self.once(request, &url, (method.clone(), body.clone()), started).await?;
             let Some(next) = redirect_target(&url, &answer)? else { return Ok(answer) };
             (method, body) = redirected(answer.status, method, body);
             url = next;
@@ -109,13 +115,13 @@ impl Egress {
         &self,
         request: &Request,
         url: &Url,
-        method: Method,
-        body: Bytes,
+        (method, body): (Method, Bytes),
         started: Instant,
     ) -> Result<Response, Error> {
+        let total = request.transport.connect_timeout + request.transport.answer_timeout;
         let client = self.client(&request.transport, url)?;
-        let mut built = client.request(method, url.clone());
         let mut headers = reqwest::header::HeaderMap::new();
+        let mut built = client.request(method, handshake_url(url, &request.transport, &mut headers)?);
         for (name, value) in &request.headers {
             let (name, value) = header(name, value)?;
             headers.insert(name, value);
@@ -124,7 +130,10 @@ impl Egress {
             built = built.body(body);
         }
         let target = redact::target(url.as_str());
-        let answer = built.headers(headers).send().await.map_err(|e| failure(&e, target.clone()))?;
+        let sent = tokio::time::timeout_at(started + total, built.headers(headers).send()).await;
+        let late = || format!("no complete answer within {} s", total.as_secs());
+        let answer = sent.map_err(|_| Error::NoAnswer { target: target.clone(), cause: late() })?;
+        let answer = answer.map_err(|e| failure(&e, target))?;
         Ok(read(answer, request.transport.answer_limit, started).await)
     }
 
@@ -141,6 +150,9 @@ impl Egress {
         }
         if self.proxy_for(url.scheme()).is_some() {
             policy.judge_proxy().map_err(|no| refused(url, &no))?;
+            if !transport.tls.server_name.is_empty() {
+                return Err(Error::Invalid("`tls.serverName` cannot be used behind a proxy".into()));
+            }
         }
         let key = PoolKey { transport: transport.clone(), host, port };
         state.uses += 1;
@@ -163,7 +175,9 @@ impl Egress {
     fn build(&self, key: &PoolKey, scheme: &str, policy: Arc<Policy>) -> Result<Client, Error> {
         let transport = &key.transport;
         let proxy = self.proxy_for(scheme);
-        let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
+        let instead = (!transport.tls.server_name.is_empty()).then(|| key.host.clone());
+        let lookup = self.lookup.clone();
+        let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some(), instead, lookup };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -243,13 +257,35 @@ fn redirected(status: u16, method: Method, body: Bytes) -> (Method, Bytes) {
     if keeps { (method, body) } else { (Method::GET, Bytes::new()) }
 }
 
-/// Reads at most `limit` bytes; a body that breaks off keeps what came: the status is what counts.
-async fn read(mut answer: reqwest::Response, limit: usize, started: Instant) -> Response {
+/// The URL that the handshake is made with: where a service names another server, that name, which the resolver turns
+/// into the address of the real host; the real one stays in `Host`.
+fn handshake_url(url: &Url, transport: &Transport, headers: &mut reqwest::header::HeaderMap) -> Result<Url, Error> {
+    let name = &transport.tls.server_name;
+    if name.is_empty() || url.scheme() != "https" {
+        return Ok(url.clone());
+    }
+    let unusable = || Error::Invalid(format!("`tls.serverName` {name:?} is no name of a server"));
+    let mut other = url.clone();
+    other.set_host(Some(name)).map_err(|_| unusable())?;
+    // No resolver is asked for an address, so nobody would judge it.
+    if literal(&other).is_some() {
+        return Err(unusable());
+    }
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let (name, value) = header("host", host.as_bytes())?;
+    headers.insert(name, value);
+    Ok(other)
+}
+
+/// Reads at most `limit` bytes in bounded time; a body that breaks off or drips keeps what came: the status is what counts.
+pub(super) async fn read(mut answer: reqwest::Response, limit: usize, started: Instant) -> Response {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
     let mut body = BytesMut::new();
     let mut truncated = false;
-    while let Ok(Some(chunk)) = answer.chunk().await {
+    let ends = Instant::now() + BODY_TIME;
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(ends.min(Instant::now() + PIECE_TIME), answer.chunk()).await {
         let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {

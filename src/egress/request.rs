@@ -64,12 +64,27 @@ impl Default for Transport {
 }
 
 /// TLS settings of one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsOptions {
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
-    /// PEM certificates that replace the system roots (Argo CD's `argocd-tls-certs-cm`).
+    /// PEM certificates that replace the system roots: the service's own, or Argo CD's `argocd-tls-certs-cm`.
     pub roots_pem: Vec<u8>,
+    /// PEM certificates that the client shows, its own first; with `key_pem`.
+    pub certificate_pem: Vec<u8>,
+    /// PEM key of `certificate_pem`.
+    pub key_pem: Vec<u8>,
+    /// Name that is asked for in the handshake and looked for in the certificate, where it is not the URL's host.
+    pub server_name: String,
+}
+
+impl std::fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("insecure_skip_verify", &self.insecure_skip_verify)
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The answer; the body is cut at [`Transport::answer_limit`].

@@ -1,6 +1,7 @@
 //! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
 
 mod api;
+mod destinations;
 mod problem;
 
 use crate::controller::Relay;
@@ -48,6 +49,7 @@ pub fn api(listener: TcpListener, state: State) -> std::io::Result<Server> {
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
             .configure(api::routes)
+            .configure(destinations::routes)
             .route("/", web::get().to(overview))
             .default_service(web::to(problem::not_found))
     };
@@ -73,6 +75,13 @@ async fn refresh(relay: &Relay) {
     let healthy = relay.store().health().await.is_ok();
     metrics.store.with_label_values(&["healthy"]).set(i64::from(healthy));
     metrics.store.with_label_values(&["durable"]).set(i64::from(relay.store().is_durable()));
+    if let Ok(off) = relay.store().switched_off().await {
+        metrics.disabled.reset();
+        for (lane, _) in off {
+            let labels = [lane.config_namespace.as_str(), lane.service.as_str(), lane.host.as_str()];
+            metrics.disabled.with_label_values(&labels).set(1);
+        }
+    }
     let Ok(counts) = relay.store().counts().await else { return };
     for (state, count) in &counts.by_state {
         metrics.queue.with_label_values(&[state.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));

@@ -7,6 +7,7 @@ mod alertmanager;
 mod awssqs;
 mod backstage;
 mod chat;
+mod cloudevents;
 mod conversation;
 mod email;
 mod embedded;
@@ -28,6 +29,8 @@ mod payload;
 mod post;
 mod pushover;
 mod rocketchat;
+mod secrets;
+mod signature;
 mod sigv4;
 mod slack;
 mod stored;
@@ -42,6 +45,7 @@ mod webhook;
 
 pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
 pub use missing::missing_values;
+pub use secrets::values as secret_values;
 
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
@@ -348,6 +352,12 @@ pub fn shown(notification: &Notification, decided_ms: i64) -> Json {
 #[must_use]
 pub fn policy(config: &ServiceConfig) -> QuickRetry {
     kind_of(config).map_or_else(|| http::Options(config).policy(http::ANSWER_TIMEOUT), |kind| kind.policy(config))
+}
+
+/// Whether a service signs what it sends: its receiver knows repeated deliveries, and may ask to be left alone (410).
+#[must_use]
+pub fn signs(config: &ServiceConfig) -> bool {
+    config.kind == webhook::NAME && signature::is_wanted(config)
 }
 
 /// Host that a recipient's deliveries go to: one lane with a breaker of its own. Empty where it is not known.

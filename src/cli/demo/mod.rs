@@ -97,6 +97,7 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         secret: "argocd-notifications-secret".into(),
         resource: "default-notifications-configuration".into(),
         self_service: false,
+        api_server: None,
         origin: Origin::Files(manifests.to_owned()),
         repo_server: None,
         metrics: None,

@@ -59,7 +59,7 @@ impl Relay {
         let tell = |reason: &str, message: String, warning: bool| {
             let object =
                 ObjectId { namespace: namespace.clone(), name: self.options.config_map.clone(), uid: uid.clone() };
-            self.reporter.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
+            self.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
         };
         for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
             let reason = if problem.in_force == InForce::Itself { "ConfigurationWarning" } else { "BrokenKey" };
@@ -90,6 +90,9 @@ impl Relay {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push((config.namespace.clone(), name.clone()));
+            if let Err(error) = self.switch_on_changed(&config.namespace, name).await {
+                tracing::warn!(service = name, error = %error, "failed to switch on what its receiver had switched off");
+            }
             match self.store.release_parked(release, now_ms).await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(

@@ -74,7 +74,7 @@ impl Relay {
             occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
         );
         let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
-        self.reporter.report(Report {
+        self.report(Report {
             kind: "Application",
             object,
             reason: "DeadLetter".into(),
@@ -88,7 +88,7 @@ impl Relay {
         for sentence in service::missing_values(notification, &occurrence.destination.service) {
             let message = format!("the notification about {}: {sentence}", occurrence.trigger);
             let object = occurrence.object.clone();
-            self.reporter.report(Report {
+            self.report(Report {
                 kind: "Application",
                 object,
                 reason: "MissingValue".into(),

@@ -7,6 +7,7 @@ mod brake;
 mod configurations;
 mod configure;
 mod delivery;
+mod destinations;
 mod explain;
 mod look;
 mod note;
@@ -58,6 +59,8 @@ pub struct RelayOptions {
     pub service: service::Context,
     /// Until when a delivery is retried.
     pub give_up_after: Duration,
+    /// Deliveries a second that a replay puts back.
+    pub replay_per_second: u32,
     /// What only the repositories know.
     pub repo_server: Arc<RepoServer>,
     /// Whether this process may decide.
@@ -105,6 +108,7 @@ pub struct Relay {
     synced: AtomicBool,
     undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
+    switched: AtomicBool,
     /// Woken when deliveries were committed.
     pub committed: Notify,
     /// Woken when annotations may be owed.
@@ -135,6 +139,7 @@ impl Relay {
             synced: AtomicBool::new(false),
             undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
+            switched: AtomicBool::new(false),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
@@ -166,6 +171,11 @@ impl Relay {
     pub fn give_up_after(&self) -> Duration {
         self.options.give_up_after
     }
+    /// Milliseconds between the due times of two replayed deliveries (`delivery.replayPerSecond`).
+    #[must_use]
+    pub fn replay_spacing_ms(&self) -> i64 {
+        1000 / i64::from(self.options.replay_per_second.max(1))
+    }
     /// Whether everything that was there at the start has been looked at.
     #[must_use]
     pub fn is_synced(&self) -> bool {
@@ -186,6 +196,11 @@ impl Relay {
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
+    /// Tells an owner, without what is secret.
+    fn report(&self, report: Report) {
+        let message = self.scrubber().scrub(&report.message);
+        self.reporter.report(Report { message, ..report });
+    }
     /// Where owners are told.
     #[must_use]
     pub fn reporter(&self) -> &Arc<dyn Reporter> {
@@ -195,6 +210,11 @@ impl Relay {
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+    }
+
+    /// Hides further secrets: those of the proxy and of the store.
+    pub fn hide(&self, secrets: Vec<Vec<u8>>) {
+        self.current.write().unwrap_or_else(PoisonError::into_inner).hide(secrets);
     }
 
     /// Whether this process decides or another does.

@@ -9,7 +9,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a schema that a newer version made is refused.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/postgres/0001_outbox.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/postgres/0001_outbox.sql"),
+    include_str!("../migrations/postgres/0002_destinations.sql"),
+];
 /// Longest that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two tries to reach a server at the start.

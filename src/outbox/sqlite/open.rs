@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only; a file that a newer version wrote is refused.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/sqlite/0001_outbox.sql"), include_str!("../migrations/sqlite/0002_encryption.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/sqlite/0001_outbox.sql"),
+    include_str!("../migrations/sqlite/0002_encryption.sql"),
+    include_str!("../migrations/sqlite/0003_destinations.sql"),
+];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [
     "nfs",
