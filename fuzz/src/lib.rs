@@ -69,3 +69,13 @@ pub fn environment() -> Value {
         entry("none", Value::TypedNil(GoType::Map(Box::new(GoType::Any)))),
     ])
 }
+
+/// Keys and values of a text whose parts are parted by lines of `===`; a last one without a partner has an empty value.
+pub fn pairs(text: &str) -> std::collections::BTreeMap<String, String> {
+    let mut parts = text.split("\n===\n");
+    let mut pairs = std::collections::BTreeMap::new();
+    while let Some(key) = parts.next() {
+        pairs.insert(key.to_owned(), parts.next().unwrap_or_default().to_owned());
+    }
+    pairs
+}

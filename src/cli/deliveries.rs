@@ -151,11 +151,7 @@ async fn moved(selection: &Selection, verb: &str, as_new: bool) -> anyhow::Resul
             skipped.len()
         );
         for row in of("made") {
-            println!(
-                "  {} repeats {}",
-                row["id"].as_str().unwrap_or_default(),
-                row["of"].as_str().unwrap_or_default()
-            );
+            println!("  {} repeats {}", row["id"].as_str().unwrap_or_default(), row["of"].as_str().unwrap_or_default());
         }
         for row in skipped {
             println!("  {}: {}", row["id"].as_str().unwrap_or_default(), row["reason"].as_str().unwrap_or_default());

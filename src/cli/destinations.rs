@@ -97,7 +97,9 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Show { service, place } => {
             let found = place.find(Some(&service)).await?;
             if found["items"].as_array().is_none_or(Vec::is_empty) {
-                anyhow::bail!("nothing was ever to be sent to a service '{service}' there; see gatepost destinations list");
+                anyhow::bail!(
+                    "nothing was ever to be sent to a service '{service}' there; see gatepost destinations list"
+                );
             }
             let format = if matches!(place.output, Format::Json) { Format::Json } else { Format::Yaml };
             output::machine(format, &found["items"])?;

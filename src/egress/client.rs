@@ -15,12 +15,19 @@ use tokio::time::Instant;
 const MAX_REDIRECTS: usize = 3;
 /// Response headers that are read.
 const MAX_HEADERS: usize = 128;
-/// Longest pause between two pieces of an answer's body.
-const PIECE_TIME: Duration = Duration::from_secs(10);
-/// Longest time for the whole of it.
-const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long the body of an answer may take.
+pub(super) const PATIENCE: Patience = Patience { piece: Duration::from_secs(10), whole: Duration::from_secs(30) };
 /// Pools kept; beyond it the least recently used is dropped.
 const MAX_POOLS: usize = 1024;
+
+/// See [`PATIENCE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// Longest pause between two pieces of it.
+    pub piece: Duration,
+    /// Longest time for the whole of it.
+    pub whole: Duration,
+}
 
 /// A pool belongs to one transport (owner included) and one origin.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -134,7 +141,7 @@ impl Egress {
         let late = || format!("no complete answer within {} s", total.as_secs());
         let answer = sent.map_err(|_| Error::NoAnswer { target: target.clone(), cause: late() })?;
         let answer = answer.map_err(|e| failure(&e, target))?;
-        Ok(read(answer, request.transport.answer_limit, started).await)
+        Ok(read(answer, request.transport.answer_limit, started, PATIENCE).await)
     }
 
     fn client(&self, transport: &Transport, url: &Url) -> Result<Client, Error> {
@@ -279,13 +286,20 @@ fn handshake_url(url: &Url, transport: &Transport, headers: &mut reqwest::header
 }
 
 /// Reads at most `limit` bytes in bounded time; a body that breaks off or drips keeps what came: the status is what counts.
-pub(super) async fn read(mut answer: reqwest::Response, limit: usize, started: Instant) -> Response {
+pub(super) async fn read(
+    mut answer: reqwest::Response,
+    limit: usize,
+    started: Instant,
+    patience: Patience,
+) -> Response {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
     let mut body = BytesMut::new();
     let mut truncated = false;
-    let ends = Instant::now() + BODY_TIME;
-    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(ends.min(Instant::now() + PIECE_TIME), answer.chunk()).await {
+    let ends = Instant::now() + patience.whole;
+    while let Ok(Ok(Some(chunk))) =
+        tokio::time::timeout_at(ends.min(Instant::now() + patience.piece), answer.chunk()).await
+    {
         let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {

@@ -17,6 +17,15 @@ mod request;
 mod resolver;
 mod tls;
 
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tls_tests;
+
 pub use client::Egress;
 pub use mail::Mail;
 pub use nats::{Identity, Publish, Server};

@@ -219,7 +219,9 @@ mod tests {
         let own = Policy { own: vec![("10.0.0.1".parse().unwrap(), 6443)], ..policy(&[], &[]) };
         assert!(!judge(&own, "api", "10.0.0.1", 6443) && judge(&own, "api", "10.0.0.1", 443));
         let named = Policy { own_names: vec![("db.example".into(), 5432)], ..policy(&[], &[]) };
-        assert!(!judge(&named, "DB.example.", "93.184.216.34", 5432) && judge(&named, "db.example", "93.184.216.34", 1));
+        assert!(
+            !judge(&named, "DB.example.", "93.184.216.34", 5432) && judge(&named, "db.example", "93.184.216.34", 1)
+        );
     }
     #[test]
     fn tenants_reach_the_public_internet_and_what_is_listed_for_them() {

@@ -191,7 +191,9 @@ mod tests {
         let url = "https://u:p%40ss-w0rd@hooks.example.com/services/T00/B00/abc123DEF456?sig=zyx987wvu";
         let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----";
         let scrubber = Scrubber::new([url.as_bytes(), key.as_bytes()]);
-        for text in ["POST /services/T00/B00/abc123DEF456", "abc123DEF456", "zyx987wvu", "p@ss-w0rd", "MC4CAQAwBQYDK2VwBCIEIA"] {
+        for text in
+            ["POST /services/T00/B00/abc123DEF456", "abc123DEF456", "zyx987wvu", "p@ss-w0rd", "MC4CAQAwBQYDK2VwBCIEIA"]
+        {
             assert!(scrubber.scrub(text).contains(MASK), "{text}");
         }
         assert_eq!(scrubber.scrub("services at hooks.example.com"), "services at hooks.example.com");

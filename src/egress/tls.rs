@@ -66,7 +66,8 @@ fn shown(
     if options.certificate_pem.is_empty() && options.key_pem.is_empty() {
         return Ok(builder.with_no_client_auth());
     }
-    let refuse = |cause: &str| Error::Invalid(format!("the client certificate of this service cannot be used: {cause}"));
+    let refuse =
+        |cause: &str| Error::Invalid(format!("the client certificate of this service cannot be used: {cause}"));
     let chain = CertificateDer::pem_slice_iter(&options.certificate_pem).collect::<Result<Vec<_>, _>>();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| refuse("`tls.certificate` is not PEM"))?;
     let key = PrivateKeyDer::from_pem_slice(&options.key_pem).map_err(|_| refuse("`tls.key` is no PEM key"))?;
@@ -100,7 +101,8 @@ mod tests {
         let (certificate, key) = (one.cert.pem(), one.signing_key.serialize_pem());
         assert!(client_config(&options(&certificate, &key)).is_ok());
         let foreign = other.signing_key.serialize_pem();
-        for (certificate, key) in [(certificate.as_str(), ""), ("", key.as_str()), (&certificate, &foreign), ("x", "x")] {
+        for (certificate, key) in [(certificate.as_str(), ""), ("", key.as_str()), (&certificate, &foreign), ("x", "x")]
+        {
             let error = client_config(&options(certificate, key)).unwrap_err().to_string();
             assert!(error.contains("client certificate") && !error.contains("PRIVATE"), "{error}");
         }

@@ -169,7 +169,10 @@ async fn dead_letters_are_seen_replayed_and_discarded(store: &dyn Store) {
         Filter { object: Some(("argocd".into(), "dead".into())), states: vec![State::Dead], ..Filter::default() };
     assert_eq!(store.list(&filter).await.unwrap()[0].reason, "rejected");
     assert_eq!(store.get(claimed.delivery.id).await.unwrap().unwrap().attempts, [attempt()]);
-    assert_eq!(store.replay(&filter, Replay { dry_run: true, ..at(3_000) }).await.unwrap().moved, [claimed.delivery.id]);
+    assert_eq!(
+        store.replay(&filter, Replay { dry_run: true, ..at(3_000) }).await.unwrap().moved,
+        [claimed.delivery.id]
+    );
     assert!(claim(store, 3_000).await.is_empty(), "a dry run moves nothing");
     store.replay(&filter, at(3_000)).await.unwrap();
     let again = claim(store, 3_000).await.remove(0);
@@ -247,7 +250,10 @@ async fn a_destination_is_seen_and_switched(store: &dyn Store) {
     assert_eq!((last.state, last.reason.as_str()), (State::Waiting, "status 503"));
     let off = Off::new(4_000, OffBy::Receiver, "gone");
     assert!(store.switch(&lane, Some(&off)).await.unwrap());
-    assert!(!store.switch(&lane, Some(&Off::new(5_000, OffBy::Person, "late"))).await.unwrap(), "the first word counts");
+    assert!(
+        !store.switch(&lane, Some(&Off::new(5_000, OffBy::Person, "late"))).await.unwrap(),
+        "the first word counts"
+    );
     assert_eq!(store.switched_off().await.unwrap(), [(lane.clone(), off.clone())]);
     assert_eq!(found().await.off, Some(off));
     let broken = super::breaker::Breaker::default().refused(5_000);

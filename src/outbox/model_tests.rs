@@ -168,7 +168,10 @@ pub(super) async fn run(place: &dyn Place, steps: Vec<Step>) {
             }
             Step::Replay => {
                 let dead = Filter { states: vec![State::Dead], ..Filter::default() };
-                store.replay(&dead, Replay { dry_run: false, now_ms: 1_000, spacing_ms: 0, as_new: false }).await.unwrap();
+                store
+                    .replay(&dead, Replay { dry_run: false, now_ms: 1_000, spacing_ms: 0, as_new: false })
+                    .await
+                    .unwrap();
                 model.replay();
             }
             Step::Crash => {

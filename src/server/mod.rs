@@ -7,7 +7,9 @@ mod problem;
 use crate::controller::Relay;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
-use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, HttpResponse, HttpServer, web};
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -42,18 +44,35 @@ pub fn metrics(listener: TcpListener, state: State) -> std::io::Result<Server> {
 /// # Errors
 /// The listener cannot be used.
 pub fn api(listener: TcpListener, state: State) -> std::io::Result<Server> {
-    let app = move || {
-        App::new()
-            .app_data(web::Data::new(state.clone()))
-            .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
-            .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
-            .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
-            .configure(api::routes)
-            .configure(destinations::routes)
-            .route("/", web::get().to(overview))
-            .default_service(web::to(problem::not_found))
-    };
-    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
+    Ok(HttpServer::new(move || application(state.clone()))
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(2)
+        .listen(listener)?
+        .run())
+}
+
+/// The routes of [`api`] with all that stands before them.
+pub fn application(
+    state: State,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(web::Data::new(state))
+        .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
+        .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .configure(api::routes)
+        .configure(destinations::routes)
+        .route("/", web::get().to(overview))
+        .default_service(web::to(problem::not_found))
 }
 
 async fn overview() -> HttpResponse {

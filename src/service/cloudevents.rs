@@ -113,9 +113,7 @@ fn around(mut attributes: Map<String, Json>, request: &mut Request) {
     out.push('}');
     request.body = Bytes::from(out);
     request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(http::CONTENT_TYPE));
-    request
-        .headers
-        .push((http::CONTENT_TYPE.to_owned(), b"application/cloudevents+json; charset=utf-8".to_vec()));
+    request.headers.push((http::CONTENT_TYPE.to_owned(), b"application/cloudevents+json; charset=utf-8".to_vec()));
 }
 
 fn content_type(request: &Request) -> Option<String> {
@@ -152,12 +150,17 @@ mod tests {
             )
         );
         assert_eq!(event["datacontenttype"], "application/json");
-        assert!(played.text(0).contains(r#""data":{"n": 1.0000000000000000001}"#), "the bytes stay: {}", played.text(0));
+        assert!(
+            played.text(0).contains(r#""data":{"n": 1.0000000000000000001}"#),
+            "the bytes stay: {}",
+            played.text(0)
+        );
     }
 
     #[test]
     fn what_is_no_json_is_a_text() {
-        let event = sent("cloudEvents: {mode: structured, source: urn:x, type: org.example.y}", "plain \"text\"").json(0);
+        let event =
+            sent("cloudEvents: {mode: structured, source: urn:x, type: org.example.y}", "plain \"text\"").json(0);
         assert_eq!((&event["data"], &event["source"]), (&json!("plain \"text\""), &json!("urn:x")));
         assert_eq!((&event["type"], event.get("datacontenttype")), (&json!("org.example.y"), None));
         let typed = "headers: [{name: Content-Type, value: text/plain}]\ncloudEvents: {mode: structured}";
@@ -169,10 +172,14 @@ mod tests {
 
     #[test]
     fn binary_mode_leaves_the_body_and_adds_headers() {
-        let options = "headers: [{name: Content-Type, value: text/plain}]\ncloudEvents: {mode: binary, source: 'a b%é'}";
+        let options =
+            "headers: [{name: Content-Type, value: text/plain}]\ncloudEvents: {mode: binary, source: 'a b%é'}";
         let played = sent(options, "body");
         assert_eq!((played.text(0).as_str(), played.header(0, "content-type").as_str()), ("body", "text/plain"));
-        assert_eq!((played.header(0, "ce-id"), played.header(0, "ce-source")), ("dlv_1".into(), "a%20b%25%C3%A9".into()));
+        assert_eq!(
+            (played.header(0, "ce-id"), played.header(0, "ce-source")),
+            ("dlv_1".into(), "a%20b%25%C3%A9".into())
+        );
         assert_eq!(played.header(0, "ce-specversion"), "1.0");
     }
 

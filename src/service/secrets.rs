@@ -7,7 +7,18 @@ use serde_json::Value as Json;
 
 /// Parts of names of options and headers whose values are credentials.
 const NAMES: [&str; 12] = [
-    "token", "password", "secret", "key", "auth", "cookie", "credential", "signature", "webhook", "urls", "nkey", "cert",
+    "token",
+    "password",
+    "secret",
+    "key",
+    "auth",
+    "cookie",
+    "credential",
+    "signature",
+    "webhook",
+    "urls",
+    "nkey",
+    "cert",
 ];
 /// Names that have such a part and say nothing secret.
 const HARMLESS: [&str; 3] = ["keyprefix", "groupingkey", "insecureskipverify"];
@@ -68,7 +79,13 @@ mod tests {
         let mut found = values(&ServiceConfig { namespace, name, kind, options, digest });
         found.sort();
         let expected = [
-            "api-key-value", "basic-password", "header-value", "https://h/T0/abc", "https://h/x", "private-key", "whsec_one",
+            "api-key-value",
+            "basic-password",
+            "header-value",
+            "https://h/T0/abc",
+            "https://h/x",
+            "private-key",
+            "whsec_one",
             "whsec_two",
         ];
         assert_eq!(found, expected);

@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn the_specifications_own_example() {
         let request = added(OLD).unwrap();
-        let value = |name: &'static str| request.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        let value =
+            |name: &'static str| request.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
         assert_eq!(value("webhook-id").count(), 1);
         let signature = value("webhook-signature").map(|(_, value)| value.clone()).next().unwrap();
         assert_eq!(signature, b"v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");

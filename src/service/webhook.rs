@@ -6,8 +6,8 @@
 use super::http::{Headers, Options, check_url};
 use super::payload::Payload;
 use super::{
-    Answer, Call, Draft, Kind, PrepareError, Prepared, RequestError, Step, Verdict, backstage, cloudevents, conversation,
-    http, signature,
+    Answer, Call, Draft, Kind, PrepareError, Prepared, RequestError, Step, Verdict, backstage, cloudevents,
+    conversation, http, signature,
 };
 use crate::egress::{Request, Response};
 use crate::notify::json::{self, JsonMode, Repair};

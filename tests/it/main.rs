@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod arrows;
+mod attacks;
 mod backstage;
+mod canary;
 mod catalog;
+mod destinations;
 mod env;
 mod env_smoke;
 mod notifications_vectors;

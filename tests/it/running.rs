@@ -25,6 +25,21 @@ pub struct Start<'a> {
     pub store: Option<&'a Path>,
 }
 
+/// What a process is started with besides its source.
+#[derive(Default)]
+pub struct Around<'a> {
+    /// SQLite file; `None` for a new one.
+    pub store: Option<&'a Path>,
+    /// Further settings.
+    pub settings: &'a str,
+    /// Environment variables.
+    pub environment: &'a [(&'a str, &'a str)],
+    /// Log level; empty for the usual one.
+    pub level: &'a str,
+    /// Where the log goes instead of the test's own output.
+    pub log: Option<&'a Path>,
+}
+
 /// How long a Lease is good for here: after a kill another store waits for it.
 pub const LEASE_SECONDS: u64 = 5;
 
@@ -47,20 +62,33 @@ impl Gatepost {
             start.namespace.as_ref(),
         ];
         from.extend(arguments.iter().map(|argument| OsStr::new(*argument)));
-        Self::launch(&from, start.store, more).await
+        Self::launch(&from, &Around { store: start.store, settings: more, ..Around::default() }).await
+    }
+
+    /// The same with whatever else can be chosen.
+    pub async fn start_around(start: Start<'_>, arguments: &[&str], around: &Around<'_>) -> Self {
+        let from =
+            ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
+        let from: Vec<&OsStr> =
+            from.into_iter().chain(arguments.iter().map(|argument| OsStr::new(*argument))).collect();
+        Self::launch(&from, around).await
     }
 
     /// Starts it on a folder of manifests instead of a cluster and waits until it is ready.
     pub async fn start_on_files(folder: &Path) -> Self {
-        Self::launch(&["--files".as_ref(), folder.as_os_str()], None, "").await
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], &Around::default()).await
     }
 
     /// The same with a store that outlives the process.
     pub async fn start_on_files_with(folder: &Path, store: &Path) -> Self {
-        Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), "").await
+        let around = Around { store: Some(store), ..Around::default() };
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], &around).await
     }
 
-    async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
+    async fn launch(from: &[&OsStr], around: &Around<'_>) -> Self {
+        let (store, more) = (around.store, around.settings);
+        let level = if around.level.is_empty() { "gatepost=info" } else { around.level };
+        let log = around.log.map_or_else(Stdio::inherit, |path| std::fs::File::create(path).unwrap().into());
         let folder = tempfile::tempdir().unwrap();
         let (metrics, api) = (free_port(), free_port());
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
@@ -71,7 +99,9 @@ impl Gatepost {
         let config = folder.path().join("gatepost.toml");
         std::fs::write(&config, settings).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
-            .args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"])
+            .args(["serve", "--logformat", "text", "--loglevel", level])
+            .envs(around.environment.iter().copied())
+            .stderr(log)
             .args(from)
             .arg("--config")
             .arg(&config)

@@ -74,13 +74,7 @@ impl Relay {
             occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
         );
         let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
-        self.report(Report {
-            kind: "Application",
-            object,
-            reason: "DeadLetter".into(),
-            message,
-            warning: true,
-        });
+        self.report(Report { kind: "Application", object, reason: "DeadLetter".into(), message, warning: true });
         NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
     }
 
@@ -88,13 +82,7 @@ impl Relay {
         for sentence in service::missing_values(notification, &occurrence.destination.service) {
             let message = format!("the notification about {}: {sentence}", occurrence.trigger);
             let object = occurrence.object.clone();
-            self.report(Report {
-                kind: "Application",
-                object,
-                reason: "MissingValue".into(),
-                message,
-                warning: true,
-            });
+            self.report(Report { kind: "Application", object, reason: "MissingValue".into(), message, warning: true });
         }
     }
 

@@ -28,7 +28,8 @@ use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State,
 use super::destination::{Destination, Off};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Replay, Retention, Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Replay, Retention,
+    Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -218,7 +219,6 @@ impl PostgresStore {
         }
         Ok(placed)
     }
-
 }
 
 impl Shared {
