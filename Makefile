@@ -29,7 +29,7 @@ bench: ## both languages beside Go, the stores, the relay at scale; without Go o
 fuzz: ## libFuzzer on both languages' engines and on what comes from outside; FOR=60 seconds each, TARGET=expr_eval only one
 	fuzz/seeds
 	cd fuzz && for target in $(or $(TARGET),expr_parse expr_eval template_parse template_eval configuration annotations answers api); do \
-	  cargo fuzz run -s none $$target -- $$(printf -- '-dict=%s ' $$(ls dictionaries/$${target%%_*}.dict 2>/dev/null)) -max_total_time=$(or $(FOR),60) \
+	  cargo fuzz run -s none $$target -- $$(for d in dictionaries/$${target%%_*}.dict; do [ -e $$d ] && echo -dict=$$d; done) -max_total_time=$(or $(FOR),60) \
 	    -timeout=5 -rss_limit_mb=1024 -max_len=4096 || exit 1; \
 	done
 

@@ -1,6 +1,8 @@
 //! What the targets share: limits, an environment with a value of every type, and the check that a run stayed within
 //! its limits. A target panics only where a promise of the engines is broken.
 
+pub mod targets;
+
 use gatepost_value::json::{self, Numbers};
 use gatepost_value::{Budget, CallContext, GoType, Limits, Location, Map, Str, Time, UintKind, Value, namespace};
 use peak_alloc::PeakAlloc;
@@ -68,14 +70,4 @@ pub fn environment() -> Value {
         entry("bytes", Value::Bytes(vec![0xff, b'a'].into())),
         entry("none", Value::TypedNil(GoType::Map(Box::new(GoType::Any)))),
     ])
-}
-
-/// Keys and values of a text whose parts are parted by lines of `===`; a last one without a partner has an empty value.
-pub fn pairs(text: &str) -> std::collections::BTreeMap<String, String> {
-    let mut parts = text.split("\n===\n");
-    let mut pairs = std::collections::BTreeMap::new();
-    while let Some(key) = parts.next() {
-        pairs.insert(key.to_owned(), parts.next().unwrap_or_default().to_owned());
-    }
-    pairs
 }

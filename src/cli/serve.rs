@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Events that wait between the source and the relay: each holds a whole object.
 const EVENTS: usize = 16;
+/// Shortest text of an encryption key; the ids beside them are shorter.
+const KEY_TEXT: usize = 40;
 /// How long a stop waits for the Lease to be given back.
 const GIVE_BACK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -379,12 +381,16 @@ fn keyring(plan: &Plan) -> Keyring {
 /// What is secret besides the configuration of notifications: credentials of the store and of the proxy.
 fn secrets(settings: &Settings) -> Vec<Vec<u8>> {
     let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
-    let proxies = proxies.iter().filter_map(|name| std::env::var(name).ok());
-    let store = [&settings.store.url, &settings.store.encryption_keys].map(|one| one.expose_secret().to_owned());
-    let passwords = |text: &str| url::Url::parse(text).ok().and_then(|url| url.password().map(str::to_owned));
-    let mut found: Vec<String> = proxies.chain(store).filter(|text| !text.is_empty()).collect();
-    found.extend(found.iter().filter_map(|text| passwords(text)).collect::<Vec<_>>());
-    found.into_iter().map(String::into_bytes).collect()
+    let urls = proxies.iter().filter_map(|name| std::env::var(name).ok());
+    let urls = urls.chain([settings.store.url.expose_secret().to_owned()]);
+    let passwords = urls.filter_map(|text| url::Url::parse(&text).ok()?.password().map(str::to_owned));
+    let decoded = |text: String| {
+        let plain = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        [text, plain]
+    };
+    let keys = settings.store.encryption_keys.expose_secret();
+    let keys = keys.split([' ', ',', '\t', '\n']).filter(|part| part.len() >= KEY_TEXT).map(str::to_owned);
+    passwords.flat_map(decoded).chain(keys).map(String::into_bytes).collect()
 }
 
 /// The same rules, with what is Gatepost's own refused.

@@ -56,9 +56,13 @@ fn is_named(name: &str) -> bool {
     !HARMLESS.contains(&name.as_str()) && NAMES.iter().any(|part| name.contains(part))
 }
 
-/// Every URL is looked at: its path, query and password may be a credential.
+/// Every URL is looked at: its path, query and password may be a credential. One that is only a host is none, whatever
+/// its option is called: people have to be told which host it is.
 fn is_secret(name: &str, text: &str) -> bool {
-    text.contains("://") || (is_named(name) && text.len() >= SHORTEST)
+    match url::Url::parse(text.trim()) {
+        Ok(url) if url.has_host() => url.path().len() > 1 || url.query().is_some() || url.password().is_some(),
+        _ => is_named(name) && text.len() >= SHORTEST,
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +76,7 @@ mod tests {
             "url": "https://h/T0/abc", "insecureSkipVerify": true, "retryMax": 3, "from": "somebody@example.com",
             "headers": [{"name": "X-Api-Token", "value": "header-value"}, {"name": "Accept", "value": "application/json"}],
             "basicAuth": {"username": "user", "password": "basic-password"},
-            "recipientUrls": {"team": "https://h/x"}, "apiKeys": {"first": "api-key-value"},
+            "apiURL": "https://api.example.com", "recipientUrls": {"team": "https://h/x", "all": "http://h:8080/"}, "apiKeys": {"first": "api-key-value"},
             "signingSecret": ["whsec_one", "whsec_two"], "tls": {"key": "private-key", "serverName": "server.example"},
         });
         let (namespace, name, kind, digest) = (String::new(), "s".into(), "webhook".into(), String::new());

@@ -121,6 +121,7 @@ async fn plant(namespace: &Namespace, token: &str, data: &Value) {
 fn command_line(api: &str, arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
     let output = command.args(arguments).args(["--server", api]).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     [output.stdout, output.stderr].concat()
 }
 

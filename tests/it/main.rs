@@ -9,6 +9,7 @@ mod catalog;
 mod destinations;
 mod env;
 mod env_smoke;
+mod fuzzing;
 mod notifications_vectors;
 mod outbox_postgres;
 mod outbox_scale;
