@@ -1,7 +1,7 @@
 # What people and the CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench fuzz prerequisites env
+.PHONY: manifests help demo test check lint bench fuzz prerequisites env
 .NOTPARALLEL:
 
 help: ## this list
@@ -32,6 +32,9 @@ fuzz: ## libFuzzer on both languages' engines and on what comes from outside; FO
 	  cargo fuzz run -s none $$target -- $$(for d in dictionaries/$${target%%_*}.dict; do [ -e $$d ] && echo -dict=$$d; done) -max_total_time=$(or $(FOR),60) \
 	    -timeout=5 -rss_limit_mb=1024 -max_len=4096 || exit 1; \
 	done
+
+manifests: ## deploy/install.yaml anew from the chart (needs helm)
+	scripts/manifests > deploy/install.yaml.new && mv deploy/install.yaml.new deploy/install.yaml
 
 prerequisites: ## what the tests need from the system; installs Debian packages when run as root
 	@scripts/timed "prerequisites" scripts/prerequisites

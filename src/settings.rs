@@ -1,5 +1,9 @@
 //! Settings: defaults, then a file, then the environment. Every key is documented in `config/gatepost.toml`, which *is* the defaults.
 
+mod effective;
+
+pub use effective::{Effective, effective};
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -148,6 +152,16 @@ pub enum Error {
     /// A source could not be read or a value has the wrong form.
     #[error("failed to read the settings: {0}; config/gatepost.toml documents every key")]
     Read(#[from] config::ConfigError),
+    /// A key that there is not.
+    #[error("unknown setting {key} in {source_name}: {advice}config/gatepost.toml documents every key")]
+    Unknown {
+        /// `section.key`
+        key: String,
+        /// The file's name, or the environment.
+        source_name: String,
+        /// The key that is probably meant, as a question; empty if none is like it.
+        advice: String,
+    },
     /// The API has no authentication yet.
     #[error(
         "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
@@ -161,6 +175,7 @@ impl Settings {
     /// # Errors
     /// Unknown keys, values of the wrong form, an exposed API.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        effective::refuse_unknown(file, std::env::vars_os())?;
         let mut builder =
             config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
         if let Some(file) = file {

@@ -1,7 +1,7 @@
 //! Measures a running relay against a real API server: memory, the time from a change to its POST, descriptors, growth.
 //!
 //! Everything that is said about speed and size in README.md comes from here. `benches/scale/run --help` lists the options; with
-//! `--peer` another controller that reads the same ConfigMap is measured in the same run, which is the only fair comparison.
+//! `--peer argocd` the Go controller is measured in the same run, which is the only fair comparison.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cluster;
@@ -9,6 +9,7 @@ mod cluster;
 #[path = "../../tests/it/env/mod.rs"]
 mod env;
 mod measure;
+mod peer;
 mod process;
 mod receiver;
 mod report;
@@ -68,7 +69,8 @@ pub struct Options {
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,
-    /// Another controller for the latency and memory parts: a command line with {kubeconfig}, {namespace} and {port} (metrics).
+    /// Another controller for the latency and memory parts: `argocd` for Argo CD's, built from its modules (needs Go), or a command line
+    /// with {kubeconfig}, {namespace} and {port} (metrics).
     #[arg(long, value_name = "COMMAND")]
     pub peer: Option<String>,
     /// How to print the results.

@@ -4,7 +4,7 @@ use crate::cluster::Fleet;
 use crate::process::{self, Process};
 use crate::receiver::Receivers;
 use crate::report::{Report, quantile};
-use crate::{Options, Part, env};
+use crate::{Options, Part, env, peer};
 use futures::{StreamExt as _, stream};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,8 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
     }
     drop(subject);
     let Some(line) = &options.peer else { return };
-    let process = process::peer(line, kubeconfig, &fleet.namespace.name);
+    let line = if line == "argocd" { peer::command(&peer::build()) } else { line.clone() };
+    let process = process::peer(&line, kubeconfig, &fleet.namespace.name);
     let subject = Subject { name: "peer", process, fleet, receivers };
     subject.process.ready().await;
     // A controller that does not say when it is ready gets time to read everything.

@@ -5,9 +5,12 @@
 mod catalog;
 mod check;
 mod client;
+mod config;
 mod deliveries;
 mod demo;
 mod destinations;
+#[cfg(test)]
+mod documented;
 mod explain;
 mod go_yaml;
 mod manifests;
@@ -15,6 +18,7 @@ mod migrate;
 mod notify;
 mod output;
 mod own;
+mod ready;
 mod repo_server;
 mod rounds;
 mod serve;
@@ -68,6 +72,11 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Ask a running Gatepost whether it is ready.
+    Ready(ready::Arguments),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -111,6 +120,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,
         Command::Catalog(command) => catalog::run(&command),
+        Command::Config(command) => config::run(&command),
+        Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Destinations(command) => destinations::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
@@ -126,17 +137,24 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The name that the stock Deployment calls becomes `serve`.
+/// The name that the stock Deployment calls becomes `serve`: as the program, or as the first argument, which an image with an
+/// entry point of its own gets from that Deployment.
 fn as_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let name = arguments
-        .first()
-        .map(std::path::Path::new)
-        .and_then(|p| p.file_name())
-        .map(|n| n.to_string_lossy().into_owned());
-    if matches!(name.as_deref(), Some("argocd-notifications" | "argocd-notifications-controller")) {
+    let called = arguments.first().is_some_and(is_controller);
+    let named = arguments.get(1).is_some_and(is_controller);
+    if named {
+        arguments.remove(1);
+    }
+    if called || named {
         arguments.insert(1, "serve".into());
     }
     arguments
+}
+
+/// Whether a path ends in the Argo CD notifications controller's name.
+fn is_controller(path: &OsString) -> bool {
+    let name = std::path::Path::new(path).file_name();
+    name.is_some_and(|name| name == "argocd-notifications" || name == "argocd-notifications-controller")
 }
 
 /// How configurations are loaded: with every kind of service that can be sent to.
@@ -174,5 +192,18 @@ mod tests {
         ];
         let parsed = Arguments::try_parse_from(as_serve(line.iter().map(OsString::from).collect())).unwrap();
         assert!(matches!(parsed.command, Command::Serve(_)));
+    }
+    #[test]
+    fn the_stock_deployments_argument_after_an_entry_point_serves_too() {
+        let serve = |line: &[&str]| as_serve(line.iter().map(OsString::from).collect());
+        assert_eq!(
+            serve(&["/gatepost", "/usr/local/bin/argocd-notifications", "--loglevel", "debug"]),
+            ["/gatepost", "serve", "--loglevel", "debug"]
+        );
+        assert_eq!(serve(&["/usr/local/bin/argocd-notifications"]), ["/usr/local/bin/argocd-notifications", "serve"]);
+        assert_eq!(
+            serve(&["gatepost", "check", "argocd-notifications"]),
+            ["gatepost", "check", "argocd-notifications"]
+        );
     }
 }

@@ -1,8 +1,14 @@
-//! What no service may be pointed at: the API server, the store and Gatepost's own listeners. Asked once, at the start;
-//! names are kept too, so that a later address of theirs is refused all the same.
+//! What is Gatepost's own: what it keeps secret for itself, and what no service may be pointed at (the API server, the
+//! store, its own listeners). Asked once, at the start; names are kept too, so that a later address of theirs is refused
+//! all the same.
 
 use crate::egress::Policy;
+use crate::settings::Settings;
+use secrecy::ExposeSecret as _;
 use std::net::{IpAddr, SocketAddr};
+
+/// Shortest text of an encryption key; the ids beside them are shorter.
+const KEY_TEXT: usize = 40;
 
 /// Adds to the guard what is Gatepost's own: hosts with ports, and the addresses that it listens on.
 pub(super) async fn refuse(policy: &mut Policy, hosts: Vec<(String, u16)>, listeners: &[SocketAddr]) {
@@ -37,6 +43,21 @@ pub(super) fn api_server_of_pods() -> Option<(String, u16)> {
 pub(super) fn place(url: &str, default_port: u16) -> Option<(String, u16)> {
     let url = url::Url::parse(url).ok()?;
     Some((url.host_str()?.to_owned(), url.port_or_known_default().unwrap_or(default_port)))
+}
+
+/// What is secret besides the configuration of notifications: credentials of the store and of the proxy.
+pub(super) fn secrets(settings: &Settings) -> Vec<Vec<u8>> {
+    let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+    let urls = proxies.iter().filter_map(|name| std::env::var(name).ok());
+    let urls = urls.chain([settings.store.url.expose_secret().to_owned()]);
+    let passwords = urls.filter_map(|text| url::Url::parse(&text).ok()?.password().map(str::to_owned));
+    let decoded = |text: String| {
+        let plain = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        [text, plain]
+    };
+    let keys = settings.store.encryption_keys.expose_secret();
+    let keys = keys.split([' ', ',', '\t', '\n']).filter(|part| part.len() >= KEY_TEXT).map(str::to_owned);
+    passwords.flat_map(decoded).chain(keys).map(String::into_bytes).collect()
 }
 
 #[cfg(test)]

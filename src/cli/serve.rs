@@ -29,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Events that wait between the source and the relay: each holds a whole object.
 const EVENTS: usize = 16;
-/// Shortest text of an encryption key; the ids beside them are shorter.
-const KEY_TEXT: usize = 40;
 /// How long a stop waits for the Lease to be given back.
 const GIVE_BACK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -246,9 +244,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
-    relay.hide(secrets(&plan.settings));
+    relay.hide(own::secrets(&plan.settings));
     let masking = Arc::clone(&relay);
-    crate::telemetry::mask_log_lines(move |line| masking.scrubber().scrub(line));
+    crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
     let door = Arc::new(Egress::new(guarding_policy(&plan).await?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
@@ -376,21 +374,6 @@ fn keyring(plan: &Plan) -> Keyring {
         Origin::Files(folder) => Keyring::Folder(folder.clone()),
         Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
-}
-
-/// What is secret besides the configuration of notifications: credentials of the store and of the proxy.
-fn secrets(settings: &Settings) -> Vec<Vec<u8>> {
-    let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
-    let urls = proxies.iter().filter_map(|name| std::env::var(name).ok());
-    let urls = urls.chain([settings.store.url.expose_secret().to_owned()]);
-    let passwords = urls.filter_map(|text| url::Url::parse(&text).ok()?.password().map(str::to_owned));
-    let decoded = |text: String| {
-        let plain = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
-        [text, plain]
-    };
-    let keys = settings.store.encryption_keys.expose_secret();
-    let keys = keys.split([' ', ',', '\t', '\n']).filter(|part| part.len() >= KEY_TEXT).map(str::to_owned);
-    passwords.flat_map(decoded).chain(keys).map(String::into_bytes).collect()
 }
 
 /// The same rules, with what is Gatepost's own refused.

@@ -23,6 +23,12 @@ const PARALLEL: usize = 8;
 const ROUND: usize = 256;
 /// How often owed patches are looked for without being woken.
 const BEAT: Duration = Duration::from_secs(5);
+/// So many owed Applications are a burst: its annotations wait for its notifications, which people wait for.
+const BURST: usize = 16;
+/// Nothing was decided or delivered for so long: the burst is over.
+const CALM: Duration = Duration::from_millis(200);
+/// How long annotations wait for calm at most.
+const BURST_MAX: Duration = Duration::from_secs(5);
 /// Tries of one patch whose test failed.
 const TRIES: usize = 4;
 
@@ -234,15 +240,27 @@ impl Projector {
 
     /// One round; whether anything got better.
     async fn round(&self) -> bool {
-        let owed = match self.store.owed_annotations(ROUND).await {
-            Ok(owed) => owed,
-            Err(error) => {
-                tracing::warn!(error = %error, "failed to read which annotations are owed");
-                return false;
-            }
-        };
+        let mut owed = self.owed().await;
+        if owed.len() >= BURST {
+            self.calm().await;
+            owed = self.owed().await;
+        }
         let done = stream::iter(owed).map(|owed| self.settle(owed)).buffer_unordered(PARALLEL);
         done.fold(false, |any, ok| async move { any || ok }).await
+    }
+
+    async fn owed(&self) -> Vec<OwedAnnotation> {
+        self.store.owed_annotations(ROUND).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "failed to read which annotations are owed");
+            Vec::new()
+        })
+    }
+
+    /// Returns when nobody has woken us for a while: patches would take the API server's time from the changes that come from it.
+    async fn calm(&self) {
+        let calm = async { while tokio::time::timeout(CALM, self.woken.notified()).await.is_ok() {} };
+        // Too long is over as well.
+        let _ = tokio::time::timeout(BURST_MAX, calm).await;
     }
 
     async fn settle(&self, owed: OwedAnnotation) -> bool {

@@ -64,12 +64,13 @@ impl Outgoing {
     }
 
     /// The certificates that Argo CD's `argocd-tls-certs-cm` holds for a host; read at each attempt, so that a rotation needs no restart.
-    async fn certificates(&self, host: &str) -> Vec<u8> {
+    /// Read in place: a ConfigMap's files lie in memory, and the way to another thread and back takes longer than they do.
+    fn certificates(&self, host: &str) -> Vec<u8> {
         let plain_name = !host.is_empty() && !host.contains(['/', '\\']) && !host.starts_with('.');
         if !plain_name {
             return Vec::new();
         }
-        tokio::fs::read(self.tls_folder.join(host)).await.unwrap_or_default()
+        std::fs::read(self.tls_folder.join(host)).unwrap_or_default()
     }
 
     async fn attempt(&self, claimed: &Claimed) -> SendOutcome {
@@ -148,13 +149,13 @@ impl Outgoing {
                 (target, self.through_egress(request).await, false)
             }
             service::Outgoing::Mail(mut mail) => {
-                mail.tls.roots_pem = self.certificates(&mail.host).await;
+                mail.tls.roots_pem = self.certificates(&mail.host);
                 (format!("smtp://{}:{}", mail.host, mail.port), self.egress.mail(&mail).await, false)
             }
             service::Outgoing::Publish(mut publish) => {
                 let first = publish.servers.first().map(|server| (server.host.clone(), server.port));
                 let (host, port) = first.unwrap_or_default();
-                publish.tls.roots_pem = self.certificates(&host).await;
+                publish.tls.roots_pem = self.certificates(&host);
                 (format!("nats://{host}:{port}"), self.egress.publish(&publish).await, false)
             }
             service::Outgoing::Ambient(wanted) => (String::new(), ambient::answer(service, &wanted).await, true),
@@ -180,7 +181,7 @@ impl Outgoing {
         let tls = &mut request.transport.tls;
         // What a service names itself goes before what Argo CD knows of the host.
         if tls.roots_pem.is_empty() {
-            tls.roots_pem = self.certificates(&host.unwrap_or_default()).await;
+            tls.roots_pem = self.certificates(&host.unwrap_or_default());
         }
         self.egress.send(&request).await
     }

@@ -24,7 +24,7 @@ pub async fn open(settings: &settings::Store) -> Result<Arc<dyn Store>, Error> {
         (false, true) => Ok(Arc::new(PostgresStore::open(url, postgres(settings, keys)).await?)),
         (true, false) => {
             let reserve_bytes = settings.reserve.saturating_mul(1 << 20);
-            let options = SqliteOptions { reserve_bytes, keys, ..SqliteOptions::default() };
+            let options = SqliteOptions { reserve_bytes, keys, long_log: true, ..SqliteOptions::default() };
             Ok(Arc::new(SqliteStore::open_with(Path::new(&settings.path), options).await?))
         }
         (true, true) => {

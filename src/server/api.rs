@@ -207,7 +207,9 @@ async fn list(state: web::Data<State>, query: web::Query<Query>) -> HttpResponse
     };
     match state.relay.store().list(&filter).await {
         Ok(items) => {
-            let next = items.last().filter(|_| items.len() == filter.page()).map(|d| d.id);
+            // Who names ids and got them all has nothing to turn over to.
+            let all_named = !filter.ids.is_empty() && items.len() == filter.ids.len();
+            let next = items.last().filter(|_| items.len() == filter.page() && !all_named).map(|d| d.id);
             HttpResponse::Ok().json(masked(&state, json!({"items": items, "next": next})))
         }
         Err(error) => problem::store(&error),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or builds what the integration tests run against, and prints where it is, one NAME=path a line.
-#   prepare.sh [cluster] [postgres] [backstage] [smtp] [nats]     default: all
+#   prepare.sh [cluster] [postgres] [backstage] [smtp] [nats] [chart]     default: all
 # Repeating it costs nothing; several at once wait for each other. Results live in
 # ${XDG_CACHE_HOME:-~/.cache}/gatepost, under a key made of everything they are built from.
 # shellcheck source=lib.sh
@@ -115,10 +115,36 @@ nats() {
   echo "NATS_SERVER=$bin"
 }
 
-if [ $# = 0 ]; then set -- cluster postgres backstage smtp nats; fi
+# go_tool NAME MODULE VERSION: a program of a Go module, built once.
+go_tool() {
+  local bin=$cache/tools/$1-$3/$1
+  mkdir -p "$cache/tools"
+  (
+    flock 9
+    if [ ! -x "$bin" ]; then
+      have go || die "$1 is missing: install Go 1.26 or newer (https://go.dev/dl) so that it can be built, or set ${1^^} to the program"
+      say "chart: building $1 $3, once; 1 to 3 minutes"
+      (cd "$cache/tools" && GOFLAGS=-mod=mod GOBIN=$(dirname "$bin") go install "$2@$3" >&2 9>&-) || die "$1 did not build; Go's reason is above"
+    fi
+  ) 9>"$cache/tools/lock"
+  echo "$bin"
+}
+
+# What the chart and its rules are tested with.
+chart() {
+  local helm=${HELM:-} kustomize=${KUSTOMIZE:-} promtool=${PROMTOOL:-}
+  [ -n "$helm" ] || helm=$(go_tool helm helm.sh/helm/v3/cmd/helm v3.22.0)
+  [ -n "$kustomize" ] || kustomize=$(go_tool kustomize sigs.k8s.io/kustomize/kustomize/v5 v5.7.1)
+  [ -n "$promtool" ] || promtool=$(command -v promtool || true)
+  [ -n "$promtool" ] || die "promtool is missing: apt-get install prometheus, or set PROMTOOL to the program"
+  say "chart: $helm, $kustomize, $promtool"
+  printf 'HELM=%s\nKUSTOMIZE=%s\nPROMTOOL=%s\n' "$helm" "$kustomize" "$promtool"
+}
+
+if [ $# = 0 ]; then set -- cluster postgres backstage smtp nats chart; fi
 for part in "$@"; do
   case $part in
-    cluster | postgres | backstage | smtp | nats) "$part" ;;
-    *) die "prepare.sh does not know $part: cluster, postgres, backstage, smtp or nats" ;;
+    cluster | postgres | backstage | smtp | nats | chart) "$part" ;;
+    *) die "prepare.sh does not know $part: cluster, postgres, backstage, smtp, nats or chart" ;;
   esac
 done

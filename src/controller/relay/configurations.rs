@@ -47,7 +47,6 @@ pub(super) struct Configurations {
     fixed: Vec<Vec<u8>>,
     /// Values that were secret before: late answers may repeat them.
     retired: VecDeque<Vec<u8>>,
-    scrubber: Arc<Scrubber>,
 }
 
 /// What a change of an object did to a configuration.
@@ -99,11 +98,6 @@ impl Configurations {
         held.map(|held| held.uid.clone()).unwrap_or_default()
     }
 
-    /// Masks the values of every Secret.
-    pub(super) fn scrubber(&self) -> Arc<Scrubber> {
-        Arc::clone(&self.scrubber)
-    }
-
     /// Takes a ConfigMap; `None` where it is gone.
     pub(super) fn config_map(
         &mut self,
@@ -133,7 +127,6 @@ impl Configurations {
         while self.retired.len() > RETIRED_MAX {
             self.retired.pop_front();
         }
-        self.look_for_secrets();
         self.reload(namespace, own_was_complete, false, options)
     }
 
@@ -155,17 +148,16 @@ impl Configurations {
     /// Secret besides what is configured.
     pub(super) fn hide(&mut self, fixed: Vec<Vec<u8>>) {
         self.fixed = fixed;
-        self.look_for_secrets();
     }
 
-    /// Values of Secrets, and of what services are configured with.
-    fn look_for_secrets(&mut self) {
+    /// Masks the values of Secrets, and what is secret of services' options.
+    pub(super) fn scrubber(&self) -> Scrubber {
         let all = || std::iter::once(&self.own).chain(self.tenants.values());
         let options = all().flat_map(|held| held.config.services().values());
         let options: Vec<String> = options.flat_map(|config| service::secret_values(config)).collect();
         let values = all().flat_map(|held| held.input.secret.values()).chain(&self.retired).chain(&self.fixed);
         let values = values.map(Vec::as_slice).chain(options.iter().map(String::as_bytes));
-        self.scrubber = Arc::new(Scrubber::new(values));
+        Scrubber::new(values)
     }
 
     fn held(&mut self, namespace: &str) -> &mut Held {
@@ -193,7 +185,6 @@ impl Configurations {
         let changed = std::iter::once(("", &mut self.own)).chain(changed).filter(|(name, _)| all || *name == namespace);
         let reloaded: Vec<Reloaded> = changed.map(|(name, held)| held.reload(name, all, differs, options)).collect();
         self.tenants.retain(|_, held| held.exists() || !held.input.secret.is_empty());
-        self.look_for_secrets();
         reloaded
     }
 }

@@ -35,7 +35,9 @@ impl Relay {
     pub(super) async fn reconfigure(&self, change: impl FnOnce(&mut Configurations, &LoadOptions) -> Vec<Reloaded>) {
         let reloaded = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            change(&mut current, &self.options.load)
+            let reloaded = change(&mut current, &self.options.load);
+            self.secrecy.changed();
+            reloaded
         };
         if reloaded.is_empty() {
             return;

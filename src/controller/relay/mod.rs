@@ -12,6 +12,7 @@ mod explain;
 mod look;
 mod note;
 mod observe;
+mod secrecy;
 mod sightings;
 #[cfg(test)]
 mod tests;
@@ -22,9 +23,9 @@ pub use sightings::Sightings;
 
 use self::brake::Brake;
 use self::configurations::{Configurations, Plan};
+use self::secrecy::Secrecy;
 use super::report::{Report, Reporter};
 use crate::coordination::Status;
-use crate::egress::redact::Scrubber;
 use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
 use crate::outbox::Store;
 use crate::service;
@@ -101,6 +102,7 @@ pub struct Relay {
     metrics: Arc<Metrics>,
     reporter: Arc<dyn Reporter>,
     current: RwLock<Configurations>,
+    secrecy: Secrecy,
     projects: RwLock<HashMap<String, Value>>,
     sightings: Arc<Sightings>,
     brake: Brake,
@@ -132,6 +134,7 @@ impl Relay {
             metrics,
             reporter,
             current: RwLock::default(),
+            secrecy: Secrecy::default(),
             projects: RwLock::default(),
             sightings: Arc::default(),
             brake: Brake::default(),
@@ -160,11 +163,6 @@ impl Relay {
     #[must_use]
     pub fn problems(&self) -> usize {
         self.read().all().map(|config| config.problems().len()).sum()
-    }
-    /// Masks the values of all Secrets.
-    #[must_use]
-    pub fn scrubber(&self) -> Arc<Scrubber> {
-        self.read().scrubber()
     }
     /// `delivery.giveUpAfter`.
     #[must_use]
@@ -196,11 +194,6 @@ impl Relay {
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
-    /// Tells an owner, without what is secret.
-    fn report(&self, report: Report) {
-        let message = self.scrubber().scrub(&report.message);
-        self.reporter.report(Report { message, ..report });
-    }
     /// Where owners are told.
     #[must_use]
     pub fn reporter(&self) -> &Arc<dyn Reporter> {
@@ -210,11 +203,6 @@ impl Relay {
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
-    }
-
-    /// Hides further secrets: those of the proxy and of the store.
-    pub fn hide(&self, secrets: Vec<Vec<u8>>) {
-        self.current.write().unwrap_or_else(PoisonError::into_inner).hide(secrets);
     }
 
     /// Whether this process decides or another does.

@@ -6,33 +6,30 @@ use super::super::seal::{Keys, LOCKED_WAIT_MS, Locked, Part};
 use super::super::store::{ClaimLimits, Claims, Error};
 use super::super::turns::{one_each, turns};
 use super::writer::fault;
+use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-const DUE_LANES: &str = "
-SELECT id, config_namespace, service, host FROM lane
-WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1)";
-
-const DUE_ROWS: &str = "
-SELECT d.seq FROM delivery d
-WHERE d.lane = $1 AND d.state < 2 AND d.due_ms <= $2 AND (d.ordering IS NULL OR NOT EXISTS (
-    SELECT 1 FROM delivery o
-    WHERE o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
-        AND o.seq < d.seq AND o.state < 3))
-ORDER BY d.due_ms, d.seq LIMIT $3";
-
-const NEXT_DUE: &str = "
-SELECT config_namespace, service, host,
+// Each lane with unsent rows: those that may be taken now, as a JSON array, and when the next one falls due. Lanes in `$3` are not looked
+// into: a lane that is blocked or full may have very many.
+const LANES: &str = "
+SELECT id, config_namespace, service, host,
+    CASE WHEN json_array(config_namespace, service, host) IN (SELECT value FROM json_each($3)) THEN '[]' ELSE (
+        SELECT json_group_array(seq ORDER BY due_ms, seq) FROM (
+            SELECT d.seq, d.due_ms FROM delivery d
+            WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1 AND (d.ordering IS NULL OR NOT EXISTS (
+                SELECT 1 FROM delivery o
+                WHERE o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
+                    AND o.seq < d.seq AND o.state < 3))
+            ORDER BY d.due_ms, d.seq LIMIT $2)) END AS due,
     (SELECT min(d.due_ms) FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms > $1) AS next
-FROM lane WHERE next IS NOT NULL";
+FROM lane
+WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2)";
 
 const TAKE: &str = "
-UPDATE delivery SET state = 2, claim = $2, updated_ms = $3 WHERE seq IN (SELECT value FROM json_each($1))";
-
-const TAKEN: &str = concat!(
-    "SELECT d.*, l.host AS lane_host, b.payload AS payload FROM delivery d JOIN lane l ON l.id = d.lane ",
-    "JOIN body b ON b.seq = d.seq WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq"
-);
+UPDATE delivery SET state = 2, claim = $2, updated_ms = $3 WHERE seq IN (SELECT value FROM json_each($1));
+SELECT d.*, l.host AS lane_host, b.payload AS payload FROM delivery d JOIN lane l ON l.id = d.lane
+    JOIN body b ON b.seq = d.seq WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq";
 
 // Its key is missing: it waits, and is not counted as tried.
 const LOCKED: &str = "
@@ -56,42 +53,56 @@ pub(super) async fn claim(
     limits: ClaimLimits,
     claimer: Claimer<'_>,
 ) -> Result<Claims, Error> {
-    let mut more = false;
+    let (mut more, mut next_due_ms) = (false, None);
+    let (mut lanes, mut due) = (Vec::new(), HashMap::new());
+    for open in open_lanes(connection, now_ms, &limits).await? {
+        if !limits.blocked.contains(&open.lane) {
+            next_due_ms = open.next_ms.into_iter().chain(next_due_ms).min();
+        }
+        let is_full = limits.held.get(&open.lane).is_some_and(|held| *held >= limits.per_lane);
+        if is_full || !open.due.is_empty() {
+            lanes.push((open.id, open.lane));
+            due.insert(open.id, open.due);
+        }
+    }
     let mut queues = Vec::new();
     let start = usize::try_from(claimer.token.0.unsigned_abs()).unwrap_or(0);
-    for turn in turns(due_lanes(connection, now_ms).await?, &limits, start) {
-        let due = due_rows(connection, turn.lane, now_ms, turn.room).await?;
+    for turn in turns(lanes, &limits, start) {
+        let mut due = due.remove(&turn.lane).unwrap_or_default();
+        due.truncate(turn.room);
         more |= due.len() >= turn.room;
         queues.push(due);
     }
     let chosen = one_each(queues, limits.max);
     more |= chosen.len() >= limits.max;
     let rows = if chosen.is_empty() { Vec::new() } else { take(connection, &chosen, claimer, now_ms).await? };
-    Ok(Claims { rows, next_due_ms: next_due(connection, now_ms, &limits).await?, more })
+    Ok(Claims { rows, next_due_ms, more })
 }
 
-async fn due_lanes(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<(i64, Lane)>, Error> {
-    let rows = sqlx::query(DUE_LANES).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(|row| Ok((row.int("id")?, rows::lane(row)?))).collect()
+/// A lane with unsent rows.
+struct OpenLane {
+    id: i64,
+    lane: Lane,
+    due: Vec<i64>,
+    next_ms: Option<i64>,
 }
 
-async fn due_rows(connection: &mut SqliteConnection, lane: i64, now_ms: i64, room: usize) -> Result<Vec<i64>, Error> {
-    if room == 0 {
-        return Ok(Vec::new());
-    }
-    let limit = i64::try_from(room).unwrap_or(i64::MAX);
-    sqlx::query_scalar(DUE_ROWS).bind(lane).bind(now_ms).bind(limit).fetch_all(connection).await.map_err(failed)
-}
-
-async fn next_due(connection: &mut SqliteConnection, now_ms: i64, limits: &ClaimLimits) -> Result<Option<i64>, Error> {
-    let rows = sqlx::query(NEXT_DUE).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
-    let mut next: Option<i64> = None;
-    for row in &rows {
-        if !limits.blocked.contains(&rows::lane(row)?) {
-            next = next.into_iter().chain([row.int("next")?]).min();
-        }
-    }
-    Ok(next)
+async fn open_lanes(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+    limits: &ClaimLimits,
+) -> Result<Vec<OpenLane>, Error> {
+    let full = limits.held.iter().filter(|(_, held)| **held >= limits.per_lane).map(|(lane, _)| lane);
+    let closed: Vec<_> =
+        limits.blocked.iter().chain(full).map(|l| json!([l.config_namespace, l.service, l.host])).collect();
+    let query = sqlx::query(LANES).bind(now_ms).bind(i64::try_from(limits.per_lane).unwrap_or(i64::MAX));
+    let rows = query.bind(json!(closed).to_string()).fetch_all(connection).await.map_err(failed)?;
+    let read = |row: &SqliteRow| {
+        let due = serde_json::from_str(&row.text("due")?);
+        let due = due.map_err(|error| Error::Unstorable(format!("failed to claim deliveries: {error}")))?;
+        Ok(OpenLane { id: row.int("id")?, lane: rows::lane(row)?, due, next_ms: row.maybe_int("next")? })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn take(
@@ -102,8 +113,7 @@ async fn take(
 ) -> Result<Vec<Claimed>, Error> {
     let list = serde_json::Value::from(chosen).to_string();
     let query = sqlx::query(TAKE).bind(&list).bind(claimer.token.0).bind(now_ms);
-    query.execute(&mut *connection).await.map_err(failed)?;
-    let rows = sqlx::query(TAKEN).bind(&list).fetch_all(&mut *connection).await.map_err(failed)?;
+    let rows = query.fetch_all(&mut *connection).await.map_err(failed)?;
     let mut claimed = BTreeMap::new();
     for row in &rows {
         let delivery = rows::delivery(row)?;

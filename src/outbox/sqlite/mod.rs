@@ -6,6 +6,7 @@
 mod changes;
 mod claim;
 mod destinations;
+mod log;
 mod open;
 mod outcome;
 mod people;
@@ -45,11 +46,13 @@ pub struct SqliteOptions {
     pub keys: Arc<Keys>,
     /// Most pages that the file may have, of [`PAGE_BYTES`] each; beyond it the disk counts as full.
     pub max_pages: Option<u32>,
+    /// Whether the write-ahead log gets its 16 MiB at once, which makes the first commits as quick as the later ones.
+    pub long_log: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { reserve_bytes: DEFAULT_RESERVE_BYTES, keys: Arc::default(), max_pages: None }
+        Self { reserve_bytes: DEFAULT_RESERVE_BYTES, keys: Arc::default(), max_pages: None, long_log: false }
     }
 }
 
@@ -122,8 +125,9 @@ impl SqliteStore {
         let readers = readers.connect_with(open::reading(path)).await;
         let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
         let (path, reserve_bytes) = (path.to_owned(), options.reserve_bytes);
+        let log = log::Log::start(&path, options.long_log).await?;
         let file = OpenFile { path, reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
-        Self::start(connection, Some(file), options.keys).await
+        Self::start(connection, Some((file, log)), options.keys).await
     }
 
     /// A store that ends with the process.
@@ -136,12 +140,17 @@ impl SqliteStore {
         Self::start(open::connect(None, None).await?, None, keys).await
     }
 
-    async fn start(mut connection: SqliteConnection, file: Option<OpenFile>, keys: Arc<Keys>) -> Result<Self, Error> {
+    async fn start(
+        mut connection: SqliteConnection,
+        file: Option<(OpenFile, log::Log)>,
+        keys: Arc<Keys>,
+    ) -> Result<Self, Error> {
+        let (file, log) = file.unzip();
         let identity = identify(&mut connection).await?;
         sqlx::query(REOPEN).execute(&mut connection).await.map_err(|error| fault("release earlier claims", &error))?;
         warn_of_missing_keys(&mut connection, &keys).await?;
         let claims = AtomicI64::new(0);
-        let writer = Mutex::new(Some(Writer::start(connection)));
+        let writer = Mutex::new(Some(Writer::start(connection, log)));
         let damage = OnceLock::new();
         Ok(Self { shared: Arc::new(Shared { identity, keys, claims, file, damage, writer }) })
     }

@@ -108,6 +108,7 @@ fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions 
         .busy_timeout(Duration::from_secs(5))
         .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", "67108864")
+        .pragma("wal_autocheckpoint", super::log::PAGES_MAX)
         .pragma("max_page_count", max_pages.to_string())
         .disable_statement_logging()
 }
@@ -116,6 +117,12 @@ fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions 
 pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
     options.disable_statement_logging()
+}
+
+/// How the file is opened to copy its log back, which reads no page into memory.
+pub(super) fn copying(path: &Path) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
+    options.synchronous(SqliteSynchronous::Full).pragma("cache_size", "-64").disable_statement_logging()
 }
 
 /// Opens the writer's connection and brings the schema up to date.

@@ -5,6 +5,7 @@
 //! decided is claimed in the same transaction: one fsync lies between a change and its POST.
 
 use super::super::store::Error;
+use super::log::Log;
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -37,13 +38,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer on its own connection; it ends when all handles are gone and the queues are empty.
-    pub(super) fn start(connection: SqliteConnection) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the writer on its own connection; it ends when all handles are gone and the queues are empty. A store in memory has no log.
+    pub(super) fn start(connection: SqliteConnection, log: Option<Log>) -> (Self, tokio::task::JoinHandle<()>) {
         let (first, first_rx) = mpsc::channel(QUEUE_LEN);
         let (second, second_rx) = mpsc::channel(QUEUE_LEN);
         let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
         let queues = Queues { first: first_rx, second: second_rx, claims: claims_rx };
-        let task = tokio::spawn(Loop { connection, queues }.run());
+        let task = tokio::spawn(Loop { connection, log, queues }.run());
         (Self { first, second, claims }, task)
     }
 
@@ -142,6 +143,7 @@ impl Queues {
 
 struct Loop {
     connection: SqliteConnection,
+    log: Option<Log>,
     queues: Queues,
 }
 
@@ -154,36 +156,46 @@ impl Loop {
                 // Without a transaction to roll back this is an error that says nothing new.
                 let _ = self.connection.execute("ROLLBACK").await;
             }
+            let pieces = jobs.len();
             for job in jobs.drain(..) {
                 job.finish(fate.clone());
             }
+            if let Some(log) = &mut self.log {
+                log.wrote(pieces);
+            }
+        }
+        if let Some(log) = self.log {
+            log.end().await;
         }
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "failed to close the store");
         }
     }
 
-    /// Runs the pieces, and those that come meanwhile, in one transaction.
+    /// Runs the pieces, and those that come meanwhile, in one transaction. What stands between two pieces is one text: each text is a
+    /// way to SQLite's thread and back, and a change waits for all of them.
     async fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
-        self.execute("BEGIN IMMEDIATE", "begin a transaction").await?;
+        self.execute("BEGIN IMMEDIATE; SAVEPOINT piece", "begin a transaction").await?;
         let mut done = 0;
         while let Some(job) = jobs.get_mut(done) {
-            self.isolated(job.as_mut()).await?;
+            let kept = match job.run(&mut self.connection).await {
+                Ok(()) => true,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(_) => false,
+            };
             done += 1;
             if done == jobs.len() && done < JOINING_MAX {
                 self.queues.take(jobs, JOINING_MAX, None);
             }
+            // A savepoint that was rolled back to is still there, and a commit takes the one that is there along.
+            match (kept, done == jobs.len()) {
+                (true, false) => self.execute("RELEASE piece; SAVEPOINT piece", "set a savepoint").await?,
+                (false, false) => self.execute("ROLLBACK TO piece", "roll back to a savepoint").await?,
+                (true, true) => self.execute("COMMIT", "commit").await?,
+                (false, true) => self.execute("ROLLBACK TO piece; COMMIT", "commit").await?,
+            }
         }
-        self.execute("COMMIT", "commit").await
-    }
-
-    async fn isolated(&mut self, job: &mut dyn Job) -> Result<(), Error> {
-        self.execute("SAVEPOINT piece", "set a savepoint").await?;
-        match job.run(&mut self.connection).await {
-            Ok(()) => self.execute("RELEASE piece", "release a savepoint").await,
-            Err(error) if error.is_transient() => Err(error),
-            Err(_) => self.execute("ROLLBACK TO piece; RELEASE piece", "roll back to a savepoint").await,
-        }
+        Ok(())
     }
 
     async fn execute(&mut self, sql: &'static str, what: &'static str) -> Result<(), Error> {

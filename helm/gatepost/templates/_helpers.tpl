@@ -1,0 +1,91 @@
+{{- define "gatepost.name" -}}
+{{- if .Values.argocd.controllerNames -}}argocd-notifications-controller
+{{- else -}}{{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{- define "gatepost.fullname" -}}
+{{- if .Values.argocd.controllerNames -}}argocd-notifications-controller
+{{- else if .Values.fullnameOverride -}}{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains .Chart.Name .Release.Name -}}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{- define "gatepost.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}{{ default (include "gatepost.fullname" .) .Values.serviceAccount.name }}
+{{- else -}}{{ default "default" .Values.serviceAccount.name }}
+{{- end -}}
+{{- end }}
+
+{{- /* What never changes over upgrades: a Deployment's selector cannot. The controller's names have no instance in it, as Argo CD's have not. */ -}}
+{{- define "gatepost.selector" -}}
+app.kubernetes.io/name: {{ include "gatepost.name" . }}
+{{- if not .Values.argocd.controllerNames }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+{{- end }}
+
+{{- define "gatepost.labels" -}}
+{{ include "gatepost.selector" . }}
+{{- if .Values.argocd.controllerNames }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: argocd
+{{- end }}
+app.kubernetes.io/component: notifications-controller
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gatepost.image" -}}
+{{- if .Values.image.digest -}}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- /* Whether Applications outside the release's namespace are served. */ -}}
+{{- define "gatepost.elsewhere" -}}
+{{- if .Values.argocd.applicationNamespaces }}yes{{ end -}}
+{{- end }}
+
+{{- /* The settings file: the user's, and what the chart knows better. */ -}}
+{{- define "gatepost.settings" -}}
+{{- $own := dict "server" (dict "metrics" (printf "0.0.0.0:%d" (int .Values.metrics.port))) "delivery" (dict "grace" (int .Values.grace)) -}}
+{{- if eq .Values.store.kind "sqlite" }}
+{{- $_ := set $own "store" (dict "path" "/var/lib/gatepost/outbox.db") -}}
+{{- else if eq .Values.store.kind "postgres" }}
+{{- $store := dict "schema" .Values.store.postgres.schema -}}
+{{- if .Values.store.postgres.caConfigMap.name }}{{ $_ := set $store "caFile" "/etc/gatepost/postgres-ca/ca.crt" }}{{ end -}}
+{{- $_ := set $own "store" $store -}}
+{{- end }}
+{{- if .Values.store.encryption.secret.name }}
+{{- $store := default dict (get $own "store") -}}
+{{- $_ := set $store "encryptionKeyFile" "/etc/gatepost/encryption/keys" -}}
+{{- $_ := set $own "store" $store -}}
+{{- end }}
+{{- toYaml (mustMergeOverwrite (deepCopy .Values.settings) $own) }}
+{{- end }}
+
+{{- /* Values that cannot work together, each with what to do. */ -}}
+{{- define "gatepost.validate" -}}
+{{- if and (gt (int .Values.replicas) 1) (ne .Values.store.kind "postgres") }}
+{{- fail (printf "replicas: %d needs store.kind: postgres: a SQLite file and memory belong to one process" (int .Values.replicas)) }}
+{{- end }}
+{{- if and (eq .Values.store.kind "postgres") (not .Values.store.postgres.urlSecret.name) }}
+{{- fail "store.kind: postgres needs store.postgres.urlSecret.name: the Secret that holds the URL under the key store.postgres.urlSecret.key" }}
+{{- end }}
+{{- if and .Values.argocd.selfService (not .Values.argocd.applicationNamespaces) }}
+{{- fail "argocd.selfService needs argocd.applicationNamespaces: the namespaces whose configurations are served" }}
+{{- end }}
+{{- if hasKey .Values.settings "store" }}
+{{- range $key := list "path" "url" "schema" "caFile" "encryptionKeyFile" "encryptionKeys" }}
+{{- if hasKey (default dict $.Values.settings.store) $key }}
+{{- fail (printf "settings.store.%s is set by the chart: use the values under store" $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
