@@ -1,7 +1,7 @@
 # What people and the CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: manifests help demo test check lint bench fuzz prerequisites env
+.PHONY: manifests help demo test check lint chaos bench fuzz prerequisites env
 .NOTPARALLEL:
 
 help: ## this list
@@ -19,6 +19,10 @@ check: lint ## lint and unit tests: minutes, and nothing but Rust needed
 lint: ## formatting and clippy
 	@scripts/timed "fmt" cargo fmt --all --check
 	@scripts/timed "clippy" cargo clippy --workspace --all-targets -- -D warnings
+
+chaos: env ## kill Gatepost again and again over both stores and compare; KILLS=1000 a store, at most MINUTES=15 each
+	CHAOS_KILLS=$(or $(KILLS),1000) CHAOS_MINUTES=$(or $(MINUTES),15) scripts/timed "chaos" \
+	  cargo test --test it crash:: -- --test-threads=1
 
 bench: ## both languages beside Go, the stores, the relay at scale; without Go ours alone
 	@if command -v go >/dev/null; then mkdir -p target && (cd benches/languages/go && go build -o ../../../target/languages-go .); fi

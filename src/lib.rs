@@ -8,6 +8,7 @@ pub mod clock;
 pub mod controller;
 pub mod coordination;
 pub mod egress;
+pub mod failpoint;
 pub mod notify;
 pub mod outbox;
 pub mod server;

@@ -4,7 +4,7 @@ mod effective;
 
 pub use effective::{Effective, effective};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub store: Store,
     /// `[coordination]`
     pub coordination: Coordination,
+    /// Decisions.
+    pub notify: Notify,
     /// Deliveries.
     pub delivery: Delivery,
     /// The egress guard.
@@ -74,6 +76,40 @@ pub struct Coordination {
     pub lease: u64,
 }
 
+/// `[notify]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Notify {
+    /// What follows when many Applications lose their annotation at once.
+    pub annotation_lost: AnnotationLost,
+    /// Where the AppProject of an Application is looked up.
+    pub project_namespace: ProjectNamespace,
+}
+
+/// What is done when more than a tenth of the Applications lose their `notified` annotation at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnotationLost {
+    /// Nothing is sent again until somebody says what to do.
+    #[default]
+    Hold,
+    /// It is written again from the store.
+    Restore,
+    /// Everything is sent again, as for a single Application.
+    Resend,
+}
+
+/// Whose namespace an Application's AppProject is looked up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProjectNamespace {
+    /// The controller's, as Argo CD does since 3.5.7.
+    #[default]
+    Controller,
+    /// The Application's, as it did before.
+    Application,
+}
+
 /// `[delivery]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -84,6 +120,8 @@ pub struct Delivery {
     pub replay_per_second: u32,
     /// The JSON rule.
     pub json: Json,
+    /// Seconds that one attempt may take in all.
+    pub attempt_limit: u64,
     /// Seconds.
     pub grace: u64,
 }
@@ -167,13 +205,28 @@ pub enum Error {
         "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
     )]
     Exposed(SocketAddr),
+    /// Somebody else could begin an attempt that is still under way here.
+    #[error(
+        "store.lease = {lease} is too short: an attempt may take {limit} s (delivery.attemptLimit) and its claim has to hold 1.25 times as long, or two replicas could send the same; set store.lease to {} or more, or delivery.attemptLimit to {} or less", least_lease(*.limit), .lease.saturating_mul(4) / 5
+    )]
+    ShortLease {
+        /// `store.lease`
+        lease: u64,
+        /// `delivery.attemptLimit`
+        limit: u64,
+    },
+}
+
+/// The shortest lease in seconds that outlasts an attempt of so many.
+const fn least_lease(limit: u64) -> u64 {
+    limit.saturating_mul(5).div_ceil(4)
 }
 
 impl Settings {
     /// Reads defaults, the file if one is named, and `GATEPOST_…` variables.
     ///
     /// # Errors
-    /// Unknown keys, values of the wrong form, an exposed API.
+    /// Unknown keys, values of the wrong form, an exposed API, a lease that an attempt may outlive.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
         effective::refuse_unknown(file, std::env::vars_os())?;
         let mut builder =
@@ -185,10 +238,20 @@ impl Settings {
             builder = builder.set_override(key, value)?;
         }
         let settings: Self = builder.build()?.try_deserialize()?;
-        match settings.server.api.ip().is_loopback() {
-            true => Ok(settings),
-            false => Err(Error::Exposed(settings.server.api)),
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if !self.server.api.ip().is_loopback() {
+            return Err(Error::Exposed(self.server.api));
         }
+        let (lease, limit) = (self.store.lease, self.delivery.attempt_limit);
+        let is_shared = !self.store.url.expose_secret().is_empty();
+        if is_shared && lease < least_lease(limit) {
+            return Err(Error::ShortLease { lease, limit });
+        }
+        Ok(())
     }
 }
 
@@ -266,6 +329,25 @@ mod tests {
         let settings = load("[egress.tenants.\"team-*\"]\nallow = [\"10.0.0.0/8\"]").unwrap();
         assert_eq!(settings.egress.tenants["team-*"].allow, ["10.0.0.0/8"]);
         assert!(load("[egress.tenants.x]\nalow = []").is_err());
+    }
+    #[test]
+    fn a_lease_that_an_attempt_may_outlive_is_refused_where_there_is_one() {
+        let short = "lease = 100\n[delivery]\nattemptLimit = 81";
+        assert!(load(&format!("[store]\n{short}")).is_ok(), "SQLite has none");
+        let told = load(&format!("[store]\nurl = \"postgres://h/x\"\n{short}")).unwrap_err().to_string();
+        assert!(told.contains("store.lease to 102 or more, or delivery.attemptLimit to 80 or less"), "{told}");
+        let enough = "[store]\nurl = \"postgres://h/x\"\nlease = 100\n[delivery]\nattemptLimit = 80";
+        assert!(load(enough).is_ok() && load("[store]\nurl = \"postgres://h/x\"").is_ok());
+    }
+    #[test]
+    fn decisions_have_words() {
+        let notify = load("[notify]\nannotationLost = \"restore\"\nprojectNamespace = \"application\"").unwrap().notify;
+        assert_eq!(
+            (notify.annotation_lost, notify.project_namespace),
+            (AnnotationLost::Restore, ProjectNamespace::Application)
+        );
+        assert_eq!(load("").unwrap().notify.annotation_lost, AnnotationLost::Hold);
+        assert!(load("[notify]\nannotationLost = \"guess\"").is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

@@ -56,6 +56,10 @@ pub struct Metrics {
     pub watch_connected: IntGaugeVec,
     /// `gatepost_watch_last_event_timestamp_seconds{kind}`: its age is `time()` minus it
     pub watch_last_event: IntGaugeVec,
+    /// `gatepost_departures_total{result}`: decided, forgotten
+    pub departures: IntCounterVec,
+    /// `gatepost_annotations_lost`: Applications held because too many lost theirs at once
+    pub annotations_lost: IntGauge,
     /// `gatepost_looks_total{result}`: evaluated, unchanged
     pub looks: IntCounterVec,
     /// `gatepost_clock_checks_total{result}`: due, unchanged
@@ -124,7 +128,7 @@ impl Metrics {
             reached_nobody: counters("gatepost_reached_nobody_total", "Deliveries that reached nobody.", &["service"])?,
             held: counters(
                 "gatepost_pressure_total",
-                "Notifications beyond 60 an hour for one recipient (Flood) and beyond a tenant's quota (Quota); a tenant's are held back.",
+                "Notifications beyond 60 an hour for one recipient (Flood) and beyond a tenant's quota of decisions (Quota) or open deliveries (Pending); a tenant's are held back.",
                 &["what"],
             )?,
             json_repairs: counters(
@@ -147,6 +151,15 @@ impl Metrics {
                 "gatepost_watch_last_event_timestamp_seconds",
                 "When a watch last brought something, Unix seconds.",
                 &["kind"],
+            )?,
+            departures: counters(
+                "gatepost_departures_total",
+                "Applications that are gone: decided where somebody asked to be told, else forgotten.",
+                &["result"],
+            )?,
+            annotations_lost: gauge(
+                "gatepost_annotations_lost",
+                "Applications held because more than a tenth lost keys of their notified annotation at once.",
             )?,
             looks: counters(
                 "gatepost_looks_total",

@@ -1,11 +1,15 @@
 //! How many deliveries a second the stores take, hand out and settle: `benches/outbox/run` starts a PostgreSQL and runs this.
 //!
 //! `rows/s` are deliveries with a body of a kilobyte. "stages" does one after the other, "together" has all three at once, as in service.
-//! "drain" has a dispatcher work off what is pending with a sender that answers at once; with another [`Sender`] the same function measures
-//! a way over the network.
+//! "drain" has a dispatcher work off what is pending with a sender that answers at once; "drain over HTTP" is the real binary, posting to
+//! receivers on loopback ([`drain`]), beside what these can take.
+
+mod drain;
+mod receivers;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use drain::Place;
 use futures::future::try_join_all;
 use gatepost::notify::{Destination, ObjectId, Occurrence};
 use gatepost::outbox::postgres::PostgresOptions;
@@ -32,20 +36,30 @@ const NOW_MS: i64 = 1_000;
 fn main() -> anyhow::Result<()> {
     let rows = std::env::var("BENCH_ROWS").map_or(Ok(ROWS), |text| text.parse()).context("BENCH_ROWS is no number")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(rows))
+    let drained =
+        std::env::var("BENCH_DRAIN").map_or(Ok(rows), |text| text.parse()).context("BENCH_DRAIN is no number")?;
+    runtime.block_on(run(rows, drained))
 }
 
-async fn run(rows: u64) -> anyhow::Result<()> {
+async fn run(rows: u64, drained: u64) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = Arc::new(SqliteStore::open(&folder.path().join("outbox.db"), 0).await?);
     println!("SQLite in {} (synchronous = FULL), {rows} rows", folder.path().display());
-    measure(file, rows).await?;
+    let batches = measure(file, rows).await?;
+    let path = folder.path().join("drain.db");
+    let environment = vec![("GATEPOST_STORE__PATH", path.display().to_string())];
+    let store = Box::new(SqliteStore::open(&path, 0).await?);
+    drain::measure(store, Place { name: "SQLite", environment }, drained, batches).await?;
     println!("SQLite in memory, {rows} rows");
     measure(Arc::new(SqliteStore::in_memory().await?), rows).await?;
     match std::env::var("BENCH_POSTGRES_URL") {
         Ok(url) => {
             println!("PostgreSQL on loopback, {rows} rows");
-            measure(Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await?), rows).await
+            let batches = measure(Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await?), rows).await?;
+            let options = PostgresOptions { schema: "drain".to_owned(), ..PostgresOptions::default() };
+            let store = Box::new(PostgresStore::open(&url, options).await?);
+            let environment = vec![("GATEPOST_STORE__URL", url), ("GATEPOST_STORE__SCHEMA", "drain".to_owned())];
+            drain::measure(store, Place { name: "PostgreSQL", environment }, drained, batches).await
         }
         Err(_) => {
             println!("PostgreSQL is left out: BENCH_POSTGRES_URL is not set (benches/outbox/run sets it)");
@@ -54,8 +68,9 @@ async fn run(rows: u64) -> anyhow::Result<()> {
     }
 }
 
-async fn measure<S: Store>(store: Arc<S>, rows: u64) -> anyhow::Result<()> {
-    let decided = timed("  stages: decide", rows, decide(store.as_ref(), 0, rows)).await?;
+/// Answers with the rows a second that the store hands out and settles in batches.
+async fn measure<S: Store>(store: Arc<S>, rows: u64) -> anyhow::Result<f64> {
+    let decided = timed("  stages: decide", rows, decide(store.as_ref(), 0, rows, &delivery)).await?;
     let begun = Instant::now();
     let claimed = claim(store.as_ref()).await?;
     let claiming = begun.elapsed();
@@ -64,10 +79,10 @@ async fn measure<S: Store>(store: Arc<S>, rows: u64) -> anyhow::Result<()> {
     say("  stages: all", rows, decided + claiming + settled);
     anyhow::ensure!(claimed.len() as u64 == rows, "{} rows were claimed", claimed.len());
     timed("  together", rows, together(store.as_ref(), rows)).await?;
-    decide(store.as_ref(), 2 * rows, rows).await?;
-    timed("  drain", rows, drain(Arc::clone(&store), Arc::new(AtOnce), 3 * rows)).await?;
+    decide(store.as_ref(), 2 * rows, rows, &delivery).await?;
+    timed("  drain", rows, work_off(Arc::clone(&store), Arc::new(AtOnce), 3 * rows)).await?;
     store.close().await;
-    Ok(())
+    Ok(rate(rows, claiming + settled))
 }
 
 async fn timed(what: &str, rows: u64, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<Duration> {
@@ -79,12 +94,15 @@ async fn timed(what: &str, rows: u64, work: impl Future<Output = anyhow::Result<
 }
 
 fn say(what: &str, rows: u64, took: Duration) {
-    let rate = Duration::from_secs(rows).div_duration_f64(took);
-    println!("{what:<18} {rate:>9.0} rows/s ({took:.2?})");
+    println!("{what:<18} {:>9.0} rows/s ({took:.2?})", rate(rows, took));
+}
+
+fn rate(rows: u64, took: Duration) -> f64 {
+    Duration::from_secs(rows).div_duration_f64(took)
 }
 
 /// Decides deliveries number `from` to `from + count`.
-async fn decide(store: &dyn Store, from: u64, count: u64) -> anyhow::Result<()> {
+async fn decide(store: &dyn Store, from: u64, count: u64, make: &impl Fn(u64) -> NewDelivery) -> anyhow::Result<()> {
     let next = AtomicU64::new(from);
     let worker = || async {
         loop {
@@ -92,7 +110,7 @@ async fn decide(store: &dyn Store, from: u64, count: u64) -> anyhow::Result<()> 
             if number >= from + count {
                 return anyhow::Ok(());
             }
-            let new = delivery(number);
+            let new = make(number);
             store.commit(&new.occurrence.object.clone(), vec![Change::Deliver(Box::new(new))], NOW_MS).await?;
         }
     };
@@ -128,12 +146,12 @@ async fn together(store: &dyn Store, rows: u64) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     };
-    tokio::try_join!(decide(store, rows, rows), working_off)?;
+    tokio::try_join!(decide(store, rows, rows, &delivery), working_off)?;
     Ok(())
 }
 
 /// Has a dispatcher work off what is pending, until `delivered` rows are delivered in all.
-async fn drain(store: Arc<impl Store>, sender: Arc<dyn Sender>, delivered: u64) -> anyhow::Result<()> {
+async fn work_off(store: Arc<impl Store>, sender: Arc<dyn Sender>, delivered: u64) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let dispatcher = Dispatcher::new(Arc::clone(&store) as _, sender, Settings::default(), Arc::new(Deaf));
     let working = tokio::spawn({

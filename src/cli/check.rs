@@ -1,25 +1,44 @@
-//! `gatepost check FILE…`: what is broken in a configuration, with file, line and column, and what to do.
+//! `gatepost check FILE…`: what is broken in a configuration, with file, line and column, and what to do; with
+//! `--against-cluster` also what it means for the Applications of a cluster.
 
+mod cluster;
 mod sarif;
 
+use super::migrate::{Cluster, installation};
 use super::output::{self, Format};
+use super::reach::{self, Trouble};
+use super::serve;
 use crate::notify::lint::{self, Finding, Level};
 use crate::notify::yaml::{self, Kind, Node};
-use crate::notify::{Configuration, InForce, Problem};
+use crate::notify::{ConfigInput, Configuration, InForce, Problem};
+use crate::settings::Settings;
 use crate::source::files;
 use gatepost_value::Value;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -"
+    after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -\n  gatepost check --against-cluster --namespace argocd\n  gatepost check --against-cluster new-cm.yaml secret.yaml"
 )]
 pub(super) struct Arguments {
     /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications; `-` for standard input.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "against_cluster")]
     files: Vec<String>,
+    /// Look at the Applications of a cluster, with its own configuration or that of the files: subscriptions that lead
+    /// nowhere, and what would be sent at once.
+    #[arg(long)]
+    against_cluster: bool,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Namespaces besides --namespace whose Applications are looked at: globs or /regular expressions/, separated by commas.
+    #[arg(long, env = "ARGOCD_APPLICATION_NAMESPACES", default_value = "")]
+    application_namespaces: String,
+    /// Settings file of Gatepost, for its egress lists.
+    #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG")]
+    config: Option<PathBuf>,
     /// Let warnings fail the check too.
     #[arg(long)]
     strict: bool,
@@ -62,7 +81,7 @@ struct Remark {
     advice: String,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut documents = Vec::new();
     let mut places = Places::default();
     for file in &arguments.files {
@@ -70,9 +89,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         documents.extend(files::parse_documents(file, &text)?);
         places.read(file, &text);
     }
-    let (config, keys) = load(&documents)?;
+    let input = match arguments.files.is_empty() {
+        true => installation::find(&[], &arguments.cluster).await?,
+        false => super::manifests::input_of(&documents)?,
+    };
+    let (config, keys) = load(&input);
     let mut remarks = remarks(&config, &keys, &places);
+    remarks.extend(hosts(&config, &Settings::load(arguments.config.as_deref())?, &places).await?);
     remarks.extend(applications(&documents, &config));
+    if arguments.against_cluster {
+        let found = cluster::look(&arguments.cluster, &arguments.application_namespaces, &config).await?;
+        eprintln!("{} Applications of the cluster were looked at", found.applications);
+        remarks.extend(found.remarks);
+    }
+    remarks.sort_by_key(|remark| remark.severity);
     match arguments.format {
         Report::Sarif => println!("{}", serde_json::to_string_pretty(&sarif::log(&remarks))?),
         Report::Text => {
@@ -87,11 +117,36 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The configuration and every key that is written, also those that mean nothing.
-fn load(documents: &[Value]) -> anyhow::Result<(Configuration, Vec<String>)> {
-    let input = super::manifests::input_of(documents)?;
+fn load(input: &ConfigInput) -> (Configuration, Vec<String>) {
     let ours = input.resource.iter().flat_map(|resource| resource.keys.keys());
     let keys = input.configmap.keys().chain(ours).cloned().collect();
-    Ok((Configuration::load(&input, None, &super::load_options()), keys))
+    (Configuration::load(input, None, &super::load_options()), keys)
+}
+
+/// Hosts of services that egress would refuse, and those that have no address here.
+async fn hosts(config: &Configuration, settings: &Settings, places: &Places) -> anyhow::Result<Vec<Remark>> {
+    let policy = serve::policy(settings, false)?;
+    let mut out = Vec::new();
+    for service in config.services().values() {
+        let keys = [
+            format!("service.{}.{}", service.kind, service.name),
+            format!("service.{}", service.kind),
+            format!("gatepost.service.{}.{}", service.kind, service.name),
+        ];
+        let key = keys.iter().find(|key| places.0.contains_key(*key)).unwrap_or(&keys[0]);
+        let (file, line, column) = places.of(key, None, None);
+        for trouble in reach::troubles(service, &policy).await {
+            let (severity, rule, message, advice) = match trouble {
+                Trouble::Refused(why) => (Severity::Warning, "egress-refused", why, ""),
+                Trouble::Unresolved(why) => {
+                    (Severity::Note, "unresolved-host", why, "run the check where Gatepost will run")
+                }
+            };
+            let (file, key, advice) = (file.clone(), key.clone(), advice.to_owned());
+            out.push(Remark { severity, rule, file, key, line, column, message, advice });
+        }
+    }
+    Ok(out)
 }
 
 fn remarks(config: &Configuration, keys: &[String], places: &Places) -> Vec<Remark> {
@@ -127,7 +182,8 @@ fn applications(documents: &[Value], config: &Configuration) -> Vec<Remark> {
 }
 
 fn of_application(object: &Value, config: &Configuration) -> Vec<Remark> {
-    let name = object.at(&["metadata", "name"]).and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+    let text = |name: &str| object.at(&["metadata", name]).and_then(|value| value.as_str().map(str::to_owned));
+    let name = text("namespace").into_iter().chain(text("name")).collect::<Vec<_>>().join("/");
     let remark = |rule, message: String, advice: &str| Remark {
         severity: Severity::Warning,
         rule,
@@ -140,7 +196,10 @@ fn of_application(object: &Value, config: &Configuration) -> Vec<Remark> {
     };
     let mut out = Vec::new();
     let subscriptions = crate::notify::subscriptions::of(config, object, None);
-    let own = subscriptions.iter().filter(|found| found.origin.contains("annotation"));
+    for broken in &subscriptions.broken {
+        out.push(remark("broken-subscription", broken.to_string(), "correct the annotation"));
+    }
+    let own = subscriptions.all.iter().filter(|found| found.origin.contains("annotation"));
     for found in own.clone() {
         if !config.triggers().contains_key(&found.trigger) {
             let message = format!("is subscribed to trigger '{}', which is not configured", found.trigger);
@@ -240,7 +299,7 @@ mod tests {
         let documents = files::parse_documents("cm.yaml", text).unwrap();
         let mut places = Places::default();
         places.read("cm.yaml", text);
-        let (config, keys) = load(&documents).unwrap();
+        let (config, keys) = load(&crate::cli::manifests::input_of(&documents).unwrap());
         let mut out = remarks(&config, &keys, &places);
         out.extend(applications(&documents, &config));
         out

@@ -1,5 +1,6 @@
 //! Talks to a running Gatepost through its API.
 
+use super::forward::Target;
 use crate::egress::{Egress, Policy, Request, Transport};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -8,10 +9,16 @@ use serde_json::Value;
 /// Where the running Gatepost is.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Server {
-    /// Address of a running Gatepost's API (`kubectl port-forward` to its pod reaches one in a cluster).
-    #[arg(long, env = "GATEPOST_SERVER_URL", default_value = "http://127.0.0.1:8080", global = true)]
-    server: String,
+    /// Address of a running Gatepost's API; without it http://127.0.0.1:8080, or a port that kubectl forwards where a
+    /// cluster is named or this is called as `kubectl gatepost`.
+    #[arg(long, env = "GATEPOST_SERVER_URL", global = true)]
+    server: Option<String>,
+    #[command(flatten)]
+    target: Target,
 }
+
+/// Where it is without a word about it.
+const DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// Answers of the API that are read.
 const ANSWER_LIMIT: usize = 64 << 20;
@@ -27,19 +34,25 @@ impl Server {
     }
 
     async fn call(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        let forward = match &self.server {
+            None if self.target.is_named() || super::is_plugin() => Some(self.target.forward().await?),
+            _ => None,
+        };
+        let named = self.server.as_deref().unwrap_or(DEFAULT);
+        let server = forward.as_ref().map_or(named, |forward| forward.url.as_str()).trim_end_matches('/');
         let egress = Egress::new(Policy { loopback_allowed: true, ..Policy::default() });
         let request = Request {
             method: method.into(),
-            url: format!("{}/api/v1/{path}", self.server.trim_end_matches('/')),
+            url: format!("{server}/api/v1/{path}"),
             headers: vec![("Content-Type".into(), b"application/json".to_vec())],
             body,
             transport: Transport { owner: "cli".into(), answer_limit: ANSWER_LIMIT, ..Transport::default() },
         };
         let answer = egress.send(&request).await.with_context(|| {
-            format!("no running Gatepost at {}; start `gatepost serve` or name it with --server", self.server)
+            format!("no running Gatepost at {server}; start `gatepost serve` or name it with --server")
         })?;
         let value: Value = serde_json::from_slice(&answer.body)
-            .with_context(|| format!("{} does not answer like Gatepost (status {})", self.server, answer.status))?;
+            .with_context(|| format!("{server} does not answer like Gatepost (status {})", answer.status))?;
         if answer.status >= 300 {
             bail!("{}: {}", value["title"].as_str().unwrap_or("failed"), value["detail"].as_str().unwrap_or_default());
         }

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit codes: 0 done, 1 failed, 2 wrong usage.
 //!
-//! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller.
+//! Called as `argocd-notifications` it is `serve`, with the flags and environment variables of the Argo CD controller; called as
+//! `kubectl-gatepost` it is the plugin `kubectl gatepost`.
 
 mod catalog;
 mod check;
@@ -12,14 +13,19 @@ mod destinations;
 #[cfg(test)]
 mod documented;
 mod explain;
+mod forward;
+mod go_text;
 mod go_yaml;
+mod hidden;
 mod manifests;
 mod migrate;
 mod notify;
 mod output;
 mod own;
+mod reach;
 mod ready;
 mod repo_server;
+mod rights;
 mod rounds;
 mod serve;
 mod template;
@@ -27,9 +33,13 @@ mod trigger;
 
 use crate::notify::LoadOptions;
 use crate::service;
-use clap::{CommandFactory as _, Parser, Subcommand};
-use std::ffi::OsString;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Name of the file that kubectl looks for.
+const PLUGIN: &str = "kubectl-gatepost";
 
 /// Relays Argo CD's outcomes to where people look.
 #[derive(Debug, Parser)]
@@ -50,8 +60,8 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Play a short story on this machine: Applications from a folder, a Backstage-shaped inbox, the overview page.
     Demo(demo::Arguments),
-    /// Check ConfigMap and Secret manifests; every broken key with line and column.
-    Check(check::Arguments),
+    /// Check a configuration, of manifests or of a cluster; every broken key with line and column.
+    Check(Box<check::Arguments>),
     /// Explain why a notification of an Application was or was not sent.
     Explain(explain::Arguments),
     /// Look at templates and render them.
@@ -87,7 +97,7 @@ enum Command {
 
 /// Runs a command line; the answer is the process' exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let parsed = match Arguments::try_parse_from(as_serve(arguments.collect())) {
+    let parsed = match parse(arguments.collect()) {
         Ok(parsed) => parsed,
         Err(error) => {
             drop(error.print());
@@ -106,6 +116,23 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    if arguments.first().is_some_and(|name| file_name(name) == PLUGIN) {
+        command = command.bin_name("kubectl gatepost");
+    }
+    Arguments::from_arg_matches(&command.try_get_matches_from(as_serve(arguments))?)
+}
+
+/// Whether kubectl called this process as its plugin.
+fn is_plugin() -> bool {
+    std::env::args_os().next().is_some_and(|name| file_name(&name) == PLUGIN)
+}
+
+fn file_name(program: &OsStr) -> String {
+    Path::new(program).file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// A relay waits far more than it works, and each thread has a heap of its own: on a large node a few threads do.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).min(4)
@@ -115,7 +142,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments).await,
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Template(command) => template::run(&command).await,
         Command::Trigger(command) => trigger::run(&command).await,

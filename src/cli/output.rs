@@ -1,6 +1,11 @@
 //! Tables for people, JSON and YAML for machines.
 
+use super::go_text::{self, Order};
+use super::go_yaml;
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::io::Write as _;
+use std::process::ExitCode;
 
 /// `-o`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -25,6 +30,30 @@ pub(super) fn machine(format: Format, value: &impl Serialize) -> anyhow::Result<
         Format::Table | Format::Wide | Format::Name => return Ok(false),
     }
     Ok(true)
+}
+
+/// Prints what the Argo CD command line prints, to the byte: names, JSON, YAML, or the table.
+pub(super) fn as_go(
+    format: Format,
+    items: &Map<String, Value>,
+    order: Order,
+    table: impl FnOnce() -> Vec<u8>,
+) -> anyhow::Result<ExitCode> {
+    let text = match format {
+        Format::Json => go_text::json_of_map(items, order).into_bytes(),
+        Format::Yaml => go_yaml::print(&Value::Object(items.clone())).into_bytes(),
+        Format::Name => items.keys().flat_map(|name| [name.as_bytes(), b"\n"].concat()).collect(),
+        Format::Table | Format::Wide => table(),
+    };
+    bytes(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints bytes.
+pub(super) fn bytes(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
 }
 
 /// Prints rows under heads, columns two spaces apart.

@@ -1,80 +1,86 @@
-//! What is Gatepost's own: what it keeps secret for itself, and what no service may be pointed at (the API server, the
-//! store, its own listeners). Asked once, at the start; names are kept too, so that a later address of theirs is refused
-//! all the same.
+//! Addresses that nobody's notification has any business with, and that egress therefore refuses by name: the API server's,
+//! the store's host, and Gatepost's own listeners.
+//!
+//! Looked up once, at the start. A name that does not resolve then is said and left out.
 
-use crate::egress::Policy;
-use crate::settings::Settings;
-use secrecy::ExposeSecret as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-/// Shortest text of an encryption key; the ids beside them are shorter.
-const KEY_TEXT: usize = 40;
+/// Who they are.
+pub(super) struct Own<'a> {
+    /// Host and port of the API server.
+    pub api_server: Option<(String, u16)>,
+    /// Host and port of the store, where it is a server.
+    pub store: Option<(String, u16)>,
+    /// Where this process listens.
+    pub listeners: &'a [SocketAddr],
+}
 
-/// Adds to the guard what is Gatepost's own: hosts with ports, and the addresses that it listens on.
-pub(super) async fn refuse(policy: &mut Policy, hosts: Vec<(String, u16)>, listeners: &[SocketAddr]) {
-    for (host, port) in hosts {
-        let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
-        policy.own.extend(found.into_iter().flatten().map(|address| (address.ip(), port)));
-        policy.own_names.push((host, port));
-    }
-    let here = addresses_here().await;
-    for listener in listeners {
-        match listener.ip().is_unspecified() {
-            true => policy.own.extend(here.iter().map(|ip| (*ip, listener.port()))),
-            false => policy.own.push((listener.ip(), listener.port())),
+/// Their addresses.
+pub(super) async fn addresses(own: Own<'_>) -> Vec<(IpAddr, u16)> {
+    let mut all = Vec::new();
+    for (host, port) in [own.api_server, own.store].into_iter().flatten() {
+        match tokio::net::lookup_host((host.as_str(), port)).await {
+            Ok(found) => all.extend(found.map(|address| (address.ip(), port))),
+            Err(error) => {
+                tracing::warn!(host, error = %error, "this address of Gatepost's own affairs cannot be resolved; egress does not know it")
+            }
         }
     }
+    let here = of_this_machine(Path::new("/proc/net"));
+    for listener in own.listeners {
+        match listener.ip().is_unspecified() {
+            true => all.extend(here.iter().map(|ip| (*ip, listener.port()))),
+            false => all.push((listener.ip(), listener.port())),
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-/// Addresses that this host's own name stands for; a pod's address is among them.
-async fn addresses_here() -> Vec<IpAddr> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let found = tokio::net::lookup_host((name.trim(), 0)).await;
-    found.into_iter().flatten().map(|address| address.ip()).collect()
+/// Every address of this machine or pod, loopback among them.
+fn of_this_machine(proc_net: &Path) -> Vec<IpAddr> {
+    let read = |name: &str| std::fs::read_to_string(proc_net.join(name)).unwrap_or_default();
+    let mut found = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    found.extend(v4(&read("fib_trie")).into_iter().map(IpAddr::V4));
+    found.extend(v6(&read("if_inet6")).into_iter().map(IpAddr::V6));
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
-/// The API server as pods are told of it.
-pub(super) fn api_server_of_pods() -> Option<(String, u16)> {
-    let host = std::env::var("KUBERNETES_SERVICE_HOST").ok()?;
-    Some((host, std::env::var("KUBERNETES_SERVICE_PORT").ok()?.parse().ok()?))
+/// Leaves of the routing table that are local hosts: a line `|-- 10.1.2.3` and the next one `/32 host LOCAL`.
+fn v4(fib_trie: &str) -> Vec<Ipv4Addr> {
+    let lines = fib_trie.lines().map(str::trim);
+    let pairs = lines.clone().zip(lines.skip(1)).filter(|(_, below)| below.starts_with("/32 host LOCAL"));
+    pairs.filter_map(|(line, _)| line.strip_prefix("|-- ")?.parse().ok()).collect()
 }
 
-/// Host and port of a URL.
-pub(super) fn place(url: &str, default_port: u16) -> Option<(String, u16)> {
-    let url = url::Url::parse(url).ok()?;
-    Some((url.host_str()?.to_owned(), url.port_or_known_default().unwrap_or(default_port)))
-}
-
-/// What is secret besides the configuration of notifications: credentials of the store and of the proxy.
-pub(super) fn secrets(settings: &Settings) -> Vec<Vec<u8>> {
-    let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
-    let urls = proxies.iter().filter_map(|name| std::env::var(name).ok());
-    let urls = urls.chain([settings.store.url.expose_secret().to_owned()]);
-    let passwords = urls.filter_map(|text| url::Url::parse(&text).ok()?.password().map(str::to_owned));
-    let decoded = |text: String| {
-        let plain = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
-        [text, plain]
-    };
-    let keys = settings.store.encryption_keys.expose_secret();
-    let keys = keys.split([' ', ',', '\t', '\n']).filter(|part| part.len() >= KEY_TEXT).map(str::to_owned);
-    passwords.flat_map(decoded).chain(keys).map(String::into_bytes).collect()
+/// The first word of each line is an address in 32 hexadecimal digits.
+fn v6(if_inet6: &str) -> Vec<Ipv6Addr> {
+    let words = if_inet6.lines().filter_map(|line| line.split_whitespace().next());
+    words.filter_map(|word| u128::from_str_radix(word, 16).ok()).map(Ipv6Addr::from_bits).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[test]
+    fn the_kernels_tables_are_read() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.1.2.0\n        /24 link UNICAST\n     |-- 10.1.2.3\n        /32 host LOCAL\n";
+        assert_eq!(v4(trie), [Ipv4Addr::new(10, 1, 2, 3)]);
+        let v6_lines = "fe80000000000000000000000000abcd 02 40 20 80     eth0\n";
+        assert_eq!(v6(v6_lines), ["fe80::abcd".parse::<Ipv6Addr>().unwrap_or(Ipv6Addr::UNSPECIFIED)]);
+    }
+
     #[tokio::test]
-    async fn what_is_gateposts_own_is_refused_by_address_and_by_name() {
-        let mut policy = Policy { loopback_allowed: true, ..Policy::default() };
-        let hosts = vec![place("postgres://u:p@127.0.0.1/db", 5432).unwrap(), ("localhost".into(), 6443)];
-        refuse(&mut policy, hosts, &["127.0.0.1:8080".parse().unwrap()]).await;
-        let judge = |host: &str, ip: &str, port| policy.judge(host, ip.parse().unwrap(), port);
-        for (host, ip, port) in [("x", "127.0.0.1", 5432), ("x", "127.0.0.1", 8080), ("localhost", "127.0.0.9", 6443)] {
-            let refusal = judge(host, ip, port).unwrap_err();
-            assert!(refusal.rule.contains("Gatepost itself"), "{host} {port}: {refusal}");
-        }
-        assert!(judge("x", "127.0.0.1", 8081).is_ok());
+    async fn a_listener_on_all_addresses_is_known_by_each() {
+        let listeners = ["0.0.0.0:9001".parse().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 9001)))];
+        let own = Own { api_server: Some(("192.0.2.7".into(), 6443)), store: None, listeners: &listeners };
+        let found = addresses(own).await;
+        assert!(found.contains(&(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001)), "{found:?}");
+        assert!(found.contains(&(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 6443)), "{found:?}");
     }
 }

@@ -57,12 +57,27 @@ pub(super) async fn beat(relay: Arc<Relay>, cluster: Option<Kubernetes>, stop: C
     }
 }
 
+/// Applications that the relay asks for are read anew.
+pub(super) async fn refresh_asked(relay: Arc<Relay>, cluster: Option<Kubernetes>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = relay.refresh.notified() => {}
+        }
+        let asked = relay.take_refreshes();
+        match &cluster {
+            Some(cluster) => refresh(cluster, &asked).await,
+            None => relay.relist.notify_one(),
+        }
+    }
+}
+
 async fn refresh(cluster: &Kubernetes, due: &[ObjectId]) {
     let mut pace = tokio::time::interval(REFRESH_PAUSE);
     for object in due {
         pace.tick().await;
         if let Err(error) = cluster.refresh(&object.namespace, &object.name).await {
-            tracing::warn!(error = %error, "failed to look again at an Application with a condition that reads the clock; the next beat tries again");
+            tracing::warn!(error = %error, "failed to look again at an Application; its next change or the next beat does");
         }
     }
 }

@@ -1,17 +1,17 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::repo_server::{self, RepoServerFlags};
-use super::{own, rounds};
+use super::{hidden, own, rights, rounds};
 use crate::controller::{
     KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
 };
-use crate::coordination::{Guard, Status};
+use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
 use crate::notify::LoadOptions;
 use crate::notify::json::JsonMode;
 use crate::outbox::{self, Dispatcher, Settings as DispatchSettings, Store};
 use crate::service::Context as ServiceContext;
-use crate::settings::{Json, Settings};
+use crate::settings::{Delivery, Json, ProjectNamespace, Settings};
 use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
@@ -21,8 +21,8 @@ use secrecy::ExposeSecret as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,8 @@ pub(super) struct Plan {
     /// Host and port of the API server.
     pub api_server: Option<(String, u16)>,
     pub origin: Origin,
+    /// Host and port of the API server.
+    pub api_server: Option<(String, u16)>,
     pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
@@ -142,6 +144,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
             api_server = own::place(&config.cluster_url.to_string(), 443);
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
+            api_server = host_and_port(&config);
             let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
             let namespaces =
                 Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
@@ -152,6 +155,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
                 resource: arguments.notifications_configuration_name.clone(),
                 selector: arguments.app_label_selector,
                 self_service,
+                projects_everywhere: settings.notify.project_namespace == ProjectNamespace::Application,
             };
             (Origin::Cluster(Box::new(client), watched), namespace)
         }
@@ -165,10 +169,17 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         self_service,
         api_server,
         origin,
+        api_server,
         repo_server,
         metrics,
         api,
     })
+}
+
+fn host_and_port(config: &kube::Config) -> Option<(String, u16)> {
+    let url = &config.cluster_url;
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    Some((url.host()?.trim_matches(['[', ']']).to_owned(), port))
 }
 
 /// The configuration of the cluster that the arguments or the environment name.
@@ -242,20 +253,34 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
-    let options = RelayOptions { standing: standing.clone(), ..relay_options(&plan)? };
+    let door = Arc::new(Egress::new(guarded(&plan).await?));
+    let (send, events) = mpsc::channel::<Event>(EVENTS);
+    let cluster = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, settings) => {
+            Some(Kubernetes::new(client.as_ref().clone(), settings.clone(), send.clone(), Arc::clone(&metrics)))
+        }
+    };
+    let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
+    let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
-    relay.hide(own::secrets(&plan.settings));
+    relay.hide(hidden::secrets(&plan.settings));
     let masking = Arc::clone(&relay);
     crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
-    let door = Arc::new(Egress::new(guarding_policy(&plan).await?));
-    let (send, events) = mpsc::channel::<Event>(EVENTS);
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state = server::State { relay: Arc::clone(&relay), cluster: None, folder: None };
-    let mut reader: Option<Arc<dyn ObjectReader>> = None;
-    let mut refreshing = None;
+    let mut state =
+        server::State { relay: Arc::clone(&relay), cluster: cluster.clone(), folder: None, limits: Arc::default() };
     let broken = Arc::new(AtomicBool::new(false));
-    match plan.origin {
-        Origin::Files(folder) => {
+    match (plan.origin, cluster.clone()) {
+        (Origin::Cluster(client, _), Some(cluster)) => {
+            let limits = Arc::clone(&state.limits);
+            let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
+            tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
+            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
+            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
+            tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
+        }
+        (Origin::Files(folder), _) => {
             state.folder = Some(folder.clone());
             let settings = source::files::Settings {
                 folder,
@@ -272,21 +297,14 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
             let relisting = Arc::clone(&relay);
             tokio::spawn(watch_files(settings, send, relisting, stop.clone(), Arc::clone(&broken)));
         }
-        Origin::Cluster(client, settings) => {
-            let cluster = Kubernetes::new(client.as_ref().clone(), settings, send, metrics);
-            state.cluster = Some(cluster.clone());
-            refreshing = Some(cluster.clone());
-            reader = Some(Arc::new(cluster.clone()));
-            tokio::spawn(project(Projector::for_cluster(&relay, *client), stop.clone()));
-            tokio::spawn(rounds::relist(cluster.clone(), Arc::clone(&relay), stop.clone()));
-            tokio::spawn(watch_cluster(cluster, standing, stop.clone()));
-        }
+        (Origin::Cluster(..), None) => {}
     }
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
-    tokio::spawn(rounds::beat(Arc::clone(&relay), refreshing, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, plan.settings.delivery.grace, &stop);
+    tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
+    tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
+    let dispatching = dispatch(&relay, store, door, reader, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
@@ -295,14 +313,18 @@ fn dispatch(
     store: Arc<dyn Store>,
     door: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
-    grace: u64,
+    delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
     let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
-    let settings = DispatchSettings { grace: Duration::from_secs(grace), ..DispatchSettings::default() };
+    let settings = DispatchSettings {
+        attempt_limit: Duration::from_secs(delivery.attempt_limit),
+        grace: Duration::from_secs(delivery.grace),
+        ..DispatchSettings::default()
+    };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
-    let (waking, relay) = (Arc::clone(&dispatcher), Arc::clone(relay));
+    let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {
             relay.committed.notified().await;
@@ -316,7 +338,13 @@ fn dispatch(
         }
     });
     let stop = stop.clone();
-    tokio::spawn(async move { dispatcher.run(stop).await })
+    tokio::spawn(async move {
+        // What is claimed earlier could only be put back for a while; a process that stands by would keep it from the one that decides.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = waited.configured.notified() => dispatcher.run(stop).await,
+        }
+    })
 }
 
 fn serve_http(
@@ -365,6 +393,9 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         replay_per_second: settings.delivery.replay_per_second,
         repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
         standing: Status::unguarded(),
+        reader: None,
+        annotation_lost: settings.notify.annotation_lost,
+        project_namespace: settings.notify.project_namespace,
     })
 }
 
@@ -374,16 +405,6 @@ fn keyring(plan: &Plan) -> Keyring {
         Origin::Files(folder) => Keyring::Folder(folder.clone()),
         Origin::Cluster(client, _) => Keyring::Cluster(client.as_ref().clone(), plan.namespace.clone()),
     }
-}
-
-/// The same rules, with what is Gatepost's own refused.
-async fn guarding_policy(plan: &Plan) -> anyhow::Result<Policy> {
-    let mut policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
-    let store = own::place(plan.settings.store.url.expose_secret(), 5432);
-    let hosts = [plan.api_server.clone(), own::api_server_of_pods(), store].into_iter().flatten().collect();
-    let listeners = plan.metrics.iter().chain([&plan.api]).filter_map(|listener| listener.local_addr().ok());
-    own::refuse(&mut policy, hosts, &listeners.collect::<Vec<_>>()).await;
-    Ok(policy)
 }
 
 /// The egress guard's rules; loopback is allowed where there is no cluster.
@@ -406,6 +427,35 @@ pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Res
         proxy_enforces: settings.egress.proxy.enforces,
         tenant: String::new(),
     })
+}
+
+/// The policy of a running Gatepost, which knows where it is itself.
+async fn guarded(plan: &Plan) -> anyhow::Result<Policy> {
+    let listeners = plan.metrics.iter().chain([&plan.api]).filter_map(|listener| listener.local_addr().ok());
+    let listeners: Vec<_> = listeners.collect();
+    let own = own::addresses(own::Own {
+        api_server: plan.api_server.clone(),
+        store: outbox::server(&plan.settings.store),
+        listeners: &listeners,
+    });
+    let policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
+    // By name too: what it resolves to later is refused all the same.
+    let own_names = plan.api_server.clone().into_iter().chain(outbox::server(&plan.settings.store)).collect();
+    Ok(Policy { own: own.await, own_names, ..policy })
+}
+
+/// Asks what this process may not do and says it, once.
+async fn tell_limits(
+    client: kube::Client,
+    namespace: String,
+    lease: Option<String>,
+    limits: Arc<OnceLock<Vec<String>>>,
+) {
+    let found = rights::limits(client, &namespace, lease.as_deref()).await;
+    for limit in &found {
+        tracing::warn!("{limit}");
+    }
+    drop(limits.set(found));
 }
 
 async fn project(projector: Projector, stop: CancellationToken) {

@@ -1,20 +1,18 @@
 //! `gatepost template get`, as `argocd admin notifications template` answers, with honest exit codes. `notify` is in
 //! its own file.
 
+use super::go_text::{self, Order};
 use super::manifests::Files;
 use super::notify;
-use super::output::{self, Format, shortened};
+use super::output::{self, Format};
 use crate::notify::{Configuration, ObjectId, Repository, World};
 use crate::source::Object;
 use anyhow::bail;
 use gatepost_value::{Location, Time};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// Longest preview of a template.
-const PREVIEW: usize = 100;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -52,32 +50,17 @@ pub(super) async fn run(command: &Command) -> anyhow::Result<ExitCode> {
 }
 
 fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
-    let chosen: BTreeMap<&String, Value> = config
-        .templates()
-        .iter()
-        .filter(|(n, _)| name.is_none_or(|name| name == *n))
-        .map(|(n, t)| (n, t.to_json()))
-        .collect();
+    let templates = config.templates().iter().filter(|(n, _)| name.is_none_or(|name| name == *n));
+    let chosen: Map<String, Value> = templates.map(|(n, t)| (n.clone(), t.to_json())).collect();
     if let Some(name) = name.filter(|_| chosen.is_empty()) {
         bail!(
             "template with name '{name}' does not exist (found {})",
             config.templates().keys().cloned().collect::<Vec<_>>().join(", ")
         );
     }
-    if output::machine(format, &chosen)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if format == Format::Name {
-        chosen.keys().for_each(|name| println!("{name}"));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let preview = |value: &Value| {
-        value["message"].as_str().filter(|m| !m.is_empty()).map_or_else(|| value.to_string(), str::to_owned)
-    };
-    let rows: Vec<Vec<String>> =
-        chosen.iter().map(|(n, v)| vec![(*n).clone(), shortened(&preview(v), PREVIEW)]).collect();
-    output::table(&["NAME", "PREVIEW"], &rows);
-    Ok(ExitCode::SUCCESS)
+    let rows: Vec<_> =
+        chosen.iter().map(|(name, value)| vec![name.clone().into_bytes(), go_text::preview(value)]).collect();
+    output::as_go(format, &chosen, Order::Notification, || go_text::table(&["NAME", "PREVIEW"], &rows))
 }
 
 /// Builds the world of one look at an Application from a file: no project, no history.
@@ -88,13 +71,25 @@ pub(super) fn with_world<T>(
     trace: bool,
     look: impl FnOnce(&World<'_>) -> T,
 ) -> T {
+    with_world_of(config, object, None, repository, trace, look)
+}
+
+/// The same with the Application's project.
+pub(super) fn with_world_of<T>(
+    config: &Configuration,
+    object: &Object,
+    project: Option<&gatepost_value::Value>,
+    repository: &Arc<Repository>,
+    trace: bool,
+    look: impl FnOnce(&World<'_>) -> T,
+) -> T {
     let now = crate::clock::now();
     let (states, id): (_, ObjectId) = (BTreeMap::new(), object.id());
     look(&World {
         config,
         object: object.value(),
         id: &id,
-        project: None,
+        project,
         repository,
         states: &states,
         event_resource_version: "",

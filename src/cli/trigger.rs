@@ -1,11 +1,13 @@
 //! `gatepost trigger get|run`, as `argocd admin notifications trigger` answers, with honest exit codes.
 
+use super::go_text::{self, Order};
 use super::manifests::{self, Files};
 use super::output::{self, Format};
 use super::template::with_world;
-use crate::notify::{Configuration, Reason, Repository, TriggerOutcome, evaluate};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use crate::notify::{
+    Condition, ConditionOutcome, Configuration, Reason, Repository, Trigger, TriggerOutcome, evaluate,
+};
+use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -64,33 +66,36 @@ fn get(config: &Configuration, name: Option<&str>, format: Format) -> anyhow::Re
     if let Some(name) = name.filter(|_| chosen.is_empty()) {
         return Err(missing(config, name));
     }
-    let view: BTreeMap<&String, Vec<Value>> = chosen
-        .iter()
-        .map(|(n, t)| {
-            let conditions = t
-                .conditions
-                .iter()
-                .map(|c| json!({"when": c.when, "oncePer": c.once_per, "description": c.description, "send": c.send}));
-            (*n, conditions.collect())
-        })
-        .collect();
-    if output::machine(format, &view)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if format == Format::Name {
-        chosen.iter().for_each(|(name, _)| println!("{name}"));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let rows: Vec<Vec<String>> = chosen
+    let view: Map<String, Value> = chosen.iter().map(|(name, trigger)| ((*name).clone(), shown(trigger))).collect();
+    let rows: Vec<Vec<Vec<u8>>> = chosen
         .iter()
         .flat_map(|(name, trigger)| {
             trigger.conditions.iter().enumerate().map(|(index, c)| {
-                vec![if index == 0 { (*name).clone() } else { String::new() }, c.send.join(", "), c.when.clone()]
+                let name = if index == 0 { name.as_str() } else { "" };
+                [name, &c.send.join(", "), &c.when].map(|cell| cell.as_bytes().to_vec()).to_vec()
             })
         })
         .collect();
-    output::table(&["NAME", "TEMPLATE", "CONDITION"], &rows);
-    Ok(ExitCode::SUCCESS)
+    output::as_go(format, &view, Order::Condition, || go_text::table(&["NAME", "TEMPLATE", "CONDITION"], &rows))
+}
+
+/// The conditions of a trigger without what is empty in them, as Go leaves it out.
+fn shown(trigger: &Trigger) -> Value {
+    if trigger.conditions.is_empty() {
+        return Value::Null;
+    }
+    let condition = |c: &Condition| {
+        let all = [
+            ("oncePer", json!(c.once_per)),
+            ("when", json!(c.when)),
+            ("description", json!(c.description)),
+            ("send", json!(c.send)),
+        ];
+        let is_filled = |value: &Value| *value != json!("") && *value != json!([]);
+        let filled = all.into_iter().filter(|(_, value)| is_filled(value));
+        Value::Object(filled.map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    trigger.conditions.iter().map(condition).collect()
 }
 
 fn print_outcome(outcome: &TriggerOutcome, format: Format) -> anyhow::Result<ExitCode> {
@@ -99,9 +104,9 @@ fn print_outcome(outcome: &TriggerOutcome, format: Format) -> anyhow::Result<Exi
         "trace": c.trace.iter().map(|(e, v)| json!({"expression": e, "value": v})).collect::<Vec<_>>(),
     })).collect();
     if !output::machine(format, &view)? {
-        let rows: Vec<Vec<String>> =
-            outcome.conditions.iter().map(|c| vec![c.when.clone(), c.triggered.to_string()]).collect();
-        output::table(&["CONDITION", "RESULT"], &rows);
+        let row = |c: &ConditionOutcome| vec![c.when.clone().into_bytes(), c.triggered.to_string().into_bytes()];
+        let rows: Vec<_> = outcome.conditions.iter().map(row).collect();
+        output::bytes(&go_text::table(&["CONDITION", "RESULT"], &rows))?;
         for error in outcome.conditions.iter().filter_map(|c| c.error.as_ref()) {
             eprintln!("{error}");
         }

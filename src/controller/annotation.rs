@@ -4,6 +4,7 @@
 //! Application is in flight, and a patch that would overwrite somebody's edit fails its test and is made again.
 
 use super::relay::{Relay, Sightings};
+use crate::failpoint;
 use crate::notify::{KeyState, ObjectId, history};
 use crate::outbox::{Change, Error as StoreError, Store, store::OwedAnnotation};
 use crate::source::{Object, kubernetes};
@@ -55,11 +56,7 @@ pub enum Error {
 #[async_trait]
 pub trait Annotator: Send + Sync + 'static {
     /// Brings one object's annotation in line; the result says what is now in it.
-    async fn annotate(
-        &self,
-        object: &ObjectId,
-        states: &BTreeMap<String, KeyState>,
-    ) -> Result<Option<Annotated>, Error>;
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Annotated, Error>;
 
     /// What was written is on record in the store.
     fn recorded(&self, object: &ObjectId);
@@ -80,8 +77,9 @@ pub struct NoAnnotations;
 
 #[async_trait]
 impl Annotator for NoAnnotations {
-    async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Option<Annotated>, Error> {
-        Ok(None)
+    async fn annotate(&self, _: &ObjectId, _: &BTreeMap<String, KeyState>) -> Result<Annotated, Error> {
+        // Else they would be owed for ever.
+        Ok(Annotated::At(history::NOWHERE.into()))
     }
 
     fn recorded(&self, _: &ObjectId) {}
@@ -106,19 +104,19 @@ impl KubernetesAnnotator {
         object: &ObjectId,
         states: &BTreeMap<String, KeyState>,
         max: usize,
-    ) -> Result<Option<Annotated>, kube::Error> {
+    ) -> Result<Annotated, kube::Error> {
         let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
-            return Ok(Some(Annotated::At(String::new())));
+            return Ok(Annotated::At(String::new()));
         };
         let old = current.annotation(history::ANNOTATION);
         let found = old.as_deref().map(history::parse).unwrap_or_default();
         let projection = history::project_bounded(states, &found, max);
         // Cut in the store first: the patch is seen by the watch at once, and a key that is only annotated and missing asks for a resend.
         if !projection.truncated.is_empty() {
-            return Ok(Some(Annotated::Cut(projection.truncated)));
+            return Ok(Annotated::Cut(projection.truncated));
         }
         if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
-            return Ok(Some(Annotated::At(current.resource_version().to_owned())));
+            return Ok(Annotated::At(current.resource_version().to_owned()));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
         self.sightings.expect(&object.uid, projection.text.as_deref());
@@ -140,7 +138,7 @@ impl KubernetesAnnotator {
                 .await?
             }
         };
-        Ok(Some(Annotated::At(patched.resource_version().to_owned())))
+        Ok(Annotated::At(patched.resource_version().to_owned()))
     }
 }
 
@@ -168,11 +166,7 @@ fn addition(object: &ObjectId, current: &Object, text: Option<&str>) -> serde_js
 
 #[async_trait]
 impl Annotator for KubernetesAnnotator {
-    async fn annotate(
-        &self,
-        object: &ObjectId,
-        states: &BTreeMap<String, KeyState>,
-    ) -> Result<Option<Annotated>, Error> {
+    async fn annotate(&self, object: &ObjectId, states: &BTreeMap<String, KeyState>) -> Result<Annotated, Error> {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &object.namespace, &kubernetes::application());
         let shown = format!("{}/{}", object.namespace, object.name);
         let mut max = history::MAX_KEYS;
@@ -265,11 +259,9 @@ impl Projector {
 
     async fn settle(&self, owed: OwedAnnotation) -> bool {
         match self.project(&owed).await {
-            Ok(written) => {
-                if written {
-                    self.metrics.annotation_patches.with_label_values(&["written"]).inc();
-                }
-                written
+            Ok(()) => {
+                self.metrics.annotation_patches.with_label_values(&["written"]).inc();
+                true
             }
             Err(error) => {
                 self.metrics.annotation_patches.with_label_values(&["failed"]).inc();
@@ -279,9 +271,11 @@ impl Projector {
         }
     }
 
-    async fn project(&self, owed: &OwedAnnotation) -> Result<bool, Error> {
+    async fn project(&self, owed: &OwedAnnotation) -> Result<(), Error> {
+        failpoint::pass("annotation.owed");
         let states = self.store.states(&owed.object.uid).await?;
-        let Some(done) = self.annotator.annotate(&owed.object, &states).await? else { return Ok(false) };
+        let done = self.annotator.annotate(&owed.object, &states).await?;
+        failpoint::pass("annotation.patched");
         let change = match done {
             Annotated::Cut(state_keys) => Change::Truncated { state_keys },
             Annotated::At(resource_version) => Change::Annotated {
@@ -291,7 +285,8 @@ impl Projector {
             },
         };
         self.store.commit(&owed.object, vec![change], crate::clock::now().millis()).await?;
+        failpoint::pass("annotation.recorded");
         self.annotator.recorded(&owed.object);
-        Ok(true)
+        Ok(())
     }
 }

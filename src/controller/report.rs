@@ -16,7 +16,7 @@ const REMEMBERED: usize = 4096;
 /// One thing an owner should know.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// Kind of the object it is about: `Application` or `ConfigMap`.
+    /// Kind of the object it is about: `Application`, `AppProject` or `ConfigMap`.
     pub kind: &'static str,
     /// The object.
     pub object: ObjectId,
@@ -103,7 +103,7 @@ async fn write_all(client: kube::Client, mut reports: mpsc::Receiver<Report>) {
 
 fn event(report: &Report) -> Event {
     let now = Time(k8s_openapi::jiff::Timestamp::from_second(crate::clock::now().secs).unwrap_or_default());
-    let api_version = if report.kind == "Application" { "argoproj.io/v1alpha1" } else { "v1" };
+    let api_version = if report.kind == "ConfigMap" { "v1" } else { "argoproj.io/v1alpha1" };
     let name = if report.object.name.is_empty() { "gatepost" } else { &report.object.name };
     Event {
         metadata: ObjectMeta {

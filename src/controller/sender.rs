@@ -8,7 +8,7 @@ use crate::egress::{self, Egress, redact};
 use crate::notify::{ObjectId, ServiceConfig, history};
 use crate::outbox::{Claimed, Lane, Policy, SendOutcome, Sender, Verdict};
 use crate::service::{Answer, Call, Step};
-use crate::{clock, outbox, service};
+use crate::{clock, failpoint, outbox, service};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,11 +19,14 @@ const EXCERPT_BYTES: usize = 2048;
 /// Rounds of requests in one attempt.
 const ROUNDS_MAX: usize = 32;
 
-/// Reads an Application's `notified` annotation from the source, to see what happened while Gatepost was away.
+/// Reads an Application from the source, to see what happened while Gatepost was away.
 #[async_trait]
 pub trait ObjectReader: Send + Sync + 'static {
     /// The annotation's text, `Ok(None)` where the object or the annotation is absent.
     async fn notified(&self, object: &ObjectId) -> Result<Option<String>, String>;
+
+    /// Whether the very object is still there; also yes where it is none of this process's affairs.
+    async fn exists(&self, object: &ObjectId) -> Result<bool, String>;
 }
 
 /// The outbox's sender.
@@ -183,7 +186,9 @@ impl Outgoing {
         if tls.roots_pem.is_empty() {
             tls.roots_pem = self.certificates(&host.unwrap_or_default());
         }
-        self.egress.send(&request).await
+        let answer = self.egress.send(&request).await;
+        failpoint::pass("answer.received");
+        answer
     }
 
     fn excerpt(&self, answer: &egress::Response) -> String {

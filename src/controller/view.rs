@@ -1,7 +1,7 @@
 //! What people and machines are shown of decisions and configuration: plain JSON, no secret in it.
 
 use super::Explained;
-use crate::notify::{Configuration, InForce};
+use crate::notify::{Configuration, InForce, Reason};
 use serde_json::{Value, json};
 
 /// The whole chain of one Application: subscriptions, conditions with the values of their parts, what follows for whom.
@@ -25,6 +25,9 @@ pub fn explained_view(explained: &[Explained]) -> Value {
                 "conditions": t.conditions.iter().map(condition_view).collect::<Vec<_>>(),
             })
         }));
+        remarks.extend(
+            one.evaluation.broken.iter().map(|broken| format!("{broken} ({})", Reason::SubscriptionBroken.as_str())),
+        );
         remarks.extend(one.remarks.iter().cloned());
     }
     // Only if no configuration has anything to say is the Application as a whole skipped.

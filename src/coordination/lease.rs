@@ -17,6 +17,12 @@ use tokio_util::sync::CancellationToken;
 /// Renewals in one duration: two may fail before others may take the Lease.
 const RENEWALS: u32 = 5;
 
+/// Name of the Lease of a ConfigMap.
+#[must_use]
+pub fn lease_name(config_map: &str) -> String {
+    format!("gatepost-{config_map}")
+}
+
 /// What this process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -96,7 +102,7 @@ impl Guard {
     ) -> (Self, Status) {
         let (standing, told) = watch::channel(Standing::Unknown);
         let leases = Api::namespaced(client, namespace);
-        let guard = Self { leases, name: format!("gatepost-{config_map}"), identity, duration, standing };
+        let guard = Self { leases, name: lease_name(config_map), identity, duration, standing };
         (guard, Status(Arc::new(Mutex::new(told))))
     }
 

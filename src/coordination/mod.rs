@@ -5,4 +5,4 @@
 
 mod lease;
 
-pub use lease::{Guard, Standing, Status};
+pub use lease::{Guard, Standing, Status, lease_name};

@@ -36,6 +36,11 @@ impl Cidr {
         let max = if base.is_ipv4() { 32 } else { 128 };
         (bits <= max).then_some(Self { base, bits })
     }
+    /// Whether it is one address.
+    #[must_use]
+    pub const fn is_single(&self) -> bool {
+        self.bits == if self.base.is_ipv4() { 32 } else { 128 }
+    }
     /// Whether an address lies in the range. A v4 range never holds a v6 address, mapped or not.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {

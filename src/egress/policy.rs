@@ -14,7 +14,7 @@ pub struct Policy {
     pub deny: Vec<Rule>,
     /// Files mode on a laptop: loopback is allowed.
     pub loopback_allowed: bool,
-    /// Addresses of the API server, the store and Gatepost itself; refused unless listed.
+    /// Addresses of the API server, the store and Gatepost itself; refused unless listed by address and port.
     pub own: Vec<(IpAddr, u16)>,
     /// The same by name, whatever it resolves to.
     pub own_names: Vec<(String, u16)>,
@@ -74,6 +74,16 @@ impl Rule {
             None => host_rule(host).ok_or_else(|| format!("`{text}` is neither a range, an address nor a host"))?,
         };
         Ok(Self { what, port })
+    }
+
+    /// Whether it names one host or address and a port: no other opens what is Gatepost's own affair.
+    fn is_exact(&self) -> bool {
+        let one = match &self.what {
+            What::Range(range) => range.is_single(),
+            What::Host(_) => true,
+            What::Below(_) => false,
+        };
+        one && self.port.is_some()
     }
 
     fn covers(&self, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
@@ -146,7 +156,9 @@ impl Policy {
                 setting: "nothing: remove it from egress.deny".into(),
             });
         }
-        if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port)) {
+        let named = |(name, own): &(String, u16)| *own == port && name.eq_ignore_ascii_case(host);
+        let own = self.own.contains(&(ip, port)) || self.own_names.iter().any(named);
+        if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port) && (!own || rule.is_exact())) {
             return Ok(());
         }
         let list = match self.tenant.as_str() {
@@ -154,8 +166,7 @@ impl Policy {
             namespace => format!("allow of egress.tenants.\"{namespace}\""),
         };
         let setting = format!("\"{}\" to {list}", std::net::SocketAddr::new(ip, port));
-        let named = |(name, own): &(String, u16)| *own == port && name.eq_ignore_ascii_case(host);
-        if self.own.contains(&(ip, port)) || self.own_names.iter().any(named) {
+        if own {
             return Err(Refusal {
                 rule: format!("{ip}:{port} is the API server, the store or Gatepost itself"),
                 setting,
@@ -208,6 +219,23 @@ mod tests {
         assert!(
             refusal.setting.contains("\"169.254.169.254:80\" to egress.allow") && refusal.rule.contains("metadata")
         );
+    }
+    #[test]
+    fn what_is_our_own_opens_by_its_exact_address_and_port_only() {
+        let own = |allow: &[&str]| Policy {
+            own: vec![("10.0.0.1".parse().unwrap(), 6443), ("127.0.0.1".parse().unwrap(), 9001)],
+            loopback_allowed: true,
+            ..policy(allow, &[])
+        };
+        let refused = own(&[]).judge("kubernetes.default.svc", "10.0.0.1".parse().unwrap(), 6443).unwrap_err();
+        assert!(refused.rule.contains("the API server, the store or Gatepost itself"), "{refused}");
+        assert!(judge(&own(&[]), "x", "10.0.0.1", 443), "another port is another thing");
+        assert!(!judge(&own(&[]), "localhost", "127.0.0.1", 9001) && judge(&own(&[]), "localhost", "127.0.0.1", 80));
+        for wide in ["10.0.0.0/8", "10.0.0.1", "*.default.svc", "kubernetes.default.svc"] {
+            assert!(!judge(&own(&[wide]), "kubernetes.default.svc", "10.0.0.1", 6443), "{wide}");
+        }
+        assert!(judge(&own(&["10.0.0.1:6443"]), "kubernetes.default.svc", "10.0.0.1", 6443));
+        assert!(judge(&own(&["kubernetes.default.svc:6443"]), "kubernetes.default.svc", "10.0.0.1", 6443));
     }
     #[test]
     fn nonsense_entries_are_named() {

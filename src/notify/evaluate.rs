@@ -13,7 +13,7 @@ use crate::notify::model::{Destination, KeyState, ObjectId, Occurrence, Phase, R
 use crate::notify::notification::Notification;
 use crate::notify::render::{self, Surroundings};
 use crate::notify::repository::Repository;
-use crate::notify::subscriptions::{self, Subscription};
+use crate::notify::subscriptions::{self, BrokenSubscription, Subscribed, Subscription};
 use crate::notify::{environment, history};
 use gatepost_value::{Location, Time, Value};
 use sha2::{Digest, Sha256};
@@ -55,6 +55,8 @@ pub struct Evaluation {
     pub skipped: Option<Reason>,
     /// Who is subscribed, and by what.
     pub subscriptions: Vec<Subscription>,
+    /// Annotations that should say it and cannot be read.
+    pub broken: Vec<BrokenSubscription>,
     /// One entry for each subscribed trigger, by name.
     pub triggers: Vec<TriggerOutcome>,
     /// What is to be done, in order.
@@ -159,14 +161,28 @@ pub fn evaluate(world: &World<'_>) -> Evaluation {
     if let Some(reason) = freshness::skipped(world.object) {
         return Evaluation { skipped: Some(reason), ..Evaluation::default() };
     }
-    let subscriptions = subscriptions::of(world.config, world.object, world.project);
-    if subscriptions.is_empty() {
-        return Evaluation { skipped: Some(Reason::NoDestinations), ..Evaluation::default() };
+    evaluate_subscribed(world, subscriptions::of(world.config, world.object, world.project))
+}
+
+/// The last look at an object that is gone: only these triggers, and whatever its status is worth, for there will be no other.
+/// A key that somebody took out of the annotation just before asks for nothing any more.
+#[must_use]
+pub fn evaluate_gone(world: &World<'_>, triggers: &[String]) -> Evaluation {
+    let mut subscribed = subscriptions::of(world.config, world.object, world.project);
+    subscribed.all.retain(|subscription| triggers.contains(&subscription.trigger));
+    let mut evaluation = evaluate_subscribed(world, subscribed);
+    evaluation.changes.retain(|change| !matches!(change, Change::Deliver { reason: Reason::ResendRequested, .. }));
+    evaluation
+}
+
+fn evaluate_subscribed(world: &World<'_>, Subscribed { all, broken }: Subscribed) -> Evaluation {
+    if all.is_empty() {
+        return Evaluation { skipped: Some(Reason::NoDestinations), broken, ..Evaluation::default() };
     }
     let mut look = Look::new(world);
-    let triggers = by_trigger(&subscriptions).into_iter().map(|(name, to)| look.trigger(name, &to)).collect();
+    let triggers = by_trigger(&all).into_iter().map(|(name, to)| look.trigger(name, &to)).collect();
     let undecided = world.repository.stumbles() > 0;
-    Evaluation { skipped: None, triggers, changes: look.changes, subscriptions, undecided }
+    Evaluation { skipped: None, triggers, changes: look.changes, subscriptions: all, broken, undecided }
 }
 
 /// Runs one trigger for nobody: what `trigger run` shows.
@@ -359,9 +375,10 @@ impl<'a> Look<'a> {
     /// Whether the event is not older than our own patch: only then the absence of a key means something.
     fn saw_patch(&self, patch: &str) -> bool {
         let number = |text: &str| text.parse::<u128>().ok();
-        self.world.first_list
-            || patch.is_empty()
-            || matches!((number(self.world.event_resource_version), number(patch)), (Some(event), Some(patch)) if event >= patch)
+        patch != history::NOWHERE
+            && (self.world.first_list
+                || patch.is_empty()
+                || matches!((number(self.world.event_resource_version), number(patch)), (Some(event), Some(patch)) if event >= patch))
     }
     fn rendered(&self, condition: &Condition, to: &Destination) -> Result<Notification, RenderFailure> {
         let config = self.world.config;

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// Name of the annotation.
 pub const ANNOTATION: &str = "notified.notifications.argoproj.io";
 
+/// resourceVersion of a projection where there is no annotation to be written (manifests in files): the absence of a key means nothing.
+pub const NOWHERE: &str = "nowhere";
+
 /// Keys that the annotation holds at most, as the Go controller keeps them.
 pub const MAX_KEYS: usize = 100;
 

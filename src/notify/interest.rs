@@ -74,9 +74,11 @@ impl Interests {
             hash.update(b"stale");
             return Sight { digest: Some(short(&hash.finalize())), clock: Vec::new() };
         }
-        let subscriptions = subscriptions::of(config, object, project);
+        let subscribed = subscriptions::of(config, object, project);
         let mut names = BTreeSet::new();
-        for subscription in &subscriptions {
+        // What is told to an owner is seen anew when it changes.
+        subscribed.broken.iter().for_each(|broken| hash.update(broken.to_string()));
+        for subscription in &subscribed.all {
             let to = &subscription.destination;
             for part in [&subscription.trigger, &to.service, &to.recipient] {
                 hash.update((part.len() as u64).to_be_bytes());
@@ -96,6 +98,19 @@ impl Interests {
             known &= add(&mut hash, &interest.project.prune(project.unwrap_or(&absent)));
         }
         Sight { digest: known.then(|| short(&hash.finalize())), clock }
+    }
+
+    /// Triggers that an Application is subscribed to and that read whether it is being deleted: what they need has to be known
+    /// when it is gone.
+    #[must_use]
+    pub fn of_deletion(&self, config: &Configuration, object: &Value, project: Option<&Value>) -> Vec<String> {
+        let reads = |interest: &Interest| interest.application.covers(&["metadata", "deletionTimestamp"]);
+        if !self.triggers.values().any(reads) {
+            return Vec::new();
+        }
+        let subscribed = subscriptions::of(config, object, project).all.into_iter().map(|one| one.trigger);
+        let names: BTreeSet<String> = subscribed.filter(|name| self.triggers.get(name).is_some_and(reads)).collect();
+        names.into_iter().collect()
     }
 
     /// What these triggers read of an Application, and the name of its project: enough to run their conditions again.
@@ -205,6 +220,14 @@ impl Tree {
         match path.split_first() {
             None => self.whole |= whole,
             Some((name, rest)) => self.children.entry((*name).to_owned()).or_default().add(rest, whole),
+        }
+    }
+
+    /// Whether this place is read, by itself or with everything around it.
+    fn covers(&self, path: &[&str]) -> bool {
+        match path.split_first() {
+            None => true,
+            Some((name, rest)) => self.whole || self.children.get(*name).is_some_and(|tree| tree.covers(rest)),
         }
     }
 
@@ -327,6 +350,23 @@ mod tests {
         }
         let pure = config(&[("on-x", "- when: repo.RepoURLToHTTPS(app.spec.source.repoURL) == 'x'\n  send: [t]\n")]);
         assert!(digest(&pure, &app(|_| {}), None).is_some());
+    }
+
+    #[test]
+    fn deletion_is_the_affair_of_triggers_that_read_it() {
+        for (when, reads) in [
+            ("app.metadata.deletionTimestamp != nil", true),
+            ("app.metadata?.deletionTimestamp != nil", true),
+            ("'deletionTimestamp' in app.metadata", true),
+            ("app.metadata.name == 'a'", false),
+            ("app.status.operationState.phase == 'Running'", false),
+        ] {
+            let config = config(&[("on-x", &format!("- when: {}\n  send: [t]\n", json!(when)))]);
+            let found = Interests::of(&config).of_deletion(&config, &app(|_| {}), None);
+            assert_eq!(!found.is_empty(), reads, "{when}");
+            let nobody = app(|o| o["metadata"]["annotations"] = json!({}));
+            assert_eq!(Interests::of(&config).of_deletion(&config, &nobody, None), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -22,9 +22,9 @@ pub use configuration::{
 };
 pub use evaluate::{
     Change, ConditionOutcome, DestinationOutcome, Evaluation, RenderFailure, TriggerOutcome, World, evaluate,
-    render_for, try_trigger,
+    evaluate_gone, render_for, try_trigger,
 };
 pub use model::{Destination, KeyState, ObjectId, Occurrence, Phase, Reason};
 pub use notification::{BackstageMessage, Notification, Rendered, Text, WebhookMessage};
 pub use repository::Repository;
-pub use subscriptions::Subscription;
+pub use subscriptions::{BrokenSubscription, Subscription};

@@ -140,6 +140,10 @@ pub enum Reason {
     InvalidNotification,
     /// A tenant asks for more than it may; decided when its window is over.
     Quota,
+    /// So many Applications lost their annotation at once that it was no wish for a resend: held (`notify.annotationLost`).
+    AnnotationLost,
+    /// An annotation with subscriptions that cannot be read.
+    SubscriptionBroken,
     /// What the condition or a template asks the repo-server has no answer yet: decided when it has one.
     RepositoryUnavailable,
 }
@@ -167,6 +171,8 @@ impl Reason {
             Self::TemplateBroken => "templateBroken",
             Self::RenderFailed => "renderFailed",
             Self::Quota => "quota",
+            Self::AnnotationLost => "annotationLost",
+            Self::SubscriptionBroken => "subscriptionBroken",
             Self::InvalidNotification => "invalidNotification",
             Self::RepositoryUnavailable => "repositoryUnavailable",
         }

@@ -22,28 +22,57 @@ pub struct Subscription {
     pub origin: String,
 }
 
+/// A `subscriptions` annotation that cannot be read: it subscribes nobody, the others go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenSubscription {
+    /// Name of the annotation.
+    pub annotation: String,
+    /// Whether it is the project's.
+    pub of_project: bool,
+    /// Why, with line and column of its value.
+    pub cause: String,
+}
+
+impl std::fmt::Display for BrokenSubscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whose = if self.of_project { "project annotation" } else { "annotation" };
+        let Self { annotation, cause, .. } = self;
+        write!(f, "the {whose} {annotation} cannot be read and subscribes nobody: {cause}; ")?;
+        f.write_str("it is a list of `trigger: [...]` and `destinations: [{service: ..., recipients: [...]}]`")
+    }
+}
+
+/// Everything that subscriptions say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Who is subscribed.
+    pub all: Vec<Subscription>,
+    /// What could not be read.
+    pub broken: Vec<BrokenSubscription>,
+}
+
 /// All subscriptions of an object: global ones, its own, its project's; of equal ones the first stays.
 #[must_use]
-pub fn of(config: &Configuration, object: &Value, project: Option<&Value>) -> Vec<Subscription> {
-    let mut out = Collector { config, all: Vec::new() };
+pub fn of(config: &Configuration, object: &Value, project: Option<&Value>) -> Subscribed {
+    let mut out = Collector { config, found: Subscribed::default() };
     out.global(object);
     out.annotations(object, "annotation", false);
     if let Some(project) = project {
         out.annotations(project, "project annotation", true);
     }
-    out.all
+    out.found
 }
 
 struct Collector<'a> {
     config: &'a Configuration,
-    all: Vec<Subscription>,
+    found: Subscribed,
 }
 
 impl Collector<'_> {
     fn add(&mut self, trigger: &str, service: &str, recipient: &str, origin: &str) {
         let destination = Destination { service: service.to_owned(), recipient: recipient.to_owned() };
-        if !self.all.iter().any(|known| known.trigger == trigger && known.destination == destination) {
-            self.all.push(Subscription { trigger: trigger.to_owned(), destination, origin: origin.to_owned() });
+        if !self.found.all.iter().any(|known| known.trigger == trigger && known.destination == destination) {
+            self.found.all.push(Subscription { trigger: trigger.to_owned(), destination, origin: origin.to_owned() });
         }
     }
     fn global(&mut self, object: &Value) {
@@ -63,15 +92,21 @@ impl Collector<'_> {
             }
         }
     }
-    fn annotations(&mut self, object: &Value, source: &str, legacy: bool) {
+    fn annotations(&mut self, object: &Value, source: &str, of_project: bool) {
         for (key, value) in texts(object, "annotations") {
             let origin = format!("{source} {key}");
             if let Some(rest) = key.strip_prefix(SIMPLE) {
                 self.simple(rest, &value, &origin);
             } else if key.starts_with(LIST) {
-                // A text that cannot be read subscribes nobody; the Go controller says it in its log only.
-                let _ = self.list(&value, &origin);
-            } else if let Some(rest) = key.strip_suffix(LEGACY).filter(|_| legacy) {
+                if let Err(fault) = self.list(&value, &origin) {
+                    let place = match (fault.line, fault.column) {
+                        (0, _) => String::new(),
+                        (line, column) => format!("line {line}, column {column}: "),
+                    };
+                    let cause = format!("{place}{}", fault.cause);
+                    self.found.broken.push(BrokenSubscription { annotation: key, of_project, cause });
+                }
+            } else if let Some(rest) = key.strip_suffix(LEGACY).filter(|_| of_project) {
                 self.legacy(rest.trim_end_matches('.'), &value, &origin);
             }
         }
@@ -175,8 +210,10 @@ mod tests {
             |list: &[(&str, &str)]| Value::map(list.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect());
         let metadata =
             Value::map(vec![("annotations".into(), pairs(annotations)), ("labels".into(), pairs(&[("a", "b")]))]);
-        let all = of(&config, &Value::map(vec![("metadata".into(), metadata)]), None);
-        all.into_iter()
+        let found = of(&config, &Value::map(vec![("metadata".into(), metadata)]), None);
+        found
+            .all
+            .into_iter()
             .map(|s| format!("{}>{}:{}", s.trigger, s.destination.service, s.destination.recipient))
             .collect()
     }
@@ -185,6 +222,27 @@ mod tests {
     fn no_phantom_destination_comes_of_an_unrelated_annotation() {
         let annotations = [("notifications.argoproj.io/subscribe.t.slack", "a"), ("zzz", "b"), ("aaa", "c")];
         assert_eq!(subscribed(&[("defaultTriggers", "[d]")], &annotations), ["t>slack:a"]);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_told_and_the_others_count() {
+        let object = |text: &str| {
+            let annotations = [
+                ("notifications.argoproj.io/subscriptions", text),
+                ("notifications.argoproj.io/subscribe.t.slack", "a"),
+            ];
+            let annotations = annotations.iter().map(|(k, v)| ((*k).into(), Value::str(*v))).collect();
+            let metadata = Value::map(vec![("annotations".into(), Value::map(annotations))]);
+            Value::map(vec![("metadata".into(), metadata)])
+        };
+        let config = Configuration::load(&ConfigInput::default(), None, &LoadOptions::sample());
+        for broken in ["trigger: x", "- trigger: [", "- destinations: 5"] {
+            let found = of(&config, &object(broken), None);
+            assert_eq!((found.all.len(), found.broken.len()), (1, 1), "{broken}");
+            let told = found.broken[0].to_string();
+            assert!(told.contains("annotation notifications.argoproj.io/subscriptions cannot be read"), "{told}");
+        }
+        assert_eq!(of(&config, &object("[]"), None).broken, []);
     }
 
     #[test]

@@ -49,8 +49,33 @@ pub enum Change {
         /// Keys cut.
         state_keys: Vec<String>,
     },
-    /// The object is gone. What was decided is still delivered (it happened); its rows of state go.
+    /// These keys were lost from the annotation by no wish of a person: they are to be written again.
+    Restore {
+        /// Keys to write again.
+        state_keys: Vec<String>,
+    },
+    /// The object as it is now, in case it is gone before it is seen again.
+    Keep {
+        /// Of what the content was made of.
+        digest: Vec<u8>,
+        /// Its own affair of whoever reads it back ([`super::Store::last_object`]).
+        content: Vec<u8>,
+    },
+    /// Nobody asks for the deletion of the object any more: what was kept of it goes.
+    Unkeep,
+    /// The object is gone. What was decided is still delivered (it happened); its rows of state go, and what was kept of it.
     ForgetObject,
+}
+
+impl Change {
+    /// The fail point that lies behind it, while it is not committed yet.
+    pub(super) const fn point(&self) -> Option<&'static str> {
+        match self {
+            Self::Disarm { .. } => Some("disarm.written"),
+            Self::Annotated { .. } => Some("annotation.written"),
+            _ => None,
+        }
+    }
 }
 
 /// A notification that was decided, ready for its row.

@@ -374,6 +374,63 @@ async fn old_values_are_forgotten(store: &dyn Store) {
     assert!(store.value("m/b").await.unwrap().is_some() && store.value("n/a").await.unwrap().is_some());
 }
 
+async fn the_last_of_an_object_is_kept_until_it_is_forgotten(store: &dyn Store) {
+    let (one, two) = (object("last-1"), object("last-2"));
+    let keep = |digest: u8, content: &str| vec![Change::Keep { digest: vec![digest], content: content.into() }];
+    store.commit(&one, keep(1, "first"), 1_000).await.unwrap();
+    store.commit(&one, keep(2, "second"), 2_000).await.unwrap();
+    store.commit(&two, keep(3, "other"), 2_000).await.unwrap();
+    let kept = store.kept().await.unwrap();
+    let shown: Vec<_> = kept.iter().map(|k| (k.object.name.as_str(), k.digest.as_slice())).collect();
+    assert_eq!(shown, [("last-1", &[2][..]), ("last-2", &[3][..])]);
+    assert!(kept[0].bytes >= 6, "{kept:?}");
+    assert_eq!(store.last_object(&one.uid).await.unwrap().unwrap(), b"second");
+    store.commit(&two, vec![Change::Unkeep], 3_000).await.unwrap();
+    assert_eq!(store.last_object(&two.uid).await.unwrap(), None);
+    store.commit(&one, vec![Change::ForgetObject], 3_000).await.unwrap();
+    assert_eq!(store.kept().await.unwrap(), []);
+}
+
+async fn known_objects_come_in_pages(store: &dyn Store) {
+    for name in ["page-a", "page-b", "page-c"] {
+        let changes =
+            vec![Change::Adopt { state_key: "k1".into(), at: 1 }, Change::Adopt { state_key: "k2".into(), at: 1 }];
+        store.commit(&object(name), changes, 1_000).await.unwrap();
+    }
+    let first = store.objects("uid-page-", 2).await.unwrap();
+    assert_eq!(first, [object("page-a"), object("page-b")]);
+    assert_eq!(store.objects(&first[1].uid, 1).await.unwrap(), [object("page-c")]);
+}
+
+async fn a_lost_annotation_is_owed_again(store: &dyn Store) {
+    let lost = object("restored");
+    store.commit(&lost, vec![Change::Adopt { state_key: "k".into(), at: 5 }], 1_000).await.unwrap();
+    store.commit(&lost, vec![Change::Restore { state_keys: vec!["k".into()] }], 2_000).await.unwrap();
+    assert_eq!(store.states(&lost.uid).await.unwrap()["k"].phase, Phase::Delivered { at: 5 });
+    let owed = store.owed_annotations(100).await.unwrap().into_iter().find(|owed| owed.object == lost).unwrap();
+    assert_eq!(owed.set, [("k".to_owned(), 5)]);
+    let written = Change::Annotated { state_keys: vec!["k".into()], removed: vec![], resource_version: "9".into() };
+    store.commit(&lost, vec![written], 3_000).await.unwrap();
+}
+
+async fn open_deliveries_are_counted_by_tenant(store: &dyn Store) {
+    let tenant = |arming| {
+        let mut new = new_delivery("counted", "t", arming);
+        new.occurrence.config_namespace = "team-counted".into();
+        new.lane.config_namespace = "team-counted".into();
+        new
+    };
+    for arming in 1..=3 {
+        put(store, tenant(arming)).await;
+    }
+    assert_eq!(store.open_of("team-counted", 100).await.unwrap(), 3);
+    assert_eq!(store.open_of("team-counted", 2).await.unwrap(), 2);
+    for claimed in claim(store, 2_000).await {
+        store.record(None, claimed.delivered(2_000, String::new())).await.unwrap();
+    }
+    assert_eq!(store.open_of("team-counted", 100).await.unwrap(), 0);
+}
+
 async fn named_ids_only(store: &dyn Store) {
     let mut made = Vec::new();
     for arming in 1..=3 {
@@ -432,6 +489,10 @@ pub(super) async fn suite(store: &dyn Store) {
     limits_and_turns_hold(store).await;
     a_claim_is_recorded_once(store).await;
     adoption_truncation_and_forgetting(store).await;
+    the_last_of_an_object_is_kept_until_it_is_forgotten(store).await;
+    known_objects_come_in_pages(store).await;
+    a_lost_annotation_is_owed_again(store).await;
+    open_deliveries_are_counted_by_tenant(store).await;
     named_ids_only(store).await;
     a_stepped_clock_moves_what_is_open(store).await;
     pruning_keeps_to_a_size(store).await;
@@ -442,6 +503,17 @@ pub(super) async fn suite(store: &dyn Store) {
     store.health().await.unwrap();
     store.close().await;
     assert!(matches!(store.health().await, Err(Error::Closed)));
+}
+
+/// One delivery with the ordering key `key` is pending of another installation: it is seen, neither sent nor in the way.
+pub(super) async fn of_another_installation(store: &dyn Store) {
+    assert!(claim(store, 2_000).await.is_empty());
+    put(store, NewDelivery { ordering: Some("key".into()), ..new_delivery("ours", "t", 1) }).await;
+    let claimed = claim(store, 2_000).await;
+    assert_eq!(claimed.iter().map(|row| row.delivery.occurrence.object.name.as_str()).collect::<Vec<_>>(), ["ours"]);
+    store.record(None, claimed[0].delivered(2_000, String::new())).await.unwrap();
+    assert_eq!(store.list(&Filter::default()).await.unwrap().len(), 2);
+    store.close().await;
 }
 
 /// What is left after a process ended between arming and delivery.

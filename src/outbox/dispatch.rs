@@ -11,6 +11,7 @@ use super::lane::LaneQueue;
 use super::sender::{Event, Observer, SendOutcome, Sender, Verdict};
 use super::store::{ClaimLimits, Store};
 use super::{schedule, verdict};
+use crate::failpoint;
 use futures::FutureExt;
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub per_lane: usize,
     /// Rows in memory.
     pub in_memory: usize,
+    /// Longest that one try may take; what is cut off may have arrived.
+    pub attempt_limit: Duration,
     /// How long a shutdown waits for tries in flight.
     pub grace: Duration,
     /// The wall clock in Unix milliseconds.
@@ -47,7 +50,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { per_lane: 64, in_memory: 10_000, grace: Duration::from_secs(20), clock: || crate::clock::now().millis() }
+        Self {
+            per_lane: 64,
+            in_memory: 10_000,
+            attempt_limit: Duration::from_secs(140),
+            grace: Duration::from_secs(20),
+            clock: || crate::clock::now().millis(),
+        }
     }
 }
 
@@ -104,6 +113,7 @@ impl Dispatcher {
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut work = Loop::new(Arc::clone(&self.shared)).await;
         while !shutdown.is_cancelled() {
+            work.gather().await;
             work.round().await;
             let pause = work.pause();
             tokio::select! {
@@ -113,7 +123,8 @@ impl Dispatcher {
                     work.want_claim = true;
                     work.look_at_switches = true;
                 }
-                Some(landed) = work.flights.join_next(), if !work.flights.is_empty() => work.landed(landed).await,
+                Some(answered) = work.answers.recv() => work.answered(answered).await,
+                Some(landed) = work.flights.join_next(), if !work.flights.is_empty() => work.land(landed).await,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -121,10 +132,15 @@ impl Dispatcher {
     }
 }
 
-/// What a try leaves for the loop.
-struct Landed {
+/// A try is over and its slot free; its outcome is on its way to the store.
+struct Answered {
     lane: Lane,
     verdict: Verdict,
+}
+
+/// What a try leaves for the loop when its outcome is committed.
+struct Landed {
+    lane: Lane,
     ordered: bool,
     /// When it falls due again, Unix milliseconds.
     due_ms: Option<i64>,
@@ -139,6 +155,8 @@ struct Loop {
     /// Another process may have switched one.
     look_at_switches: bool,
     looked: Instant,
+    answer: mpsc::UnboundedSender<Answered>,
+    answers: mpsc::UnboundedReceiver<Answered>,
     want_claim: bool,
     more: bool,
     next_claim_ms: Option<i64>,
@@ -156,6 +174,7 @@ impl Loop {
         let open = kept.into_iter().filter(|(_, breaker)| *breaker != Breaker::default());
         let lanes = open.map(|(lane, breaker)| (lane, LaneQueue::with_breaker(breaker))).collect();
         let wall_start_ms = (shared.settings.clock)();
+        let (answer, answers) = mpsc::unbounded_channel();
         Self {
             shared,
             lanes,
@@ -163,6 +182,8 @@ impl Loop {
             off: HashSet::new(),
             look_at_switches: false,
             looked: Instant::now(),
+            answer,
+            answers,
             want_claim: true,
             more: false,
             next_claim_ms: None,
@@ -173,6 +194,26 @@ impl Loop {
 
     fn now_ms(&self) -> i64 {
         (self.shared.settings.clock)()
+    }
+
+    /// Takes in whatever is over by now, so that one round does for all of it.
+    async fn gather(&mut self) {
+        self.take_answers().await;
+        while let Some(landed) = self.flights.try_join_next() {
+            self.land(landed).await;
+        }
+    }
+
+    async fn take_answers(&mut self) {
+        while let Ok(answered) = self.answers.try_recv() {
+            self.answered(answered).await;
+        }
+    }
+
+    /// Its answer was sent before it landed, and is counted before.
+    async fn land(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+        self.take_answers().await;
+        self.landed(landed);
     }
 
     /// Looks at the clocks, claims if there may be something, starts what the limits let go.
@@ -204,6 +245,9 @@ impl Loop {
             Ok(claims) => {
                 self.next_claim_ms = claims.next_due_ms;
                 self.more = claims.more;
+                if !claims.rows.is_empty() {
+                    failpoint::pass("claim.committed");
+                }
                 for claimed in claims.rows {
                     self.lanes.entry(claimed.delivery.lane.clone()).or_default().push(claimed);
                 }
@@ -221,8 +265,8 @@ impl Loop {
             let policy = self.shared.sender.policy(lane);
             while let Some(claimed) = queue.next(&policy, now_ms) {
                 match self.shared.store.hold(&claimed) {
-                    Hold::Sure => drop(self.flights.spawn(fly(Arc::clone(&self.shared), claimed))),
-                    Hold::Lost => queue.finished(),
+                    Hold::Sure => drop(self.flights.spawn(fly(Arc::clone(&self.shared), claimed, self.answer.clone()))),
+                    Hold::Lost => queue.dropped(),
                     Hold::Doubtful => {
                         queue.keep(claimed);
                         break;
@@ -233,7 +277,8 @@ impl Loop {
         self.lanes.retain(|_, queue| !queue.is_idle());
     }
 
-    async fn landed(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+    /// The outcome is committed.
+    fn landed(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
         let landed = match landed {
             Ok(landed) => landed,
             Err(error) => {
@@ -241,23 +286,28 @@ impl Loop {
                 return;
             }
         };
-        let now_ms = self.now_ms();
         self.next_claim_ms = self.next_claim_ms.into_iter().chain(landed.due_ms).min();
         let low_water = self.shared.settings.per_lane / 4;
         let Some(queue) = self.lanes.get_mut(&landed.lane) else { return };
-        queue.finished();
+        queue.recorded();
         self.want_claim |= landed.ordered || (self.more && queue.held() <= low_water);
-        if let Verdict::Gone { cause, switches_off: true } = &landed.verdict {
-            self.switch_off(landed.lane, cause).await;
+    }
+
+    async fn answered(&mut self, answered: Answered) {
+        let now_ms = self.now_ms();
+        let Some(queue) = self.lanes.get_mut(&answered.lane) else { return };
+        queue.answered();
+        if let Verdict::Gone { cause, switches_off: true } = &answered.verdict {
+            self.switch_off(answered.lane, cause).await;
             return;
         }
         let before = queue.breaker;
-        queue.breaker = after(before, &landed.verdict, now_ms);
+        queue.breaker = after(before, &answered.verdict, now_ms);
         let breaker = queue.breaker;
         if before.as_str() != breaker.as_str() {
             let unsent = if breaker.allows(1) == 0 { queue.drain() } else { Vec::new() };
             self.want_claim |= breaker.allows(1) > 0;
-            self.breaker_changed(&landed.lane, &breaker).await;
+            self.breaker_changed(&answered.lane, &breaker).await;
             self.put_back(unsent, "the destination is paused").await;
         }
     }
@@ -363,11 +413,19 @@ fn after(breaker: Breaker, verdict: &Verdict, now_ms: i64) -> Breaker {
 }
 
 /// One try from start to its committed outcome.
-async fn fly(shared: Arc<Shared>, claimed: Claimed) -> Landed {
+async fn fly(shared: Arc<Shared>, claimed: Claimed, answer: mpsc::UnboundedSender<Answered>) -> Landed {
     let began_ms = (shared.settings.clock)();
     let began = Instant::now();
-    let sent = AssertUnwindSafe(shared.sender.send(&claimed)).catch_unwind().await;
-    let outcome = sent.unwrap_or_else(|_| panicked());
+    failpoint::pass("attempt.begun");
+    let limit = shared.settings.attempt_limit;
+    let sent = tokio::time::timeout(limit, AssertUnwindSafe(shared.sender.send(&claimed)).catch_unwind()).await;
+    let outcome = match sent {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => without_end("the sender failed within itself; this is a bug of Gatepost".to_owned()),
+        Err(_) => without_end(format!("no end within {} s (delivery.attemptLimit)", limit.as_secs_f64())),
+    };
+    // Without a listener the loop is over, and its slots with it.
+    let _ = answer.send(Answered { lane: claimed.delivery.lane.clone(), verdict: outcome.verdict.clone() });
     let now_ms = (shared.settings.clock)();
     let policy = shared.sender.policy(&claimed.delivery.lane);
     let jitter = rand::random_range(-0.2..=0.2);
@@ -383,16 +441,17 @@ async fn fly(shared: Arc<Shared>, claimed: Claimed) -> Landed {
     let was_tried = !matches!(outcome.verdict, Verdict::TakenOver { .. } | Verdict::NotReady { .. });
     let (dead, due_ms) = (transition.dead_reason(), transition.due_ms());
     if let Some(state) = record(&shared, was_tried.then(|| attempt.clone()), transition).await {
+        failpoint::pass("outcome.committed");
         let dead: Option<DeadReason> = dead.filter(|_| state == State::Dead);
         let (delivery, verdict) = (&claimed.delivery, &outcome.verdict);
         shared.observer.observe(&Event::Attempted { delivery, attempt: &attempt, verdict, state, dead });
     }
     let ordered = claimed.delivery.ordering.is_some();
-    Landed { ordered, lane: claimed.delivery.lane, verdict: outcome.verdict, due_ms }
+    Landed { ordered, lane: claimed.delivery.lane, due_ms }
 }
 
-fn panicked() -> SendOutcome {
-    let cause = "the sender failed within itself; this is a bug of Gatepost".to_owned();
+/// A try that did not come to its end: it may have arrived.
+fn without_end(cause: String) -> SendOutcome {
     SendOutcome { status: None, target: String::new(), excerpt: String::new(), verdict: Verdict::Unknown { cause } }
 }
 

@@ -49,20 +49,20 @@ impl Observer for Told {
     }
 }
 
-struct Run {
-    store: Arc<SqliteStore>,
-    dispatcher: Dispatcher,
+pub(super) struct Run {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) dispatcher: Dispatcher,
     told: mpsc::UnboundedReceiver<(String, State, Option<DeadReason>)>,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     crate::clock::now().millis()
 }
 
 impl Run {
-    async fn start(script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static) -> Self {
+    pub(super) async fn start(script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static) -> Self {
         Self::start_by(now_ms, script).await
     }
 
@@ -71,21 +71,29 @@ impl Run {
         clock: fn() -> i64,
         script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
     ) -> Self {
-        Self::start_on(Arc::new(SqliteStore::in_memory().await.unwrap()), clock, script)
+        Self::start_with(Settings { grace: Duration::from_millis(10), clock, ..Settings::default() }, script).await
+    }
+
+    /// The same with these settings.
+    pub(super) async fn start_with(
+        settings: Settings,
+        script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_on(Arc::new(SqliteStore::in_memory().await.unwrap()), settings, script)
     }
 
     /// Another dispatcher on the same store, that delivers everything.
     async fn again(self) -> Self {
-        Self::start_on(self.stop().await, now_ms, |_| delivered())
+        let settings = Settings { grace: Duration::from_millis(10), clock: now_ms, ..Settings::default() };
+        Self::start_on(self.stop().await, settings, |_| delivered())
     }
 
     fn start_on(
         store: Arc<SqliteStore>,
-        clock: fn() -> i64,
+        settings: Settings,
         script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
     ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
-        let settings = Settings { grace: Duration::from_millis(10), clock, ..Settings::default() };
         let sender = Arc::new(Scripted { script: Box::new(script) });
         let dispatcher = Dispatcher::new(store.clone(), sender, settings, Arc::new(Told(tell)));
         let shutdown = CancellationToken::new();
@@ -94,7 +102,7 @@ impl Run {
         Self { store, dispatcher, told, shutdown, task }
     }
 
-    async fn put(&self, app: &str, host: &str, ordering: Option<&str>) {
+    pub(super) async fn put(&self, app: &str, host: &str, ordering: Option<&str>) {
         let mut new = new_delivery(app, "t", 1);
         new.lane.host = host.into();
         new.ordering = ordering.map(str::to_owned);
@@ -102,18 +110,18 @@ impl Run {
         self.dispatcher.wake();
     }
 
-    async fn next(&mut self) -> (String, State, Option<DeadReason>) {
+    pub(super) async fn next(&mut self) -> (String, State, Option<DeadReason>) {
         tokio::time::timeout(Duration::from_secs(30), self.told.recv()).await.expect("told in time").unwrap()
     }
 
-    async fn stop(self) -> Arc<SqliteStore> {
+    pub(super) async fn stop(self) -> Arc<SqliteStore> {
         self.shutdown.cancel();
         self.task.await.unwrap();
         self.store
     }
 }
 
-fn delivered() -> Option<Verdict> {
+pub(super) fn delivered() -> Option<Verdict> {
     Some(Verdict::Delivered { reached: None, note: String::new() })
 }
 

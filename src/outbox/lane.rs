@@ -1,15 +1,21 @@
-//! One lane's part of a dispatcher's memory: what is claimed and not yet tried, what is in flight, breaker and token bucket.
+//! One lane's part of a dispatcher's memory: what is claimed and not yet tried, what is in flight, what is answered and not yet recorded,
+//! breaker and token bucket.
 
 use super::breaker::Breaker;
 use super::delivery::Claimed;
 use super::sender::{Policy, Rate};
 use std::collections::VecDeque;
 
+/// Answered deliveries whose outcome may be on its way to the store while others are sent: a commit then costs a lane no slot, and
+/// what a crash can repeat at a receiver stays small.
+const RECORDING_MAX: usize = 16;
+
 /// A lane as the dispatcher sees it.
 #[derive(Debug, Default)]
 pub(super) struct LaneQueue {
     queue: VecDeque<Claimed>,
     in_flight: usize,
+    recording: usize,
     pub(super) breaker: Breaker,
     bucket: Bucket,
 }
@@ -25,7 +31,7 @@ impl LaneQueue {
 
     /// The next one to try now, if the limits let one go.
     pub(super) fn next(&mut self, policy: &Policy, now_ms: i64) -> Option<Claimed> {
-        if self.queue.is_empty() || self.in_flight >= self.breaker.allows(policy.in_flight.max(1)) {
+        if self.queue.is_empty() || !self.has_slot(policy) {
             return None;
         }
         if policy.rate.is_some_and(|rate| !self.bucket.take(rate, now_ms)) {
@@ -38,17 +44,32 @@ impl LaneQueue {
     /// Takes back what [`LaneQueue::next`] gave, to be the next one again.
     pub(super) fn keep(&mut self, claimed: Claimed) {
         self.queue.push_front(claimed);
-        self.finished();
+        self.dropped();
     }
 
-    /// A try is over.
-    pub(super) fn finished(&mut self) {
+    /// What [`LaneQueue::next`] gave is not tried.
+    pub(super) fn dropped(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Rows held, queued and in flight.
+    /// A try is over; its outcome is not recorded yet.
+    pub(super) fn answered(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.recording += 1;
+    }
+
+    /// An outcome is recorded.
+    pub(super) fn recorded(&mut self) {
+        self.recording = self.recording.saturating_sub(1);
+    }
+
+    /// Rows held: queued, in flight, and not yet recorded.
     pub(super) fn held(&self) -> usize {
-        self.queue.len() + self.in_flight
+        self.queue.len() + self.in_flight + self.recording
+    }
+
+    fn has_slot(&self, policy: &Policy) -> bool {
+        self.in_flight < self.breaker.allows(policy.in_flight.max(1)) && self.recording < RECORDING_MAX
     }
 
     /// Whether it can be forgotten: a new one would behave the same.
@@ -58,7 +79,7 @@ impl LaneQueue {
 
     /// Whether it waits only for its token bucket.
     pub(super) fn is_throttled(&self, policy: &Policy) -> bool {
-        policy.rate.is_some() && !self.queue.is_empty() && self.in_flight < self.breaker.allows(policy.in_flight.max(1))
+        policy.rate.is_some() && !self.queue.is_empty() && self.has_slot(policy)
     }
 
     /// Takes out what has not been tried.

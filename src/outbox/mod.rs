@@ -34,6 +34,8 @@ mod dispatch_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod receiver_tests;
+#[cfg(test)]
 mod sqlite_tests;
 
 pub use breaker::Breaker;
@@ -41,7 +43,7 @@ pub use change::{Change, Committed, NewDelivery};
 pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lane, State, Transition};
 pub use destination::{Destination, Off, OffBy};
 pub use dispatch::{Dispatcher, Settings};
-pub use opening::open;
+pub use opening::{open, server};
 pub use postgres::PostgresStore;
 pub use schedule::QuickRetry;
 pub use sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};

@@ -36,6 +36,12 @@ pub async fn open(settings: &settings::Store) -> Result<Arc<dyn Store>, Error> {
     }
 }
 
+/// Host and port of the store, where it is a server that is reached over the network.
+#[must_use]
+pub fn server(settings: &settings::Store) -> Option<(String, u16)> {
+    super::postgres::server(settings.url.expose_secret())
+}
+
 fn postgres(settings: &settings::Store, keys: Arc<Keys>) -> PostgresOptions {
     let ca_file = (!settings.ca_file.is_empty()).then(|| settings.ca_file.clone().into());
     let lease = Duration::from_secs(settings.lease.max(1));
@@ -86,6 +92,14 @@ mod tests {
         for text in [refusal(&keys).await, refusal(&both).await, format!("{both:?}{keys:?}")] {
             assert!(!text.contains("hunter2"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_stores_host_is_known() {
+        let at = |url: &str| server(&settings::Store { url: url.into(), ..settings() });
+        assert_eq!(at(""), None);
+        assert_eq!(at("postgres://me:pw@db.example:6543/x"), Some(("db.example".into(), 6543)));
+        assert_eq!(at("postgres://me@%2Fvar%2Frun/x"), None, "a socket");
     }
 
     #[tokio::test]

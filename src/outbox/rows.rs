@@ -3,7 +3,7 @@
 
 use super::delivery::{Attempt, Delivery, DeliveryId, Lane, State};
 use super::seal::{Keys, Part};
-use super::store::{Error, OwedAnnotation};
+use super::store::{Error, KeptObject, OwedAnnotation};
 use crate::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -137,7 +137,8 @@ fn occurrence(row: &impl Columns) -> Result<Occurrence, Error> {
     })
 }
 
-fn object(row: &impl Columns) -> Result<ObjectId, Error> {
+/// A row with `namespace`, `name` and `uid`.
+pub(super) fn object(row: &impl Columns) -> Result<ObjectId, Error> {
     Ok(ObjectId { namespace: row.text("namespace")?, name: row.text("name")?, uid: row.text("uid")? })
 }
 
@@ -163,6 +164,23 @@ pub(super) fn key_state(row: &impl Columns) -> Result<(String, KeyState), Error>
     };
     let arming = row.int("arming")?.cast_unsigned();
     Ok((row.text("state_key")?, KeyState { armed: row.flag("armed")?, arming, phase }))
+}
+
+/// A row of `last_object` with the size of its content.
+pub(super) fn kept(row: &impl Columns) -> Result<KeptObject, Error> {
+    Ok(KeptObject { object: object(row)?, digest: row.bytes("digest")?, bytes: row.int("bytes")?.unsigned_abs() })
+}
+
+/// The content of a row of `last_object`; none, and a line in the log, where no key opens it.
+pub(super) fn last_object(row: &impl Columns, keys: &Keys) -> Result<Option<Vec<u8>>, Error> {
+    let (uid, key_id) = (row.text("uid")?, row.maybe_text("key_id")?);
+    match keys.open_object(&uid, key_id.as_deref(), row.bytes("content")?) {
+        Ok(content) => Ok(Some(content)),
+        Err(locked) => {
+            tracing::warn!(uid, "the last that was seen of an Application is {locked}");
+            Ok(None)
+        }
+    }
 }
 
 /// The body of a row with `payload` and `key_id`, or why it stays closed.

@@ -120,12 +120,20 @@ impl Keys {
 
     /// Encrypts with the first key; without keys the bytes stay as they are.
     pub(super) fn seal(&self, id: DeliveryId, part: Part, plain: &[u8]) -> Result<Stored, super::store::Error> {
+        self.encrypt(&bound(id, part), plain)
+    }
+
+    /// The same for the last that was seen of an object.
+    pub(super) fn seal_object(&self, uid: &str, plain: &[u8]) -> Result<Stored, super::store::Error> {
+        self.encrypt(&bound_to_object(uid), plain)
+    }
+
+    fn encrypt(&self, aad: &[u8], plain: &[u8]) -> Result<Stored, super::store::Error> {
         let Some((key_id, cipher)) = self.ring.first() else {
             return Ok(Stored { bytes: plain.to_vec(), key_id: None });
         };
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let aad = bound(id, part);
-        let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad });
+        let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad });
         let sealed = sealed.map_err(|_| super::store::Error::Unstorable("the body cannot be encrypted".to_owned()))?;
         Ok(Stored { bytes: [&nonce[..], &sealed].concat(), key_id: Some(key_id.clone()) })
     }
@@ -138,12 +146,21 @@ impl Keys {
         key_id: Option<&str>,
         bytes: Vec<u8>,
     ) -> Result<Vec<u8>, Locked> {
+        self.decrypt(&bound(id, part), key_id, bytes)
+    }
+
+    /// Opens what [`Keys::seal_object`] made.
+    pub(super) fn open_object(&self, uid: &str, key_id: Option<&str>, bytes: Vec<u8>) -> Result<Vec<u8>, Locked> {
+        self.decrypt(&bound_to_object(uid), key_id, bytes)
+    }
+
+    fn decrypt(&self, aad: &[u8], key_id: Option<&str>, bytes: Vec<u8>) -> Result<Vec<u8>, Locked> {
         let Some(key_id) = key_id else { return Ok(bytes) };
         let known = self.ring.iter().find(|(known, _)| known == key_id);
         let (_, cipher) = known.ok_or_else(|| Locked::MissingKey(key_id.to_owned()))?;
         let refused = || Locked::Refused(key_id.to_owned());
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(refused)?;
-        let payload = Payload { msg: sealed, aad: &bound(id, part) };
+        let payload = Payload { msg: sealed, aad };
         cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| refused())
     }
 }
@@ -155,6 +172,10 @@ fn bound(id: DeliveryId, part: Part) -> Vec<u8> {
         Part::Answer { at_ms } => (&b"gatepost answer"[..], at_ms),
     };
     [word, id.as_bytes(), &at_ms.to_be_bytes()].concat()
+}
+
+fn bound_to_object(uid: &str) -> Vec<u8> {
+    [&b"gatepost object"[..], uid.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -186,6 +207,14 @@ pub(super) mod tests {
             assert_eq!(open(delivery(1), Part::Body, altered), Err(Locked::Refused("k1".into())));
         }
         assert!(open(delivery(1), Part::Body, vec![1, 2]).is_err());
+    }
+
+    #[test]
+    fn an_object_opens_under_its_own_uid_only() {
+        let keys = Keys::parse(&line("k1", 1)).unwrap();
+        let sealed = keys.seal_object("u", b"plain words").unwrap();
+        assert_eq!(keys.open_object("u", Some("k1"), sealed.bytes.clone()).unwrap(), b"plain words");
+        assert!(keys.open_object("v", Some("k1"), sealed.bytes).is_err());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::sqlite::{PAGE_BYTES, SqliteOptions, SqliteStore};
 use super::store::{Error, Filter, Retention, Store};
 use async_trait::async_trait;
 use proptest::prelude::*;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -224,4 +226,20 @@ async fn a_file_that_is_no_store_and_one_of_a_newer_version_are_refused() {
     std::fs::write(&path, bytes).unwrap();
     let error = SqliteStore::open(&path, 0).await.unwrap_err().to_string();
     assert!(error.contains("version 99") && error.contains("run the newer one"), "{error}");
+}
+
+#[tokio::test]
+async fn a_copy_for_another_installation_sends_nothing_that_was_pending() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = in_file(&folder, "");
+    let store = place.open().await;
+    let install = store.install_id().to_owned();
+    put(store.as_ref(), NewDelivery { ordering: Some("key".into()), ..new_delivery("theirs", "t", 1) }).await;
+    store.close().await;
+    let mut connection = SqliteConnectOptions::new().filename(&place.path).connect().await.unwrap();
+    sqlx::query("DELETE FROM meta WHERE name = 'install_id'").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let store = place.open().await;
+    assert_ne!(store.install_id(), install);
+    conformance::of_another_installation(store.as_ref()).await;
 }

@@ -121,6 +121,17 @@ pub struct OwedAnnotation {
     pub remove: Vec<String>,
 }
 
+/// An object of which the last that was seen is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptObject {
+    /// The object.
+    pub object: ObjectId,
+    /// As given with [`Change::Keep`].
+    pub digest: Vec<u8>,
+    /// Bytes of its content.
+    pub bytes: u64,
+}
+
 /// Which deliveries; empty fields match all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -288,6 +299,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is known of the object's keys.
     async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error>;
+
+    /// Objects that have keys of state, by UID, those after `after_uid`, at most `limit`.
+    async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error>;
+
+    /// Objects of which the last that was seen is kept.
+    async fn kept(&self) -> Result<Vec<KeptObject>, Error>;
+
+    /// The last that was seen of an object, as given with [`Change::Keep`]; also none where no key opens it.
+    async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// How many deliveries of a configuration's namespace are open, counted up to `most`.
+    async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error>;
 
     /// Applies one evaluation, all or nothing, in one transaction with whatever else waits.
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error>;

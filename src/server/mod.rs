@@ -11,7 +11,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, HttpServer, web};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct State {
     pub cluster: Option<Kubernetes>,
     /// Manifests folder in files mode.
     pub folder: Option<std::path::PathBuf>,
+    /// What the cluster does not allow this process, once it is known; for readiness.
+    pub limits: Arc<OnceLock<Vec<String>>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -121,6 +123,7 @@ async fn ready(state: web::Data<State>) -> HttpResponse {
         "brokenKeys": relay.problems(),
         "store": store.as_ref().map_or_else(ToString::to_string, |()| "writable".into()),
         "durable": relay.store().is_durable(),
+        "limits": state.limits.get().map(Vec::as_slice).unwrap_or_default(),
         "standing": match relay.standing().now() {
             Standing::Unknown => "not known yet".to_owned(),
             Standing::Holder => "decides".to_owned(),

@@ -45,6 +45,8 @@ pub struct Files {
     events: mpsc::Sender<Event>,
     relist: Arc<Notify>,
     seen: BTreeMap<PathBuf, Vec<Value>>,
+    /// Files that could not be read in the last pass.
+    unread: usize,
 }
 
 /// One pass over the folder: objects by kind.
@@ -61,7 +63,7 @@ impl Files {
     /// A source that sends to `events`, and every Application again when `relist` is notified.
     #[must_use]
     pub fn new(settings: Settings, events: mpsc::Sender<Event>, relist: Arc<Notify>) -> Self {
-        Self { settings, events, relist, seen: BTreeMap::new() }
+        Self { settings, events, relist, seen: BTreeMap::new(), unread: 0 }
     }
 
     /// Sends what is there, then every change, until the receiver is gone.
@@ -83,6 +85,10 @@ impl Files {
         debouncer.watcher().watch(&folder, RecursiveMode::Recursive).map_err(explain)?;
         let mut last = Snapshot::default();
         let now = self.read()?;
+        // What is in a file that cannot be read is not gone.
+        if self.unread == 0 {
+            self.send(Event::Listing).await?;
+        }
         self.tell(&last, &now, true).await?;
         last = now;
         self.send(Event::Synced).await?;
@@ -135,10 +141,12 @@ impl Files {
         let paths = manifests(&self.settings.folder)?;
         let present: BTreeSet<PathBuf> = paths.iter().cloned().collect();
         self.seen.retain(|path, _| present.contains(path));
+        self.unread = 0;
         for path in paths {
             match documents(&path) {
                 Ok(values) => drop(self.seen.insert(path, values)),
                 Err(error) => {
+                    self.unread += 1;
                     tracing::warn!(error = %error, "this manifest is broken; its last good content stays in force")
                 }
             }
@@ -317,6 +325,7 @@ mod tests {
         };
         let (send, mut events) = mpsc::channel(16);
         let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
+        assert!(matches!(next(&mut events).await, Event::Listing));
         assert!(matches!(next(&mut events).await, Event::Resource { resource: None, .. }));
         assert!(matches!(next(&mut events).await, Event::ConfigMap { data: Some(data), .. } if data["k"] == "v"));
         assert!(matches!(next(&mut events).await, Event::Secret { data: Some(data), .. } if data["t"] == b"x"));
@@ -333,6 +342,30 @@ mod tests {
         assert_eq!(object.name(), "b");
         std::fs::remove_file(folder.path().join("a.yaml")).unwrap();
         assert!(matches!(next(&mut events).await, Event::ApplicationDeleted(o) if o.name() == "a"));
+        running.abort();
+    }
+
+    #[tokio::test]
+    async fn with_a_file_that_cannot_be_read_nothing_counts_as_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yaml"), "kind: [").unwrap();
+        let settings = Settings {
+            folder: folder.path().into(),
+            namespace: "argocd".into(),
+            config_map: "cm".into(),
+            secret: "s".into(),
+            resource: "r".into(),
+            self_service: false,
+        };
+        let (send, mut events) = mpsc::channel(16);
+        let running = tokio::spawn(Files::new(settings, send, Arc::default()).run());
+        loop {
+            match next(&mut events).await {
+                Event::Listing => panic!("a list begins that is not whole"),
+                Event::Synced => break,
+                _ => {}
+            }
+        }
         running.abort();
     }
 

@@ -20,6 +20,10 @@ use tokio::time::MissedTickBehavior;
 const PAGE: u32 = 50;
 /// How often it is looked whether a CRD was installed.
 const CRD_PAUSE: Duration = Duration::from_secs(10);
+/// Pause before a watch that is not allowed is tried again: somebody may have given the right.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
+/// First pause before that question is asked again, where it had no answer.
+const ASK_PAUSE: Duration = Duration::from_millis(100);
 /// Applications that a list of all of them reads in a second, so that a changed configuration is no burst for the API server.
 const RELISTED_PER_SECOND: u32 = 1_000;
 
@@ -38,6 +42,8 @@ pub struct Settings {
     pub selector: String,
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
+    /// Whether AppProjects are those of the Applications' namespaces, as before Argo CD 3.5.7.
+    pub projects_everywhere: bool,
 }
 
 /// The source. Cheap to clone.
@@ -99,7 +105,7 @@ impl Kubernetes {
         let kind = resource("NotificationsConfiguration", "notificationsconfigurations");
         let mut told = false;
         // Without a name none is wanted.
-        while self.settings.resource.is_empty() || !self.serves(&kind).await {
+        while self.settings.resource.is_empty() || !self.serves(&kind).await? {
             if !told {
                 let namespace = self.settings.namespaces.own.clone();
                 self.send(Event::Resource { namespace, resource: None }).await?;
@@ -119,10 +125,24 @@ impl Kubernetes {
         self.watch_named("NotificationsConfiguration", api, &self.settings.resource, ready, event).await
     }
 
-    /// Whether the API server knows a kind. An answer that does not come counts as no: asked again later.
-    async fn serves(&self, kind: &ApiResource) -> bool {
-        let known = self.client.list_api_group_resources(&kind.api_version).await;
-        known.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == kind.plural))
+    /// Whether the API server knows a kind. What is no answer is asked again at once, then with growing pauses.
+    async fn serves(&self, kind: &ApiResource) -> Result<bool, Error> {
+        let mut pause = ASK_PAUSE;
+        loop {
+            match self.client.list_api_group_resources(&kind.api_version).await {
+                Ok(list) => return Ok(list.resources.iter().any(|resource| resource.name == kind.plural)),
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+                Err(error) if self.events.is_closed() => {
+                    tracing::debug!(error = %error, "stopping");
+                    return Err(Error::Closed);
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, kind = kind.kind, "failed to ask whether the API server serves a kind; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(CRD_PAUSE);
+                }
+            }
+        }
     }
 
     async fn watch_config_map(&self, ready: &Gate) -> Result<(), Error> {
@@ -174,6 +194,7 @@ impl Kubernetes {
         let namespaces = &self.settings.namespaces;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut stream = watcher(api, config).default_backoff().boxed();
+        let optional = kind == "NotificationsConfiguration";
         let (mut known, mut listed) = (BTreeSet::new(), BTreeMap::new());
         while let Some(next) = stream.next().await {
             self.heard(kind, next.is_ok());
@@ -211,6 +232,17 @@ impl Kubernetes {
                         self.send(event(namespace, None)).await?;
                     }
                 }
+                // Under the Argo CD controller's own Role only what every installation has may be read.
+                Err(error) if is_forbidden(&error) && optional => {
+                    if !ready.is_open() {
+                        warn(name, &error);
+                        self.send(event(namespaces.own.clone(), None)).await?;
+                        ready.open();
+                    }
+                    // No watch that failed, but none at all.
+                    drop(self.metrics.watch_connected.remove_label_values(&[kind]));
+                    tokio::time::sleep(FORBIDDEN_PAUSE).await;
+                }
                 Err(error) => warn(name, &error),
             }
         }
@@ -219,16 +251,23 @@ impl Kubernetes {
 
     async fn watch_projects(&self, ready: &Gate) -> Result<(), Error> {
         let resource = resource("AppProject", "appprojects");
-        let api: Api<Object> = Api::namespaced_with(self.client.clone(), &self.settings.namespaces.own, &resource);
+        let namespaces = &self.settings.namespaces;
+        let api: Api<Object> = match self.settings.projects_everywhere && namespaces.cluster_wide() {
+            true => Api::all_with(self.client.clone(), &resource),
+            false => Api::namespaced_with(self.client.clone(), &namespaces.own, &resource),
+        };
         let mut stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed();
         while let Some(next) = stream.next().await {
             self.heard("AppProject", next.is_ok());
             match next {
                 Ok(watcher::Event::Init) => {}
                 Ok(watcher::Event::InitDone) => ready.open(),
-                Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object))
+                    if self.is_served(object.namespace()) =>
+                {
                     self.send(Event::Project(object)).await?
                 }
+                Ok(watcher::Event::InitApply(_) | watcher::Event::Apply(_)) => {}
                 Ok(watcher::Event::Delete(object)) => self.send(Event::ProjectDeleted(object)).await?,
                 Err(error) => {
                     // Without the CRD or the right to read projects, Applications are still served.
@@ -247,7 +286,7 @@ impl Kubernetes {
         while let Some(next) = stream.next().await {
             self.heard("Application", next.is_ok());
             match next {
-                Ok(watcher::Event::Init) => {}
+                Ok(watcher::Event::Init) => self.send(Event::Listing).await?,
                 Ok(watcher::Event::InitApply(object)) => {
                     let cause = if synced { Cause::Again } else { Cause::FirstList };
                     self.application(object, cause).await?
@@ -257,7 +296,6 @@ impl Kubernetes {
                     self.send(Event::ApplicationDeleted(object)).await?;
                 }
                 Ok(watcher::Event::Delete(_)) => {}
-                Ok(watcher::Event::InitDone) if synced => {}
                 Ok(watcher::Event::InitDone) => {
                     synced = true;
                     self.send(Event::Synced).await?;
@@ -325,6 +363,12 @@ impl Kubernetes {
         api.get_opt(name).await.map_err(|e| failed(&format!("get Application {namespace}/{name}"), e))
     }
 
+    /// Whether Applications of a namespace are this process's affair.
+    #[must_use]
+    pub fn is_served(&self, namespace: &str) -> bool {
+        self.settings.namespaces.contains(namespace)
+    }
+
     fn applications(&self) -> Api<Object> {
         let namespaces = &self.settings.namespaces;
         if namespaces.cluster_wide() {
@@ -353,6 +397,16 @@ fn warn(what: &str, error: &watcher::Error) {
     tracing::warn!(what, error = %error, "failed to watch; trying again");
 }
 
+fn is_forbidden(error: &watcher::Error) -> bool {
+    use watcher::Error as E;
+    match error {
+        E::InitialListFailed(kube::Error::Api(status)) | E::WatchStartFailed(kube::Error::Api(status)) => {
+            status.code == 403
+        }
+        _ => false,
+    }
+}
+
 /// Opens once and stays open.
 #[derive(Default)]
 struct Gate {
@@ -365,10 +419,13 @@ impl Gate {
         self.open.store(true, Ordering::Release);
         self.waiting.notify_waiters();
     }
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
     async fn wait(&self) {
         loop {
             let notified = self.waiting.notified();
-            if self.open.load(Ordering::Acquire) {
+            if self.is_open() {
                 return;
             }
             notified.await;

@@ -91,7 +91,9 @@ pub enum Event {
         /// Its data; `None` where there is no such Secret.
         data: Option<SecretData>,
     },
-    /// Everything that was there at the start has been sent.
+    /// A list of all Applications begins: at the start, and after a watch was interrupted.
+    Listing,
+    /// The list is at its end: what it did not bring is not there.
     Synced,
 }
 

@@ -25,6 +25,20 @@ impl Object {
         let metadata = identity(&value);
         Self { value, metadata, changed_at: None }
     }
+    /// The object as one that is being deleted since `at` (RFC 3339), unless it says so itself.
+    #[must_use]
+    pub fn deleted(&self, at: &str) -> Self {
+        let (Value::Map(object), Some(Value::Map(metadata))) = (&self.value, self.value.get("metadata")) else {
+            return self.clone();
+        };
+        if metadata.get(b"deletionTimestamp").is_some_and(|found| !found.is_nil()) {
+            return self.clone();
+        }
+        let (mut fields, mut entries) = (metadata.entries(), object.entries());
+        fields.push(("deletionTimestamp".into(), Value::str(at)));
+        entries.push(("metadata".into(), Value::map(fields)));
+        Self { value: Value::map(entries), ..self.clone() }
+    }
     /// When it was last changed by the API server's clock, Unix seconds; known only of objects that came from one.
     #[must_use]
     pub fn changed_at(&self) -> Option<i64> {
@@ -183,6 +197,17 @@ impl kube::Resource for Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deletion_is_written_in_where_it_is_missing() {
+        let read = |text: &str| -> Object { serde_json::from_str(text).unwrap() };
+        let at = |object: &Object| object.text(&["metadata", "deletionTimestamp"]);
+        let object = read(r#"{"metadata":{"name":"a","deletionTimestamp":null},"spec":{"x":1}}"#).deleted("now");
+        assert_eq!((at(&object).as_deref(), object.name()), (Some("now"), "a"));
+        assert!(object.value().at(&["spec", "x"]).is_some());
+        let known = read(r#"{"metadata":{"name":"a","deletionTimestamp":"before"}}"#).deleted("now");
+        assert_eq!(at(&known).as_deref(), Some("before"));
+    }
 
     #[test]
     fn managed_fields_are_dropped_and_identity_is_read() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const NOTIFIED: &str = "notified.notifications.argoproj.io";
 const FAILED: &str = "app.status.operationState.phase in ['Failed']";
-const SUBSCRIBED: &str = "notifications.argoproj.io/subscribe.on-failed.hook";
+pub const SUBSCRIBED: &str = "notifications.argoproj.io/subscribe.on-failed.hook";
 /// Long enough for a second sending to show itself.
 const A_WHILE: Duration = Duration::from_secs(1);
 
@@ -26,7 +26,8 @@ fn service(url: &str, token: &str) -> String {
     .to_string()
 }
 
-fn trigger(once_per: &str) -> String {
+/// One condition: the last operation failed.
+pub fn trigger(once_per: &str) -> String {
     let mut condition = json!({"when": FAILED, "send": ["failed"]});
     if !once_per.is_empty() {
         condition["oncePer"] = once_per.into();
@@ -55,7 +56,8 @@ fn config(url: &str, once_per: &str) -> Value {
     })
 }
 
-async fn configure(namespace: &Namespace, data: &Value) {
+/// Applies the ConfigMap.
+pub async fn configure(namespace: &Namespace, data: &Value) {
     let manifest = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-notifications-cm"}, "data": data,
     });
@@ -73,7 +75,7 @@ async fn set_token(namespace: &Namespace, token: &str) {
 }
 
 /// An Application with these annotations, its operation in this phase.
-async fn create(namespace: &Namespace, name: &str, phase: &str, annotations: Value) {
+pub async fn create(namespace: &Namespace, name: &str, phase: &str, annotations: Value) {
     let manifest = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
         "metadata": {"name": name, "annotations": annotations},
@@ -84,7 +86,8 @@ async fn create(namespace: &Namespace, name: &str, phase: &str, annotations: Val
     namespace.apply(&manifest.to_string()).await;
 }
 
-fn status(phase: &str, revision: &str, message: &str) -> Value {
+/// A status whose operation is in this phase.
+pub fn status(phase: &str, revision: &str, message: &str) -> Value {
     json!({
         "operationState": {
             "phase": phase, "message": message, "startedAt": "2026-01-01T10:00:00Z",
@@ -95,11 +98,12 @@ fn status(phase: &str, revision: &str, message: &str) -> Value {
     })
 }
 
-async fn applications(namespace: &Namespace) -> Api<DynamicObject> {
+/// The Applications of the namespace.
+pub async fn applications(namespace: &Namespace) -> Api<DynamicObject> {
     namespace.dynamic("argoproj.io/v1alpha1", "Application").await
 }
 
-async fn set_status(api: &Api<DynamicObject>, name: &str, status: &Value) {
+pub async fn set_status(api: &Api<DynamicObject>, name: &str, status: &Value) {
     api.patch(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await.unwrap();
 }
 

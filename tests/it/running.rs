@@ -1,10 +1,12 @@
 //! A Gatepost process under test: the real binary against the real API server.
 
 use crate::env::{PATIENCE, wait_until};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use tempfile::TempDir;
 
 /// A running `gatepost serve`. Killed when dropped.
 pub struct Gatepost {
@@ -12,7 +14,7 @@ pub struct Gatepost {
     metrics: u16,
     /// `http://127.0.0.1:PORT` of the API.
     pub api: String,
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<TempDir>,
 }
 
 /// What one process is started with.
@@ -40,10 +42,13 @@ pub struct Around<'a> {
     pub log: Option<&'a Path>,
 }
 
+/// Log level of a process under test.
+const LEVEL: &str = "gatepost=info";
 /// How long a Lease is good for here: after a kill another store waits for it.
 pub const LEASE_SECONDS: u64 = 5;
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -62,7 +67,57 @@ impl Gatepost {
             start.namespace.as_ref(),
         ];
         from.extend(arguments.iter().map(|argument| OsStr::new(*argument)));
-        Self::launch(&from, &Around { store: start.store, settings: more, ..Around::default() }).await
+        Self::launch(&from, start.store, more).await
+    }
+
+    /// Starts it on a folder of manifests instead of a cluster and waits until it is ready.
+    pub async fn start_on_files(folder: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], None, "").await
+    }
+
+    /// The same with a store that outlives the process.
+    pub async fn start_on_files_with(folder: &Path, store: &Path) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), "").await
+    }
+
+    /// The same with further environment variables.
+    pub async fn start_on_files_in(folder: &Path, environment: &[(&'static str, OsString)]) -> Self {
+        let (own, from) = (tempfile::tempdir().unwrap(), ["--files".as_ref(), folder.as_os_str()]);
+        let store = own.path().join("outbox.db");
+        let running = Self::begin(&from, own, [free_port(), free_port()], &store, ("", LEVEL), |command| {
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
+        });
+        running.ready().await;
+        running
+    }
+
+    /// The same with further settings.
+    pub async fn start_on_files_set(folder: &Path, settings: &str) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], None, settings).await
+    }
+
+    /// Starts it as the stock Deployment does: by the Argo CD controller's name, nowhere to write, and by environment alone.
+    pub async fn start_as_stock(kubeconfig: &Path, namespace: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("argocd-notifications");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), &name).unwrap();
+        let (metrics, api) = (free_port(), free_port());
+        let child = Command::new(&name)
+            .args(["--loglevel", "info", "--logformat", "text", "--argocd-repo-server", "argocd-repo-server:8081"])
+            .args(["--metrics-port", &metrics.to_string(), "--namespace", namespace])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .env("GATEPOST_SERVER__API", format!("127.0.0.1:{api}"))
+            .env("GATEPOST_EGRESS__ALLOW", "127.0.0.0/8")
+            .env("TMPDIR", "/nowhere")
+            .env_remove("HOME")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
+        running.ready().await;
+        running
     }
 
     /// The same with whatever else can be chosen.
@@ -71,46 +126,64 @@ impl Gatepost {
             ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
         let from: Vec<&OsStr> =
             from.into_iter().chain(arguments.iter().map(|argument| OsStr::new(*argument))).collect();
-        Self::launch(&from, around).await
-    }
-
-    /// Starts it on a folder of manifests instead of a cluster and waits until it is ready.
-    pub async fn start_on_files(folder: &Path) -> Self {
-        Self::launch(&["--files".as_ref(), folder.as_os_str()], &Around::default()).await
-    }
-
-    /// The same with a store that outlives the process.
-    pub async fn start_on_files_with(folder: &Path, store: &Path) -> Self {
-        let around = Around { store: Some(store), ..Around::default() };
-        Self::launch(&["--files".as_ref(), folder.as_os_str()], &around).await
-    }
-
-    async fn launch(from: &[&OsStr], around: &Around<'_>) -> Self {
-        let (store, more) = (around.store, around.settings);
-        let level = if around.level.is_empty() { "gatepost=info" } else { around.level };
-        let log = around.log.map_or_else(Stdio::inherit, |path| std::fs::File::create(path).unwrap().into());
         let folder = tempfile::tempdir().unwrap();
-        let (metrics, api) = (free_port(), free_port());
+        let store = around.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let level = if around.level.is_empty() { LEVEL } else { around.level };
+        let running =
+            Self::begin(&from, folder, [free_port(), free_port()], &store, (around.settings, level), |command| {
+                command.envs(around.environment.iter().copied());
+                if let Some(path) = around.log {
+                    command.stderr(File::create(path).unwrap());
+                }
+            });
+        running.ready().await;
+        running
+    }
+
+    async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let running = Self::begin(from, folder, [free_port(), free_port()], &store, (more, LEVEL), |_| {});
+        running.ready().await;
+        running
+    }
+
+    /// Starts it on a cluster on these ports, with further environment variables and a file to log to, and waits for nothing.
+    pub fn spawn(start: Start<'_>, ports: [u16; 2], environment: &[(&'static str, OsString)], log: File) -> Self {
+        let from: [&OsStr; 4] =
+            ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
+        let folder = tempfile::tempdir().unwrap();
+        let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        Self::begin(&from, folder, ports, &store, ("", LEVEL), |command| {
+            command.envs(environment.iter().map(|(name, value)| (name, value))).stderr(log);
+        })
+    }
+
+    fn begin(
+        from: &[&OsStr],
+        folder: TempDir,
+        [metrics, api]: [u16; 2],
+        store: &Path,
+        (more, level): (&str, &str),
+        adapt: impl FnOnce(&mut Command),
+    ) -> Self {
         let settings = format!(
             "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[coordination]\nlease = {LEASE_SECONDS}\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
             store.display()
         );
         let config = folder.path().join("gatepost.toml");
         std::fs::write(&config, settings).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
-            .args(["serve", "--logformat", "text", "--loglevel", level])
-            .envs(around.environment.iter().copied())
-            .stderr(log)
-            .args(from)
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let running = Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) };
-        wait_until("gatepost is ready", PATIENCE, || async { running.status("readyz").await == 200 }).await;
-        running
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        command.args(["serve", "--logformat", "text", "--loglevel", level]).args(from);
+        command.arg("--config").arg(&config).stdin(Stdio::null());
+        adapt(&mut command);
+        let child = command.spawn().unwrap();
+        Self { child, metrics, api: format!("http://127.0.0.1:{api}"), _folder: Some(folder) }
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        wait_until("gatepost is ready", PATIENCE, || async { self.status("readyz").await == 200 }).await;
     }
 
     /// What readiness says, ready or not.
@@ -133,6 +206,13 @@ impl Gatepost {
         crate::env::json(crate::env::client().get(format!("{}/api/v1/{path}", self.api))).await
     }
 
+    /// Memory that the process has in RAM.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Open file descriptors of the process.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
@@ -140,8 +220,18 @@ impl Gatepost {
 
     /// kill -9.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// kill -9; what is left can only be dropped.
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// How the process ended, if it did.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// SIGTERM; answers with the exit code.

@@ -9,6 +9,7 @@ use gatepost::notify::LoadOptions;
 use gatepost::outbox::SqliteStore;
 use gatepost::server::{self, State};
 use gatepost::service::{self, Context};
+use gatepost::settings::{AnnotationLost, ProjectNamespace};
 use gatepost::source::repo_server::RepoServer;
 use gatepost::telemetry::Metrics;
 use std::sync::{Arc, OnceLock};
@@ -40,10 +41,13 @@ async fn state() -> State {
         replay_per_second: 20,
         repo_server: Arc::new(RepoServer::absent()),
         standing: Status::unguarded(),
+        reader: None,
+        annotation_lost: AnnotationLost::default(),
+        project_namespace: ProjectNamespace::default(),
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let relay = Arc::new(Relay::new(store, options, metrics, Arc::new(LogReporter)));
-    State { relay, cluster: None, folder: None }
+    State { relay, cluster: None, folder: None, limits: Arc::default() }
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {

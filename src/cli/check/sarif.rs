@@ -5,9 +5,13 @@ use crate::notify::lint::Rule;
 use serde_json::{Value, json};
 
 /// Rules of the report that are not the linter's.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 7] = [
     ("broken-key", "A key cannot be read; what needs it is out of order."),
     ("configuration", "A key can be read, but not all in it does what it says."),
+    ("broken-subscription", "An annotation with subscriptions cannot be read; it subscribes nobody."),
+    ("egress-refused", "Egress refuses the host of a service."),
+    ("unresolved-host", "The host of a service cannot be resolved from here."),
+    ("would-send", "Notifications would be sent at once with this configuration."),
     ("application-set", "An ApplicationSet will remove the subscription."),
 ];
 

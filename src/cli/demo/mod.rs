@@ -99,6 +99,7 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         self_service: false,
         api_server: None,
         origin: Origin::Files(manifests.to_owned()),
+        api_server: None,
         repo_server: None,
         metrics: None,
         api,

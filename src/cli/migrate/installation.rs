@@ -21,7 +21,7 @@ pub(super) fn resource_kind() -> ApiResource {
 }
 
 /// Reads the configuration.
-pub(super) async fn find(manifests: &[String], cluster: &Cluster) -> anyhow::Result<ConfigInput> {
+pub(in crate::cli) async fn find(manifests: &[String], cluster: &Cluster) -> anyhow::Result<ConfigInput> {
     if manifests.is_empty() { of_cluster(cluster).await } else { of_files(manifests) }
 }
 
@@ -34,7 +34,7 @@ fn of_files(paths: &[String]) -> anyhow::Result<ConfigInput> {
 }
 
 /// A client for the cluster that the arguments name.
-pub(super) async fn client(cluster: &Cluster) -> anyhow::Result<kube::Client> {
+pub(in crate::cli) async fn client(cluster: &Cluster) -> anyhow::Result<kube::Client> {
     crate::egress::install_provider();
     let config = kube_config(cluster.kubeconfig.as_deref(), cluster.context.clone()).await?;
     kube::Client::try_from(config).context("failed to make a client for the API server")

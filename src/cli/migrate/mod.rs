@@ -1,6 +1,6 @@
 //! `gatepost migrate`: what changes when Gatepost takes the Argo CD controller's place, and the way out of the operator's care.
 
-mod installation;
+pub(super) mod installation;
 mod openshift;
 mod report;
 

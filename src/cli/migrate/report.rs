@@ -1,13 +1,13 @@
 //! What behaves differently, entry by entry.
 
 use crate::cli::output::{self, Format};
+use crate::cli::reach::{self, Trouble};
 use crate::cli::serve;
 use crate::egress::Policy;
 use crate::notify::{ConfigInput, Configuration, InForce, ServiceConfig};
 use crate::settings::Settings;
 use serde::Serialize;
 use serde_json::Value as Json;
-use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -103,32 +103,17 @@ fn of_service(service: &ServiceConfig) -> Vec<Entry> {
     out
 }
 
-/// Whether egress lets a service's host be reached, by what its name resolves to here.
-async fn reach(service: &ServiceConfig, policy: &Policy) -> Option<Entry> {
-    let url = url(service)?;
-    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default()?;
+/// Whether egress lets a service's hosts be reached.
+async fn reach(service: &ServiceConfig, policy: &Policy) -> Vec<Entry> {
     let key = format!("service.{}.{}", service.kind, service.name);
-    let addresses: Vec<IpAddr> = match host.parse() {
-        Ok(ip) => vec![ip],
-        Err(_) => match tokio::net::lookup_host((host.as_str(), port)).await {
-            Ok(found) => found.map(|address| address.ip()).collect(),
-            Err(error) => {
-                let gatepost = format!("{host} cannot be resolved here ({error}); run this where Gatepost will run");
-                return Some(entry(false, &key, "posts there", gatepost));
-            }
-        },
-    };
-    let refusals: Vec<_> = addresses.iter().filter_map(|ip| policy.judge(&host, *ip, port).err()).collect();
-    let refusal = refusals.first().filter(|_| refusals.len() == addresses.len())?;
-    let gatepost = format!("egress refuses {host}:{port}: {}; to allow it add {}", refusal.rule, refusal.setting);
-    Some(entry(true, &key, "posts there", gatepost))
-}
-
-fn url(service: &ServiceConfig) -> Option<url::Url> {
-    let texts = ["url", "apiURL", "apiUrl", "serverUrl"].into_iter();
-    let text = texts.filter_map(|name| service.options.get(name)?.as_str()).find(|text| !text.is_empty())?;
-    url::Url::parse(text).ok()
+    let troubles = reach::troubles(service, policy).await.into_iter();
+    let entries = troubles.map(|trouble| match trouble {
+        Trouble::Refused(why) => entry(true, &key, "posts there", why),
+        Trouble::Unresolved(why) => {
+            entry(false, &key, "posts there", format!("{why}; run this where Gatepost will run"))
+        }
+    });
+    entries.collect()
 }
 
 fn print(config: &Configuration, entries: &[Entry]) {
@@ -174,21 +159,5 @@ mod tests {
         for key in ["Secret key flag", "trigger.a", "defaultTriggers"] {
             assert_eq!(about(key).len(), 1, "{key}");
         }
-    }
-
-    #[tokio::test]
-    async fn hosts_that_egress_refuses_are_named_with_the_setting() {
-        let policy = serve::policy(&Settings::load(None).unwrap(), false).unwrap();
-        let config = Configuration::load(
-            &input(&[
-                ("service.webhook.meta", "url: http://169.254.169.254/x\n"),
-                ("service.webhook.ok", "url: http://10.0.0.1/\n"),
-            ]),
-            None,
-            &crate::cli::load_options(),
-        );
-        let found = reach(config.service("meta").unwrap(), &policy).await.unwrap();
-        assert!(found.action_needed && found.gatepost.contains("egress.allow"), "{found:?}");
-        assert_eq!(reach(config.service("ok").unwrap(), &policy).await, None);
     }
 }

@@ -1,10 +1,10 @@
-//! Two brakes: one Application, trigger and recipient that is told too often, and a tenant that decides too much.
+//! Brakes: one Application, trigger and recipient that is told too often, and a tenant that decides too much or has too much open.
 //!
-//! Both count in fixed windows and in memory: a restart forgets, which errs on the side of sending. What a tenant is held
+//! The first two count in fixed windows and in memory: a restart forgets, which errs on the side of sending. What a tenant is held
 //! back from is not lost, it is decided when its window is over; the platform's own floods are only told.
 
 use crate::notify::interest::Digest;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +12,10 @@ use std::sync::{Mutex, PoisonError};
 const TOLD_PER_HOUR: u32 = 60;
 /// Decisions a minute of one tenant.
 const DECIDED_PER_MINUTE: u32 = 600;
+/// Deliveries of one tenant that may be open.
+pub(super) const OPEN_MAX: u32 = 10_000;
+/// How long an answer of the store to that is good for.
+const OPEN_FRESH_MS: i64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 /// Windows kept; beyond it all are forgotten.
@@ -28,17 +32,50 @@ pub(super) enum Pressure {
     Over,
 }
 
+/// What was counted for one look, by state key: a look that is tried again because the store was away counts once.
+pub(super) type Counted = BTreeMap<String, bool>;
+
 /// The brakes.
 #[derive(Default)]
 pub(super) struct Brake {
     told: Windows<Digest>,
     tenants: Windows<String>,
+    open: Mutex<HashMap<String, Open>>,
+}
+
+/// How many deliveries of a tenant are open, as last asked of the store.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    asked_ms: i64,
+    count: u32,
+    told: bool,
 }
 
 impl Brake {
     /// Counts a notification.
     pub(super) fn tell(&self, key: Digest, now_ms: i64) -> Pressure {
         self.told.count(key, now_ms, HOUR_MS, TOLD_PER_HOUR)
+    }
+    /// Whether the store has to be asked how many deliveries of a tenant are open.
+    pub(super) fn asks_for_open(&self, tenant: &str, now_ms: i64) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(tenant).is_none_or(|open| !(0..OPEN_FRESH_MS).contains(&now_ms.saturating_sub(open.asked_ms)))
+    }
+    /// What the store answered.
+    pub(super) fn set_open(&self, tenant: &str, count: u32, now_ms: i64) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = open.get(tenant).is_some_and(|before| before.told) && count >= OPEN_MAX;
+        open.insert(tenant.to_owned(), Open { asked_ms: now_ms, count, told });
+    }
+    /// Counts one more delivery of a tenant, if there is room.
+    pub(super) fn open_one(&self, tenant: &str) -> Pressure {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = open.get_mut(tenant) else { return Pressure::Fine };
+        if open.count < OPEN_MAX {
+            open.count += 1;
+            return Pressure::Fine;
+        }
+        if std::mem::replace(&mut open.told, true) { Pressure::Over } else { Pressure::Exceeded }
     }
     /// Counts a decision of a tenant.
     pub(super) fn decide(&self, tenant: &str, now_ms: i64) -> Pressure {
@@ -97,6 +134,20 @@ mod tests {
         assert_eq!(brake.decide("team", 5), Pressure::Exceeded);
         assert_eq!(brake.decide("other", 5), Pressure::Fine);
         assert_eq!(brake.decide("team", -5), Pressure::Fine, "a clock that was set back opens a new window");
+    }
+
+    #[test]
+    fn a_tenant_has_ten_thousand_open() {
+        let brake = Brake::default();
+        assert!(brake.asks_for_open("team", 0));
+        brake.set_open("team", OPEN_MAX - 1, 0);
+        assert!(!brake.asks_for_open("team", OPEN_FRESH_MS - 1) && brake.asks_for_open("team", OPEN_FRESH_MS));
+        let pressures: Vec<_> = (0..3).map(|_| brake.open_one("team")).collect();
+        assert_eq!(pressures, [Pressure::Fine, Pressure::Exceeded, Pressure::Over]);
+        brake.set_open("team", OPEN_MAX, 1);
+        assert_eq!(brake.open_one("team"), Pressure::Over, "told once");
+        brake.set_open("team", 5, 2);
+        assert_eq!((brake.open_one("team"), brake.open_one("other")), (Pressure::Fine, Pressure::Fine));
     }
 
     #[test]

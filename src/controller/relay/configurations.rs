@@ -98,6 +98,11 @@ impl Configurations {
         held.map(|held| held.uid.clone()).unwrap_or_default()
     }
 
+    /// UID of the controller's own ConfigMap; empty where there is none.
+    pub(super) fn own_uid(&self) -> &str {
+        &self.own.uid
+    }
+
     /// Takes a ConfigMap; `None` where it is gone.
     pub(super) fn config_map(
         &mut self,

@@ -5,6 +5,8 @@ use super::{Relay, Report};
 use crate::clock;
 use crate::notify::{Configuration, InForce, LoadOptions, ObjectId};
 use crate::outbox;
+use crate::settings::ProjectNamespace;
+use crate::source::Object;
 use gatepost_value::Value;
 use std::sync::PoisonError;
 
@@ -14,17 +16,18 @@ const RELEASE_SPACING_MS: i64 = 20;
 
 impl Relay {
     /// A project as it is now. Applications are looked at again only if something of it changed that decisions depend on.
-    pub(super) fn project(&self, name: &str, value: Option<Value>) {
+    pub(super) fn project(&self, object: &Object, value: Option<Value>) {
         self.metrics.watch_events.with_label_values(&["AppProject"]).inc();
         let plans = self.read().plans();
         let digest = |project: Option<&Value>| {
             plans.iter().map(|plan| plan.interests.project_digest(project)).collect::<Vec<_>>()
         };
+        let key = (object.namespace().to_owned(), object.name().to_owned());
         let now = digest(value.as_ref());
         let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
         let before = match value {
-            Some(value) => projects.insert(name.to_owned(), value),
-            None => projects.remove(name),
+            Some(value) => projects.insert(key, value),
+            None => projects.remove(&key),
         };
         drop(projects);
         if self.is_synced() && digest(before.as_ref()) != now {
@@ -47,7 +50,9 @@ impl Relay {
         for one in reloaded {
             self.metrics.config_loads.inc();
             self.report_problems(&one);
-            if !one.first {
+            if one.first {
+                self.configured.notify_one();
+            } else {
                 self.release_changed(&one.before, &one.now).await;
             }
         }
@@ -113,6 +118,18 @@ impl Relay {
     pub(super) fn project_of(&self, object: &Value) -> Option<Value> {
         let name = object.at(&["spec", "project"]).and_then(|v| v.as_str().map(str::to_owned));
         let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into());
-        self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+        let namespace = match self.options.project_namespace {
+            ProjectNamespace::Controller => self.options.namespace.clone(),
+            ProjectNamespace::Application => {
+                let own = object.at(&["metadata", "namespace"]).and_then(|v| v.as_str().map(str::to_owned));
+                own.unwrap_or_default()
+            }
+        };
+        self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&(namespace, name)).cloned()
+    }
+
+    /// UID of the controller's own ConfigMap, for Events about it.
+    pub(super) fn config_map_uid(&self) -> String {
+        self.read().own_uid().to_owned()
     }
 }

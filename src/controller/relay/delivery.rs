@@ -54,7 +54,7 @@ impl Relay {
         match service::prepare(service, notification, occurrence, &self.options.service) {
             Ok(prepared) => {
                 self.repaired(occurrence, &prepared.repairs);
-                self.tell_missing(occurrence, notification);
+                self.tell_missing(occurrence, notification, service);
                 NewDelivery {
                     payload: prepared.payload,
                     ordering: prepared.ordering,
@@ -78,8 +78,13 @@ impl Relay {
         NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
     }
 
-    fn tell_missing(&self, occurrence: &Occurrence, notification: &notify::Notification) {
-        for sentence in service::missing_values(notification, &occurrence.destination.service) {
+    fn tell_missing(
+        &self,
+        occurrence: &Occurrence,
+        notification: &notify::Notification,
+        service: &notify::ServiceConfig,
+    ) {
+        for sentence in service::missing_values(notification, service) {
             let message = format!("the notification about {}: {sentence}", occurrence.trigger);
             let object = occurrence.object.clone();
             self.report(Report { kind: "Application", object, reason: "MissingValue".into(), message, warning: true });

@@ -77,7 +77,7 @@ impl Relay {
             arming: 0,
         };
         match service::prepare(service, &notification, &occurrence, &self.options.service) {
-            Ok(_) => service::missing_values(&notification, &to.service),
+            Ok(_) => service::missing_values(&notification, service),
             Err(error) => vec![error.to_string()],
         }
     }

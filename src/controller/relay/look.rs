@@ -1,12 +1,12 @@
 //! One look at one Application: whether anything changed, what is decided, and that it is durable before it is told.
 
-use super::brake::Pressure;
+use super::brake::{Counted, OPEN_MAX, Pressure};
 use super::{Plan, Relay, Report};
-use crate::clock;
 use crate::notify::interest::{Digest, Sight, digest_of, digest_of_all};
 use crate::notify::{self, Configuration, Evaluation, Occurrence, Reason, Repository, World, history};
 use crate::outbox::{self, Change};
 use crate::source::{Cause, Object};
+use crate::{clock, failpoint};
 use gatepost_value::{Location, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +16,13 @@ use std::time::{Duration, Instant};
 
 /// Pause before a commit is tried again while the store is not available.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What one look came to, made durable.
+pub(super) struct Decided {
+    evaluations: Vec<Evaluation>,
+    /// Something was taken out that the next look has to judge again.
+    withheld: bool,
+}
 
 impl Relay {
     #[expect(clippy::too_many_arguments, reason = "a world has as many parts")]
@@ -47,17 +54,10 @@ impl Relay {
         })
     }
 
-    pub(super) async fn forget(&self, object: &Object) {
-        self.metrics.watch_events.with_label_values(&["ApplicationDeleted"]).inc();
-        self.sightings.forget(&object.id().uid);
-        if let Err(error) = self.store.commit(&object.id(), vec![Change::ForgetObject], clock::now().millis()).await {
-            tracing::warn!(object = ?object, error = %error, "failed to forget a deleted Application");
-        }
-    }
-
     /// Looks at an Application, unless nothing of it changed that its triggers and subscriptions read.
     pub(super) async fn look(&self, object: &Object, cause: Cause, received: Instant) {
         self.metrics.watch_events.with_label_values(&["Application"]).inc();
+        self.sightings.is_there(&object.id().uid);
         if !self.options.standing.decides() {
             // What it was by then may be another's decision already: all are read anew.
             self.options.standing.may_decide().await;
@@ -74,11 +74,11 @@ impl Relay {
             self.metrics.looks.with_label_values(&["unchanged"]).inc();
             return;
         }
-        if let Some(evaluations) = self.decide(&plans, object, cause == Cause::FirstList).await {
+        if let Some(Decided { evaluations, withheld }) = self.decide(&plans, object, cause == Cause::FirstList).await {
             let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
             self.undecided.fetch_or(undecided, Ordering::AcqRel);
             let timed = self.timed(&plans, object, &sights, &evaluations);
-            let digest = digest.filter(|_| !undecided);
+            let digest = digest.filter(|_| !undecided && !withheld);
             self.sightings.keep(&object.id().uid, digest, notified.as_deref(), timed);
             evaluations.iter().for_each(|evaluation| self.note(object, evaluation));
         }
@@ -98,10 +98,11 @@ impl Relay {
     }
 
     /// Decides and makes it durable; `None` where it cannot be stored.
-    async fn decide(&self, plans: &[Plan], object: &Object, first_list: bool) -> Option<Vec<Evaluation>> {
+    async fn decide(&self, plans: &[Plan], object: &Object, first_list: bool) -> Option<Decided> {
+        let mut counted = Counted::new();
         loop {
-            match self.try_decide(plans, object, first_list).await {
-                Ok(evaluations) => return Some(evaluations),
+            match self.try_decide(plans, object, first_list, &mut counted).await {
+                Ok(decided) => return Some(decided),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(object = ?object, error = %error, "decisions pause until the store is back");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -119,8 +120,11 @@ impl Relay {
         plans: &[Plan],
         object: &Object,
         first_list: bool,
-    ) -> Result<Vec<Evaluation>, outbox::Error> {
+        counted: &mut Counted,
+    ) -> Result<Decided, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
+        // Asked after the states were read: what the first list saw may be older than a patch that this process has made since.
+        let first_list = first_list && !self.sightings.was_written(&object.id().uid);
         let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
             let one = |plan: &Plan| {
                 self.with_world(&plan.config, object, &states, first_list, false, repository, notify::evaluate)
@@ -128,24 +132,39 @@ impl Relay {
             plans.iter().map(one).collect()
         };
         let mut evaluations = self.options.repo_server.consult(look).await;
-        self.hold_back(object, plans, &mut evaluations);
+        let (withheld, mut changes) = self.withhold(object, &mut evaluations);
+        self.hold_back(object, plans, &mut evaluations, counted).await?;
         let pairs = plans.iter().zip(&evaluations);
-        let changes: Vec<Change> = pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)).collect();
+        changes.extend(pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)));
+        changes.extend(self.keeping(plans, object));
         if !changes.is_empty() {
             self.commit(object, changes).await?;
         }
-        Ok(evaluations)
+        Ok(Decided { evaluations, withheld })
     }
 
     /// Takes out what a tenant asks for beyond its bounds; it is decided when they are open again.
-    fn hold_back(&self, object: &Object, plans: &[Plan], evaluations: &mut [Evaluation]) {
+    pub(super) async fn hold_back(
+        &self,
+        object: &Object,
+        plans: &[Plan],
+        evaluations: &mut [Evaluation],
+        counted: &mut Counted,
+    ) -> Result<(), outbox::Error> {
         let now_ms = clock::now().millis();
         for (plan, evaluation) in plans.iter().zip(evaluations) {
             let tenant = plan.config.namespace();
+            let delivers = evaluation.changes.iter().any(|change| matches!(change, notify::Change::Deliver { .. }));
+            if delivers && !tenant.is_empty() && self.brake.asks_for_open(tenant, now_ms) {
+                let open = self.store.open_of(tenant, OPEN_MAX).await?;
+                self.brake.set_open(tenant, open, now_ms);
+            }
             let mut held = BTreeSet::new();
             evaluation.changes.retain(|change| match change {
                 notify::Change::Deliver { occurrence, state_key, .. } => {
-                    let passes = self.passes(object, tenant, occurrence, now_ms);
+                    let passes = *counted
+                        .entry(state_key.clone())
+                        .or_insert_with(|| self.passes(object, tenant, occurrence, now_ms));
                     if !passes {
                         held.insert(state_key.clone());
                     }
@@ -160,14 +179,18 @@ impl Relay {
                 outcome.reason = Reason::Quota;
             }
         }
+        Ok(())
     }
 
     fn passes(&self, object: &Object, tenant: &str, occurrence: &Occurrence, now_ms: i64) -> bool {
         let to = &occurrence.destination;
         let parts = [&object.id().uid, tenant, &occurrence.trigger, &to.service, &to.recipient];
         let told = self.brake.tell(digest_of_all(&parts.map(|part| digest_of(Some(part)))), now_ms);
-        let decided = if tenant.is_empty() { Pressure::Fine } else { self.brake.decide(tenant, now_ms) };
-        for (what, pressure) in [("Flood", told), ("Quota", decided)] {
+        let of_tenant = |pressure: &dyn Fn() -> Pressure| if tenant.is_empty() { Pressure::Fine } else { pressure() };
+        let decided = of_tenant(&|| self.brake.decide(tenant, now_ms));
+        let fits = told == Pressure::Fine && decided == Pressure::Fine;
+        let open = if fits { of_tenant(&|| self.brake.open_one(tenant)) } else { Pressure::Fine };
+        for (what, pressure) in [("Flood", told), ("Quota", decided), ("Pending", open)] {
             if pressure != Pressure::Fine {
                 self.metrics.held.with_label_values(&[what]).inc();
             }
@@ -175,7 +198,7 @@ impl Relay {
                 self.tell_pressure(object, tenant, occurrence, what);
             }
         }
-        tenant.is_empty() || (told == Pressure::Fine && decided == Pressure::Fine)
+        tenant.is_empty() || (fits && open == Pressure::Fine)
     }
 
     fn tell_pressure(&self, object: &Object, tenant: &str, occurrence: &Occurrence, what: &str) {
@@ -186,14 +209,18 @@ impl Relay {
                 "more than 60 notifications in an hour about {} to {}:{}; {held}. Does its condition change back and forth? oncePer helps",
                 occurrence.trigger, to.service, to.recipient
             ),
+            "Pending" => format!("the configuration of namespace {tenant} has {OPEN_MAX} open deliveries; {held}"),
             _ => format!("the configuration of namespace {tenant} decided more than 600 times in a minute; {held}"),
         };
         let (kind, reason) = ("Application", what.to_owned());
         self.report(Report { kind, object: object.id(), reason, message, warning: true });
     }
 
-    async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
+    pub(super) async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
+        let keeping = changes.last().filter(|change| keeps(change)).cloned();
         let delivers = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
+        let disarms = changes.iter().any(|change| matches!(change, Change::Disarm { .. }));
+        failpoint::pass("decision.begun");
         let id = object.id();
         let mut commit = self.store.commit(&id, changes, clock::now().millis());
         // On its way to the store: a claim that starts now can share its transaction, and its fsync.
@@ -206,13 +233,22 @@ impl Relay {
             Poll::Pending => commit.await?,
         };
         if delivers {
+            failpoint::pass("decision.committed");
+        }
+        if disarms {
+            failpoint::pass("disarm.committed");
+        }
+        if delivers {
             self.committed.notify_one();
+        }
+        if let Some(change) = keeping {
+            self.kept.changed(&id.uid, &change);
         }
         self.owed.notify_one();
         Ok(())
     }
 
-    fn unstorable(&self, object: &Object, error: &outbox::Error) {
+    pub(super) fn unstorable(&self, object: &Object, error: &outbox::Error) {
         let message = format!("failed to store what was decided: {error}");
         self.report(Report {
             kind: "Application",
@@ -222,6 +258,11 @@ impl Relay {
             warning: true,
         });
     }
+}
+
+/// Whether a change is about what is kept of the object; such a one is the last of its piece.
+const fn keeps(change: &Change) -> bool {
+    matches!(change, Change::Keep { .. } | Change::Unkeep | Change::ForgetObject)
 }
 
 /// The digest of all sights together; none where one has none.

@@ -7,9 +7,12 @@ mod brake;
 mod configurations;
 mod configure;
 mod delivery;
+mod departure;
 mod destinations;
 mod explain;
+mod kept;
 mod look;
+mod losses;
 mod note;
 mod observe;
 mod secrecy;
@@ -23,12 +26,17 @@ pub use sightings::Sightings;
 
 use self::brake::Brake;
 use self::configurations::{Configurations, Plan};
+use self::departure::Settled;
+use self::kept::Kept;
+use self::losses::Losses;
 use self::secrecy::Secrecy;
 use super::report::{Report, Reporter};
+use super::sender::ObjectReader;
 use crate::coordination::Status;
 use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
 use crate::outbox::Store;
 use crate::service;
+use crate::settings::{AnnotationLost, ProjectNamespace};
 use crate::source::repo_server::RepoServer;
 use crate::source::{Cause, Event, Object};
 use crate::telemetry::Metrics;
@@ -66,6 +74,12 @@ pub struct RelayOptions {
     pub repo_server: Arc<RepoServer>,
     /// Whether this process may decide.
     pub standing: Status,
+    /// Who can be asked for an Application; nobody where Applications are files.
+    pub reader: Option<Arc<dyn ObjectReader>>,
+    /// `notify.annotationLost`
+    pub annotation_lost: AnnotationLost,
+    /// `notify.projectNamespace`
+    pub project_namespace: ProjectNamespace,
 }
 
 /// One decision, as the API shows it.
@@ -91,7 +105,8 @@ pub struct Decision {
 /// What a worker is given.
 enum Work {
     Look { object: Object, cause: Cause, received: Instant },
-    Forget(Object),
+    Gone(Object),
+    Missed { object: ObjectId, tries: u32 },
     Marker(oneshot::Sender<()>),
 }
 
@@ -103,8 +118,12 @@ pub struct Relay {
     reporter: Arc<dyn Reporter>,
     current: RwLock<Configurations>,
     secrecy: Secrecy,
-    projects: RwLock<HashMap<String, Value>>,
+    /// By namespace and name.
+    projects: RwLock<HashMap<(String, String), Value>>,
     sightings: Arc<Sightings>,
+    kept: Kept,
+    losses: Losses,
+    refreshes: Mutex<Vec<ObjectId>>,
     brake: Brake,
     decisions: Mutex<VecDeque<Decision>>,
     synced: AtomicBool,
@@ -115,8 +134,12 @@ pub struct Relay {
     pub committed: Notify,
     /// Woken when annotations may be owed.
     pub owed: Arc<Notify>,
+    /// Woken when some Applications have to be read again ([`Relay::take_refreshes`]).
+    pub refresh: Notify,
     /// Woken when every Application has to be looked at again.
     pub relist: Arc<Notify>,
+    /// Told once, when the configuration is there: nothing can be sent before.
+    pub configured: Notify,
 }
 
 impl Relay {
@@ -137,6 +160,10 @@ impl Relay {
             secrecy: Secrecy::default(),
             projects: RwLock::default(),
             sightings: Arc::default(),
+            kept: Kept::default(),
+            losses: Losses::default(),
+            refreshes: Mutex::default(),
+            refresh: Notify::new(),
             brake: Brake::default(),
             decisions: Mutex::default(),
             synced: AtomicBool::new(false),
@@ -146,6 +173,7 @@ impl Relay {
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
+            configured: Notify::new(),
         }
     }
 
@@ -223,6 +251,19 @@ impl Relay {
         self.undecided.swap(false, Ordering::AcqRel)
     }
 
+    /// Applications that have to be read again, since the last call.
+    #[must_use]
+    pub fn take_refreshes(&self) -> Vec<ObjectId> {
+        std::mem::take(&mut *self.refreshes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn ask_to_refresh(&self, objects: Vec<ObjectId>) {
+        if !objects.is_empty() {
+            self.refreshes.lock().unwrap_or_else(PoisonError::into_inner).extend(objects);
+            self.refresh.notify_one();
+        }
+    }
+
     /// A namespace as in state keys: empty for the controller's own.
     fn label(&self, namespace: &str) -> String {
         if namespace == self.options.namespace { String::new() } else { namespace.to_owned() }
@@ -240,6 +281,7 @@ impl Relay {
     /// Takes events until the source is gone.
     pub async fn run(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
         let workers: Vec<mpsc::Sender<Work>> = (0..WORKERS).map(|_| self.worker()).collect();
+        let judging = tokio::spawn(Arc::clone(&self).judge_losses());
         while let Some(event) = events.recv().await {
             match event {
                 Event::ConfigMap { namespace, data, uid } => {
@@ -254,8 +296,9 @@ impl Relay {
                     let namespace = self.label(&namespace);
                     self.reconfigure(|all, options| all.secret(&namespace, data, options)).await;
                 }
-                Event::Project(object) => self.project(object.name(), Some(object.value().clone())),
-                Event::ProjectDeleted(object) => self.project(object.name(), None),
+                Event::Project(object) => self.project(&object, Some(object.value().clone())),
+                Event::ProjectDeleted(object) => self.project(&object, None),
+                Event::Listing => self.begin_list().await,
                 Event::Synced => self.synced(&workers).await,
                 Event::Application { object, cause, received } => {
                     let worker = &workers[slot(&object.id().uid)];
@@ -263,14 +306,15 @@ impl Relay {
                 }
                 Event::ApplicationDeleted(object) => {
                     let worker = &workers[slot(&object.id().uid)];
-                    drop(worker.send(Work::Forget(object)).await);
+                    drop(worker.send(Work::Gone(object)).await);
                 }
             }
         }
+        judging.abort();
     }
 
     /// The first list is done only when the workers have looked at all of it: a marker goes through each of them.
-    async fn synced(&self, workers: &[mpsc::Sender<Work>]) {
+    async fn synced(self: &Arc<Self>, workers: &[mpsc::Sender<Work>]) {
         let mut done = Vec::with_capacity(workers.len());
         for worker in workers {
             let (send, receive) = oneshot::channel();
@@ -282,18 +326,32 @@ impl Relay {
             // An error says that the worker is gone: the process is stopping.
             let _ = receive.await;
         }
-        self.synced.store(true, Ordering::Release);
-        tracing::info!("all Applications have been looked at");
+        if !self.synced.swap(true, Ordering::AcqRel) {
+            tracing::info!("all Applications have been looked at");
+        }
+        if let Some(present) = self.sightings.end_list() {
+            let workers = workers.iter().map(mpsc::Sender::downgrade).collect();
+            tokio::spawn(Arc::clone(self).settle_absent(present, workers));
+        }
     }
 
     fn worker(self: &Arc<Self>) -> mpsc::Sender<Work> {
         let (send, mut receive) = mpsc::channel(WAITING);
-        let relay = Arc::clone(self);
+        let (relay, later) = (Arc::clone(self), send.downgrade());
         tokio::spawn(async move {
             while let Some(work) = receive.recv().await {
                 match work {
                     Work::Look { object, cause, received } => relay.look(&object, cause, received).await,
-                    Work::Forget(object) => relay.forget(&object).await,
+                    Work::Gone(object) => {
+                        if relay.gone(&object).await == Settled::No {
+                            departure::again(later.clone(), object.id(), 0);
+                        }
+                    }
+                    Work::Missed { object, tries } => {
+                        if relay.missed(&object).await == Settled::No {
+                            departure::again(later.clone(), object, tries);
+                        }
+                    }
                     Work::Marker(done) => drop(done.send(())),
                 }
             }
@@ -308,11 +366,19 @@ fn slot(uid: &str) -> usize {
     usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or(0)
 }
 
-/// Reads the annotation of an Application on an API server.
+/// Reads an Application on an API server.
 #[async_trait::async_trait]
 impl crate::controller::ObjectReader for crate::source::kubernetes::Kubernetes {
     async fn notified(&self, object: &ObjectId) -> Result<Option<String>, String> {
         let found = self.get(&object.namespace, &object.name).await.map_err(|e| e.to_string())?;
         Ok(found.and_then(|o| o.annotation(history::ANNOTATION)))
+    }
+
+    async fn exists(&self, object: &ObjectId) -> Result<bool, String> {
+        if !self.is_served(&object.namespace) {
+            return Ok(true);
+        }
+        let found = self.get(&object.namespace, &object.name).await.map_err(|e| e.to_string())?;
+        Ok(found.is_some_and(|found| found.id().uid == object.uid))
     }
 }

@@ -1,8 +1,8 @@
 //! Telling what was decided: metrics, log and the list of the latest decisions. What is unchanged is not told again.
 
-use super::{Decision, REMEMBERED, Relay};
+use super::{Decision, REMEMBERED, Relay, Report};
 use crate::clock;
-use crate::notify::{Evaluation, Reason};
+use crate::notify::{BrokenSubscription, Evaluation, Reason};
 use crate::source::Object;
 use std::sync::PoisonError;
 
@@ -10,6 +10,7 @@ impl Relay {
     /// Metrics, log and the list of decisions; what is unchanged is not told again.
     pub(super) fn note(&self, object: &Object, evaluation: &Evaluation) {
         let application = format!("{}/{}", object.namespace(), object.name());
+        evaluation.broken.iter().for_each(|broken| self.tell_broken(object, &application, broken));
         if let Some(reason) = evaluation.skipped {
             self.metrics.decisions.with_label_values(&[reason.as_str()]).inc();
             tracing::debug!(resource = application, reason = reason.as_str(), "Processing skipped");
@@ -37,6 +38,19 @@ impl Relay {
         }
     }
 
+    /// A subscription that cannot be read is told to whoever wrote it.
+    fn tell_broken(&self, object: &Object, application: &str, broken: &BrokenSubscription) {
+        let message = broken.to_string();
+        self.remember(application, "", "", &broken.annotation, Reason::SubscriptionBroken, &message);
+        let project = self.project_of(object.value()).filter(|_| broken.of_project).map(Object::new);
+        let (kind, object) = match &project {
+            Some(project) => ("AppProject", project.id()),
+            None => ("Application", object.id()),
+        };
+        let reason = "SubscriptionBroken".to_owned();
+        self.reporter.report(Report { kind, object, reason, message, warning: true });
+    }
+
     fn remember(
         &self,
         application: &str,
@@ -52,6 +66,15 @@ impl Relay {
             return;
         }
         let message = self.scrubber().scrub(message);
+        let decision = Decision {
+            at_ms: clock::now().millis(),
+            application: application.to_owned(),
+            trigger: trigger.to_owned(),
+            condition: condition.to_owned(),
+            destination: destination.to_owned(),
+            reason,
+            message: message.clone(),
+        };
         tracing::info!(
             resource = application,
             trigger,
@@ -61,15 +84,6 @@ impl Relay {
             message,
             "decided"
         );
-        let decision = Decision {
-            at_ms: clock::now().millis(),
-            application: application.to_owned(),
-            trigger: trigger.to_owned(),
-            condition: condition.to_owned(),
-            destination: destination.to_owned(),
-            reason,
-            message,
-        };
         let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
         if decisions.len() >= REMEMBERED {
             decisions.pop_front();

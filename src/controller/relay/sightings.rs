@@ -1,11 +1,10 @@
 //! What is remembered of each Application since the start: a few dozen bytes that say whether an event brings anything new.
 //!
-//! Losing it costs one evaluation each and nothing else: the truth is in the store. An Application that was deleted while the watch
-//! was away leaves its few bytes until the next start.
+//! Losing it costs one evaluation each and nothing else: the truth is in the store.
 
 use crate::notify::ObjectId;
 use crate::notify::interest::{Digest, digest_of};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Largest projection that is kept; beyond it the object is read when it is needed.
@@ -61,6 +60,8 @@ impl Own {
 #[derive(Debug, Default)]
 struct State {
     seen: HashMap<Digest, Seen>,
+    /// What the list that is going on has brought so far.
+    listed: Option<HashSet<Digest>>,
     projected_bytes: usize,
 }
 
@@ -73,6 +74,40 @@ pub struct Sightings {
 impl Sightings {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A list of all Applications begins.
+    pub(super) fn begin_list(&self) {
+        self.lock().listed = Some(HashSet::new());
+    }
+
+    /// An Application is there.
+    pub(super) fn is_there(&self, uid: &str) {
+        if let Some(listed) = &mut self.lock().listed {
+            listed.insert(digest_of(Some(uid)));
+        }
+    }
+
+    /// The list is at its end: what it brought; the others are forgotten. None where no list was going on.
+    pub(super) fn end_list(&self) -> Option<HashSet<Digest>> {
+        let mut state = self.lock();
+        let listed = state.listed.take()?;
+        let gone: Vec<Digest> = state.seen.keys().filter(|key| !listed.contains(*key)).copied().collect();
+        for key in gone {
+            state.remove(&key);
+        }
+        Some(listed)
+    }
+
+    /// Whether an Application was seen and not forgotten.
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        self.lock().seen.contains_key(&digest_of(Some(uid)))
+    }
+
+    /// How many Applications have a `notified` annotation.
+    pub(super) fn annotated(&self) -> usize {
+        let none = digest_of(None);
+        self.lock().seen.values().filter(|seen| seen.notified != none).count()
     }
 
     /// Whether this was decided before: the same sight, and the annotation as it was or as we wrote it ourselves.
@@ -111,6 +146,11 @@ impl Sightings {
         let blank = || Seen { digest: None, notified: unseen, own: Own::default(), timed: None };
         self.lock().seen.entry(key).or_insert_with(blank).own =
             Own { written: Some(digest_of(notified)), in_flight: true, contradicted: false };
+    }
+
+    /// Whether this process has written the annotation, or is about to: then what it listed at its start may be older.
+    pub(super) fn was_written(&self, uid: &str) -> bool {
+        self.lock().seen.get(&digest_of(Some(uid))).is_some_and(|seen| seen.own.written.is_some())
     }
 
     /// What the projector wrote is on record now. If an event said otherwise before that, the next one is looked at whatever it brings:
@@ -176,6 +216,20 @@ mod tests {
         assert!(!sightings.is_known("u", None, None), "without a digest nothing is known");
         sightings.forget("u");
         assert!(!known(&sightings, FIRST, None));
+    }
+
+    #[test]
+    fn what_a_list_does_not_bring_is_forgotten() {
+        let sightings = Sightings::default();
+        for uid in ["stays", "goes"] {
+            sightings.keep(uid, Some(FIRST), Some("{}"), None);
+        }
+        assert_eq!(sightings.end_list(), None, "no list is going on");
+        assert_eq!(sightings.annotated(), 2);
+        sightings.begin_list();
+        sightings.is_there("stays");
+        assert_eq!(sightings.end_list().map(|listed| listed.len()), Some(1));
+        assert!(sightings.knows("stays") && !sightings.knows("goes"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Place {
 /// A value of a YAML document and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where it begins.
+    /// Where it begins; of a scalar, where its text does.
     pub place: Place,
     /// What it is.
     pub kind: Kind,

@@ -58,6 +58,8 @@ impl Tree {
     fn take(&mut self, event: Event, place: Place) -> Result<(), Fault> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                let quoted = matches!(style, TScalarStyle::SingleQuoted | TScalarStyle::DoubleQuoted);
+                let place = Place { column: place.column.saturating_add(u32::from(quoted)), ..place };
                 let kind = Kind::Scalar { text, plain: style == TScalarStyle::Plain, tag: short(tag) };
                 self.close(Node { place, kind }, anchor, place)
             }
@@ -188,6 +190,14 @@ mod tests {
         let node = parse("a:\n  b: |\n    text\n    more\n").unwrap();
         let a = node.fields("", "").unwrap().get("a").unwrap().fields("", "").unwrap();
         assert_eq!(a.get("b").unwrap().place.line, 3);
+    }
+
+    #[test]
+    fn quoted_scalars_stand_behind_their_quote() {
+        let node = parse("a: 'x'\nb: \"y\"\nc: z\n").unwrap();
+        let fields = node.fields("", "").unwrap();
+        let column = |name: &str| fields.get(name).unwrap().place.column;
+        assert_eq!((column("a"), column("b"), column("c")), (5, 5, 4));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
+use super::objects;
 use super::text::write;
 use super::writer::fault;
+use crate::failpoint;
 use crate::notify::ObjectId;
 use sha2::{Digest, Sha256};
 use sqlx::Postgres;
@@ -49,6 +51,10 @@ const TRUNCATED: &str = "
 UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = $3
 WHERE uid = $1 AND key_hash = ANY($2) AND phase IN ('annotated', 'delivered')";
 
+const RESTORE: &str = "
+UPDATE key_state SET phase = 'delivered', resource_version = '', owed = 1, changed_ms = $3
+WHERE uid = $1 AND key_hash = ANY($2) AND armed AND phase = 'annotated'";
+
 // The same UID never comes back in Kubernetes; a file does, and then nothing of it has been told yet.
 const FORGET_STATE: &str = "DELETE FROM key_state WHERE uid = $1";
 const FORGET_KEYS: &str = "UPDATE delivery SET unique_key = NULL WHERE namespace = $2 AND name = $3 AND uid = $1";
@@ -58,9 +64,9 @@ const DELIVER: &str = "
 WITH made AS (
     INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
         recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, process, holder, lane, state,
-        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id)
+        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id, install)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22, $23, $24, $24,
-        $24, $24, $25, $27)
+        $24, $24, $25, $27, $29)
     ON CONFLICT (unique_key) DO NOTHING
     RETURNING seq),
 kept AS (INSERT INTO body (seq, payload) SELECT seq, $26 FROM made),
@@ -133,7 +139,10 @@ impl Evaluation<'_> {
         for placed in changes {
             match &placed.change {
                 Change::Deliver(new) => self.deliver(new, placed.lane, &mut committed).await?,
-                change => self.step(change).await?,
+                change => {
+                    self.step(change).await?;
+                    change.point().into_iter().for_each(failpoint::pass);
+                }
             }
         }
         Ok(committed)
@@ -177,7 +186,17 @@ impl Evaluation<'_> {
             Change::Truncated { state_keys } => {
                 self.run(sqlx::query(TRUNCATED).bind(uid).bind(key_hashes(state_keys)).bind(now_ms)).await
             }
+            Change::Restore { state_keys } => {
+                self.run(sqlx::query(RESTORE).bind(uid).bind(key_hashes(state_keys)).bind(now_ms)).await
+            }
+            Change::Keep { digest, content } => {
+                let stored = self.keys.seal_object(&self.object.uid, content)?;
+                let query = sqlx::query(objects::KEEP).bind(uid).bind(namespace).bind(name).bind(digest.clone());
+                self.run(query.bind(stored.bytes).bind(stored.key_id)).await
+            }
+            Change::Unkeep => self.run(sqlx::query(objects::UNKEEP).bind(uid)).await,
             Change::ForgetObject => {
+                self.run(sqlx::query(objects::UNKEEP).bind(uid.clone())).await?;
                 self.run(sqlx::query(FORGET_STATE).bind(uid.clone())).await?;
                 self.run(sqlx::query(FORGET_KEYS).bind(uid).bind(namespace).bind(name)).await
             }
@@ -196,6 +215,7 @@ impl Evaluation<'_> {
         let key = unique_key(&self.identity.install_id, self.identity.epoch, &new.occurrence);
         let id = DeliveryId::new(self.now_ms, rand::random());
         if self.insert(id, &key, new, lane).await? {
+            failpoint::pass("arming.written");
             committed.ids.push(id);
             return self.supersede(id, new, committed).await;
         }
@@ -235,6 +255,7 @@ impl Evaluation<'_> {
             .bind(body.bytes)
             .bind(body.key_id)
             .bind(key_hash(&new.state_key))
+            .bind(&self.identity.install_id)
             .fetch_optional(&mut *self.connection)
             .await
             .map_err(|error| fault("insert a delivery", &error))?;

@@ -8,12 +8,13 @@ use super::super::store::{ClaimLimits, Claims, Error};
 use super::super::turns::{Turn, one_each, turns};
 use super::text::write;
 use super::writer::fault;
+use crate::failpoint;
 use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, HashMap};
 
 const DUE_LANES: &str = "
 SELECT id, config_namespace, service, host FROM lane
-WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1)
+WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1 AND d.install = $2)
 ORDER BY id";
 
 const CANDIDATES: &str = "
@@ -21,10 +22,10 @@ SELECT turn.lane, found.seq
 FROM unnest($1::bigint[], $2::bigint[]) AS turn (lane, room)
 CROSS JOIN LATERAL (
     SELECT d.seq, d.due_ms FROM delivery d
-    WHERE d.lane = turn.lane AND d.state < 2 AND d.due_ms <= $3 AND (d.fence IS NULL OR NOT EXISTS (
+    WHERE d.lane = turn.lane AND d.state < 2 AND d.due_ms <= $3 AND d.install = $4 AND (d.fence IS NULL OR NOT EXISTS (
         SELECT 1 FROM delivery o
         WHERE o.fence = d.fence AND o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
-            AND o.seq < d.seq AND o.state < 3))
+            AND o.seq < d.seq AND o.state < 3 AND o.install = $4))
     ORDER BY d.due_ms, d.seq LIMIT turn.room) AS found
 ORDER BY found.due_ms, found.seq";
 
@@ -60,6 +61,8 @@ fn failed(error: sqlx::Error) -> Error {
 pub(super) struct Claimer<'a> {
     pub token: ClaimToken,
     pub process: i64,
+    /// The installation: rows of another are not touched.
+    pub install: &'a str,
     pub keys: &'a Keys,
     /// Claims of this process that may have been committed without its knowledge.
     pub forsaken: &'a [i64],
@@ -78,8 +81,8 @@ pub(super) async fn claim(
         let query = sqlx::query(FORSAKE).bind(claimer.process).bind(claimer.forsaken);
         query.execute(&mut *connection).await.map_err(failed)?;
     }
-    let turns = turns(due_lanes(connection, now_ms).await?, limits, claimer.start);
-    let queues = candidates(connection, &turns, now_ms).await?;
+    let turns = turns(due_lanes(connection, now_ms, claimer.install).await?, limits, claimer.start);
+    let queues = candidates(connection, &turns, now_ms, claimer.install).await?;
     let mut more = queues.iter().zip(&turns).any(|(due, turn)| due.len() >= turn.room);
     let chosen = one_each(queues, limits.max);
     let rows = if chosen.is_empty() { Vec::new() } else { take(connection, &chosen, claimer, now_ms).await? };
@@ -88,19 +91,24 @@ pub(super) async fn claim(
     Ok(Claims { rows, next_due_ms: next_due(connection, now_ms, limits).await?, more })
 }
 
-async fn due_lanes(connection: &mut PgConnection, now_ms: i64) -> Result<Vec<(i64, Lane)>, Error> {
-    let rows = sqlx::query(DUE_LANES).bind(now_ms).fetch_all(connection).await.map_err(failed)?;
+async fn due_lanes(connection: &mut PgConnection, now_ms: i64, install: &str) -> Result<Vec<(i64, Lane)>, Error> {
+    let rows = sqlx::query(DUE_LANES).bind(now_ms).bind(install).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(|row| Ok((row.int("id")?, rows::lane(row)?))).collect()
 }
 
 /// Due rows of each lane, in the order of the turns.
-async fn candidates(connection: &mut PgConnection, turns: &[Turn], now_ms: i64) -> Result<Vec<Vec<i64>>, Error> {
+async fn candidates(
+    connection: &mut PgConnection,
+    turns: &[Turn],
+    now_ms: i64,
+    install: &str,
+) -> Result<Vec<Vec<i64>>, Error> {
     if turns.is_empty() {
         return Ok(Vec::new());
     }
     let lanes: Vec<i64> = turns.iter().map(|turn| turn.lane).collect();
     let rooms: Vec<i64> = turns.iter().map(|turn| i64::try_from(turn.room).unwrap_or(i64::MAX)).collect();
-    let query = sqlx::query(CANDIDATES).bind(lanes).bind(rooms).bind(now_ms);
+    let query = sqlx::query(CANDIDATES).bind(lanes).bind(rooms).bind(now_ms).bind(install);
     let mut by_lane: HashMap<i64, Vec<i64>> = HashMap::new();
     for row in &query.fetch_all(connection).await.map_err(failed)? {
         by_lane.entry(row.int("lane")?).or_default().push(row.int("seq")?);
@@ -129,6 +137,7 @@ async fn take(
             Err(locked) => put_back(connection, &delivery, &locked, now_ms).await?,
         }
     }
+    failpoint::pass("claim.written");
     Ok(chosen.iter().filter_map(|sequence| claimed.remove(sequence)).collect())
 }
 

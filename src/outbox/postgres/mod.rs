@@ -14,6 +14,7 @@ mod changes;
 mod claim;
 mod destinations;
 mod lease;
+mod objects;
 mod open;
 mod outcome;
 mod people;
@@ -28,8 +29,8 @@ use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State,
 use super::destination::{Destination, Off};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Replay, Retention,
-    Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -84,6 +85,11 @@ impl Default for PostgresOptions {
             keys: Arc::default(),
         }
     }
+}
+
+/// Host and port that a URL names; none for a socket, and for what is no URL.
+pub(super) fn server(url: &str) -> Option<(String, u16)> {
+    open::server(url)
 }
 
 /// Who this store is.
@@ -307,6 +313,25 @@ impl Store for PostgresStore {
         self.read(move |connection| Box::pin(reading::states(connection, uid))).await
     }
 
+    async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error> {
+        let (after_uid, limit) = (write(after_uid), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.read(move |connection| Box::pin(objects::with_state(connection, after_uid, limit))).await
+    }
+
+    async fn kept(&self) -> Result<Vec<KeptObject>, Error> {
+        self.read(|connection| Box::pin(objects::kept(connection))).await
+    }
+
+    async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (uid, keys) = (write(object_uid), Arc::clone(&self.shared.keys));
+        self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
+    }
+
+    async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
+        let namespace = write(config_namespace);
+        self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
+    }
+
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {
         let wakes = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
         let (changes, object) = (Arc::new(self.place(changes).await?), Arc::new(object.clone()));
@@ -331,7 +356,8 @@ impl Store for PostgresStore {
             let (shared, limits, forsaken) = (Arc::clone(&shared), Arc::clone(&limits), Arc::clone(&forsaken));
             Box::pin(async move {
                 let (process, keys) = (shared.lease.process(), shared.keys.as_ref());
-                let claimer = claim::Claimer { token, process, keys, forsaken: &forsaken, start };
+                let install = shared.identity.install_id.as_str();
+                let claimer = claim::Claimer { token, process, install, keys, forsaken: &forsaken, start };
                 claim::claim(connection, now_ms, &limits, claimer).await
             })
         });

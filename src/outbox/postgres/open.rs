@@ -9,9 +9,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a schema that a newer version made is refused.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/postgres/0001_outbox.sql"),
-    include_str!("../migrations/postgres/0002_destinations.sql"),
+    include_str!("../migrations/postgres/0002_install.sql"),
+    include_str!("../migrations/postgres/0003_last_object.sql"),
+    include_str!("../migrations/postgres/0004_destinations.sql"),
 ];
 /// Longest that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,6 +121,12 @@ fn may_come(error: &sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Host and port that a URL names; none for a socket, and for what is no URL.
+pub(super) fn server(url: &str) -> Option<(String, u16)> {
+    let options: PgConnectOptions = Some(url).filter(|url| !url.is_empty())?.parse().ok()?;
+    options.get_socket().is_none().then(|| (options.get_host().to_owned(), options.get_port()))
 }
 
 fn shown(options: &PgConnectOptions) -> String {

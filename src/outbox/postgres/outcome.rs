@@ -9,6 +9,7 @@ use super::super::store::Error;
 use super::changes::{fence, lock};
 use super::text::write;
 use super::writer::fault;
+use crate::failpoint;
 use sqlx::postgres::PgConnection;
 
 /// Row, attempt, and what becomes of the key's state.
@@ -94,6 +95,7 @@ pub(super) async fn record(
         let query = sqlx::query(REPLACED_DELIVERED).bind(id).bind(transition.at_ms.div_euclid(1000));
         query.bind(transition.at_ms).execute(connection).await.map_err(failed)?;
     }
+    failpoint::pass("outcome.written");
     Ok(state)
 }
 

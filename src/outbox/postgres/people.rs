@@ -37,10 +37,10 @@ const REPEAT: &str = "
 WITH made AS (
     INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
         recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, process, holder, lane, state,
-        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id)
+        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id, install)
     SELECT $2, NULL, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
         recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, $3, $3, lane, 0,
-        '', $4, $5, $4, $5, body_bytes, $6
+        '', $4, $5, $4, $5, body_bytes, $6, install
     FROM delivery WHERE seq = $1
     RETURNING seq),
 kept AS (INSERT INTO body (seq, payload) SELECT seq, $7 FROM made),
@@ -74,8 +74,11 @@ fn failed(error: sqlx::Error) -> Error {
 
 /// One page, newest first.
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<Delivery>, Error> {
-    let mut query = QueryBuilder::<Postgres>::new(select_delivery!("WHERE true"));
+    // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
+    let mut query =
+        QueryBuilder::<Postgres>::new(select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE true"));
     narrow(&mut query, filter, write);
+    query.push(") ORDER BY d.seq DESC");
     let rows = query.build().fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()
 }

@@ -13,9 +13,10 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use std::collections::BTreeMap;
 
+// As many keys as objects are wanted, the longest owed first: read off the index, however many are owed.
 const OWED: &str = "
 SELECT * FROM key_state WHERE owed > 0 AND uid IN (
-    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT $1)
+    SELECT uid FROM key_state WHERE owed > 0 ORDER BY changed_ms LIMIT $1)
 ORDER BY uid, state_key";
 
 const OLDEST_OPEN: &str = "

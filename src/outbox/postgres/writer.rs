@@ -6,6 +6,7 @@
 
 use super::super::store::Error;
 use super::open::Server;
+use crate::failpoint;
 use futures::future::BoxFuture;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -186,9 +187,11 @@ impl Loop {
             };
         }
         let ending = self.ending(group);
+        failpoint::pass("group.applied");
         let committed = tokio::time::timeout(patience, finish(&mut connection, &ending)).await;
         match in_time(committed, "commit") {
             Ok(()) => {
+                failpoint::pass("group.committed");
                 self.connection = Some(connection);
                 Fate::Committed
             }

@@ -6,7 +6,9 @@ use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::Identity;
+use super::objects;
 use super::writer::fault;
+use crate::failpoint;
 use crate::notify::ObjectId;
 use sqlx::sqlite::SqliteConnection;
 
@@ -41,9 +43,14 @@ const TRUNCATED: &str = "
 UPDATE key_state SET phase = 'truncated', owed = 0, changed_ms = $3
 WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND phase IN ('annotated', 'delivered')";
 
+const RESTORE: &str = "
+UPDATE key_state SET phase = 'delivered', resource_version = '', owed = 1, changed_ms = $3
+WHERE uid = $1 AND state_key IN (SELECT value FROM json_each($2)) AND armed = 1 AND phase = 'annotated'";
+
 // The same UID never comes back in Kubernetes; a file does, and then nothing of it has been told yet.
 const FORGET: &str = "
 DELETE FROM key_state WHERE uid = $1;
+DELETE FROM last_object WHERE uid = $1;
 UPDATE delivery SET unique_key = NULL WHERE namespace = $2 AND name = $3 AND uid = $1";
 
 // One round trip: its lane, the row, its body, the state of its key.
@@ -51,8 +58,8 @@ const DELIVER: &str = "
 INSERT OR IGNORE INTO lane (config_namespace, service, host) VALUES ($6, $10, $20);
 INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
     recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, process, state, reason, due_ms,
-    created_ms, since_ms, updated_ms, body_bytes, key_id, lane)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24, $26,
+    created_ms, since_ms, updated_ms, body_bytes, key_id, install, lane)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $21, $22, $23, $23, $23, $23, $24, $26, $27,
     (SELECT id FROM lane WHERE config_namespace = $6 AND service = $10 AND host = $20));
 INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $25);
 INSERT INTO key_state (uid, state_key, namespace, name, armed, arming, phase, digest, changed_ms)
@@ -99,6 +106,7 @@ impl Evaluation<'_> {
 
     async fn step(&mut self, change: Change, committed: &mut Committed) -> Result<(), Error> {
         let ObjectId { namespace, name, uid } = self.object;
+        let point = change.point();
         let query = match change {
             Change::Deliver(new) => return self.deliver(*new, committed).await,
             Change::Arm { state_key, arming } => sqlx::query(ARM)
@@ -121,9 +129,17 @@ impl Evaluation<'_> {
             Change::Truncated { state_keys } => {
                 sqlx::query(TRUNCATED).bind(uid).bind(json(&state_keys)).bind(self.now_ms)
             }
+            Change::Restore { state_keys } => sqlx::query(RESTORE).bind(uid).bind(json(&state_keys)).bind(self.now_ms),
+            Change::Keep { digest, content } => {
+                let stored = self.keys.seal_object(uid, &content)?;
+                let query = sqlx::query(objects::KEEP).bind(uid).bind(namespace).bind(name).bind(digest);
+                query.bind(stored.bytes).bind(stored.key_id)
+            }
+            Change::Unkeep => sqlx::query(objects::UNKEEP).bind(uid),
             Change::ForgetObject => sqlx::query(FORGET).bind(uid).bind(namespace).bind(name),
         };
         query.execute(&mut *self.connection).await.map_err(|error| fault("commit a change", &error))?;
+        point.into_iter().for_each(failpoint::pass);
         Ok(())
     }
 
@@ -133,6 +149,7 @@ impl Evaluation<'_> {
         let id = DeliveryId::new(self.now_ms, rand::random());
         match self.insert(id, &key, &new).await {
             Ok(true) => {
+                failpoint::pass("arming.written");
                 committed.ids.push(id);
                 self.supersede(id, &new, committed).await
             }
@@ -172,6 +189,7 @@ impl Evaluation<'_> {
             .bind(i64::try_from(new.payload.len()).unwrap_or(i64::MAX))
             .bind(body.bytes)
             .bind(body.key_id)
+            .bind(&self.identity.install_id)
             .execute(&mut *self.connection)
             .await;
         match done {

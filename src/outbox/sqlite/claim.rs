@@ -6,6 +6,7 @@ use super::super::seal::{Keys, LOCKED_WAIT_MS, Locked, Part};
 use super::super::store::{ClaimLimits, Claims, Error};
 use super::super::turns::{one_each, turns};
 use super::writer::fault;
+use crate::failpoint;
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::{BTreeMap, HashMap};
@@ -17,14 +18,14 @@ SELECT id, config_namespace, service, host,
     CASE WHEN json_array(config_namespace, service, host) IN (SELECT value FROM json_each($3)) THEN '[]' ELSE (
         SELECT json_group_array(seq ORDER BY due_ms, seq) FROM (
             SELECT d.seq, d.due_ms FROM delivery d
-            WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1 AND (d.ordering IS NULL OR NOT EXISTS (
+            WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms <= $1 AND d.install = $4 AND (d.ordering IS NULL OR NOT EXISTS (
                 SELECT 1 FROM delivery o
                 WHERE o.ordering = d.ordering AND o.config_namespace = d.config_namespace AND o.service = d.service
-                    AND o.seq < d.seq AND o.state < 3))
+                    AND o.seq < d.seq AND o.state < 3 AND o.install = $4))
             ORDER BY d.due_ms, d.seq LIMIT $2)) END AS due,
-    (SELECT min(d.due_ms) FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms > $1) AS next
+    (SELECT min(d.due_ms) FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.due_ms > $1 AND d.install = $4) AS next
 FROM lane
-WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2)";
+WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id AND d.state < 2 AND d.install = $4)";
 
 const TAKE: &str = "
 UPDATE delivery SET state = 2, claim = $2, updated_ms = $3 WHERE seq IN (SELECT value FROM json_each($1));
@@ -43,6 +44,8 @@ fn failed(error: sqlx::Error) -> Error {
 pub(super) struct Claimer<'a> {
     pub token: ClaimToken,
     pub process: i64,
+    /// The installation: rows of another are not touched.
+    pub install: &'a str,
     pub keys: &'a Keys,
 }
 
@@ -55,7 +58,7 @@ pub(super) async fn claim(
 ) -> Result<Claims, Error> {
     let (mut more, mut next_due_ms) = (false, None);
     let (mut lanes, mut due) = (Vec::new(), HashMap::new());
-    for open in open_lanes(connection, now_ms, &limits).await? {
+    for open in open_lanes(connection, now_ms, &limits, claimer.install).await? {
         if !limits.blocked.contains(&open.lane) {
             next_due_ms = open.next_ms.into_iter().chain(next_due_ms).min();
         }
@@ -91,12 +94,13 @@ async fn open_lanes(
     connection: &mut SqliteConnection,
     now_ms: i64,
     limits: &ClaimLimits,
+    install: &str,
 ) -> Result<Vec<OpenLane>, Error> {
     let full = limits.held.iter().filter(|(_, held)| **held >= limits.per_lane).map(|(lane, _)| lane);
     let closed: Vec<_> =
         limits.blocked.iter().chain(full).map(|l| json!([l.config_namespace, l.service, l.host])).collect();
     let query = sqlx::query(LANES).bind(now_ms).bind(i64::try_from(limits.per_lane).unwrap_or(i64::MAX));
-    let rows = query.bind(json!(closed).to_string()).fetch_all(connection).await.map_err(failed)?;
+    let rows = query.bind(json!(closed).to_string()).bind(install).fetch_all(connection).await.map_err(failed)?;
     let read = |row: &SqliteRow| {
         let due = serde_json::from_str(&row.text("due")?);
         let due = due.map_err(|error| Error::Unstorable(format!("failed to claim deliveries: {error}")))?;
@@ -128,6 +132,7 @@ async fn take(
             Err(locked) => put_back(connection, &delivery, &locked, now_ms).await?,
         }
     }
+    failpoint::pass("claim.written");
     Ok(chosen.iter().filter_map(|sequence| claimed.remove(sequence)).collect())
 }
 

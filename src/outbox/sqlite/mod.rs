@@ -7,6 +7,7 @@ mod changes;
 mod claim;
 mod destinations;
 mod log;
+mod objects;
 mod open;
 mod outcome;
 mod people;
@@ -20,8 +21,8 @@ use super::destination::{Destination, Off};
 use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, Moved, OwedAnnotation, Pruned, Release, Replay, Retention,
-    Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -72,9 +73,10 @@ WHERE state = 1 AND supersedes = 1 AND ordering IS NOT NULL AND EXISTS (
     SELECT 1 FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
         AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4)";
 
+// As many keys as objects are wanted, the longest owed first: read off the index, however many are owed.
 const OWED: &str = "
 SELECT * FROM key_state WHERE owed > 0 AND uid IN (
-    SELECT uid FROM key_state WHERE owed > 0 GROUP BY uid ORDER BY min(changed_ms) LIMIT $1)
+    SELECT uid FROM key_state WHERE owed > 0 ORDER BY changed_ms LIMIT $1)
 ORDER BY uid, state_key";
 
 /// Who this store is, and which of its processes this is.
@@ -256,6 +258,25 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error> {
+        let (after_uid, limit) = (after_uid.to_owned(), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.read(move |connection| Box::pin(objects::with_state(connection, after_uid, limit))).await
+    }
+
+    async fn kept(&self) -> Result<Vec<KeptObject>, Error> {
+        self.read(|connection| Box::pin(objects::kept(connection))).await
+    }
+
+    async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (uid, keys) = (object_uid.to_owned(), Arc::clone(&self.shared.keys));
+        self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
+    }
+
+    async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
+        let namespace = config_namespace.to_owned();
+        self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
+    }
+
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {
         if changes.iter().any(|change| matches!(change, Change::Deliver(_))) {
             self.check_reserve()?;
@@ -277,8 +298,9 @@ impl Store for SqliteStore {
         let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
         self.write(Priority::Claim, move |connection| {
             Box::pin(async move {
-                let (process, keys) = (shared.identity.process, shared.keys.as_ref());
-                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, keys }).await
+                let (process, install, keys) =
+                    (shared.identity.process, &shared.identity.install_id, shared.keys.as_ref());
+                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, install, keys }).await
             })
         })
         .await

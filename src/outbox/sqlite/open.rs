@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only; a file that a newer version wrote is refused.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/sqlite/0001_outbox.sql"),
     include_str!("../migrations/sqlite/0002_encryption.sql"),
-    include_str!("../migrations/sqlite/0003_destinations.sql"),
+    include_str!("../migrations/sqlite/0003_install.sql"),
+    include_str!("../migrations/sqlite/0004_last_object.sql"),
+    include_str!("../migrations/sqlite/0005_destinations.sql"),
 ];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [

@@ -5,6 +5,7 @@ use super::super::rows::{Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
 use super::writer::fault;
+use crate::failpoint;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 const MOVE: &str = "
@@ -58,6 +59,7 @@ pub(super) async fn record(
         return Ok(State::Superseded);
     }
     settle_key(connection, &row, transition).await?;
+    failpoint::pass("outcome.written");
     Ok(transition.state())
 }
 

@@ -6,6 +6,7 @@
 
 use super::super::store::Error;
 use super::log::Log;
+use crate::failpoint;
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -187,6 +188,9 @@ impl Loop {
             if done == jobs.len() && done < JOINING_MAX {
                 self.queues.take(jobs, JOINING_MAX, None);
             }
+            if done == jobs.len() {
+                failpoint::pass("group.applied");
+            }
             // A savepoint that was rolled back to is still there, and a commit takes the one that is there along.
             match (kept, done == jobs.len()) {
                 (true, false) => self.execute("RELEASE piece; SAVEPOINT piece", "set a savepoint").await?,
@@ -195,6 +199,7 @@ impl Loop {
                 (false, true) => self.execute("ROLLBACK TO piece; COMMIT", "commit").await?,
             }
         }
+        failpoint::pass("group.committed");
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! PostgreSQL: one server a test run, one empty database a test.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,7 +17,7 @@ pub struct Postgres {
 /// The server, started by the first caller.
 pub async fn postgres() -> &'static Postgres {
     static POSTGRES: OnceCell<Result<Postgres, String>> = OnceCell::const_new();
-    match POSTGRES.get_or_init(start).await {
+    match POSTGRES.get_or_init(|| start(Vec::new())).await {
         Ok(postgres) => postgres,
         Err(reason) => panic!("{reason}"),
     }
@@ -24,11 +25,17 @@ pub async fn postgres() -> &'static Postgres {
 
 /// A server of one test's own, which may be restarted.
 pub async fn own() -> Postgres {
-    start().await.unwrap_or_else(|reason| panic!("{reason}"))
+    start(Vec::new()).await.unwrap_or_else(|reason| panic!("{reason}"))
 }
 
-async fn start() -> Result<Postgres, String> {
-    let part = part::start("postgres.sh", Vec::new()).await?;
+/// A server of one test's own that has this certificate and key (PEM files) and talks to nobody without TLS.
+pub async fn with_tls(certificate: &Path, key: &Path) -> Postgres {
+    let files = [certificate, key].map(|path| path.display().to_string());
+    start(files.into()).await.unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+async fn start(arguments: Vec<String>) -> Result<Postgres, String> {
+    let part = part::start("postgres.sh", arguments).await?;
     let url = part.words.first().cloned().ok_or("postgres.sh named no URL")?;
     Ok(Postgres { part, url })
 }

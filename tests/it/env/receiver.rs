@@ -152,10 +152,20 @@ impl Receiver {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// How many requests are in.
+    pub fn count(&self) -> usize {
+        self.state.lock().unwrap().requests.len()
+    }
+
+    /// Whether a request with this body is in.
+    pub fn has(&self, body: &[u8]) -> bool {
+        self.state.lock().unwrap().requests.iter().rev().any(|request| request.body == body)
+    }
+
     /// Waits until at least `count` requests are in, and answers with all of them.
     pub async fn wait_for(&self, count: usize, timeout: Duration) -> Vec<Received> {
         let what = format!("{count} requests at {}", self.url());
-        wait_until(&what, timeout, || async { self.state.lock().unwrap().requests.len() >= count }).await;
+        wait_until(&what, timeout, || async { self.count() >= count }).await;
         self.requests()
     }
 }

@@ -113,7 +113,7 @@ fn destinations(case: &Case) -> Json {
     let scene = case.scene();
     let app = from_serde(&scene.app, Numbers::Kubernetes);
     let mut out: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for found in notify::subscriptions::of(&scene.config, &app, scene.project.as_ref()) {
+    for found in notify::subscriptions::of(&scene.config, &app, scene.project.as_ref()).all {
         let Destination { service, recipient } = found.destination;
         out.entry(found.trigger).or_default().push((service, recipient));
     }

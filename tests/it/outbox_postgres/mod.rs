@@ -5,6 +5,8 @@
 mod conformance;
 #[path = "../../../src/outbox/model_tests.rs"]
 mod model_tests;
+mod slow;
+mod tls;
 mod trouble;
 
 use crate::env::postgres;
@@ -120,4 +122,15 @@ fn the_store_lives_as_the_model_does() {
         Ok(())
     });
     lives.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_for_another_installation_sends_nothing_that_was_pending() {
+    let schema = Schema::new().await;
+    let store = schema.open().await;
+    let theirs = change::NewDelivery { ordering: Some("key".into()), ..conformance::new_delivery("theirs", "t", 1) };
+    conformance::put(store.as_ref(), theirs).await;
+    store.close().await;
+    schema.query("DELETE FROM meta WHERE name = 'install_id'").await;
+    conformance::of_another_installation(schema.open().await.as_ref()).await;
 }

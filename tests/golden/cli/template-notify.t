@@ -1,0 +1,6 @@
+email:
+  body: 'b: c'
+  subject: s
+message: |
+  hello <b> & a é
+  second
