@@ -1,7 +1,7 @@
 # What people and the CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: manifests help demo test check lint chaos bench fuzz prerequisites env
+.PHONY: manifests help demo test check lint chaos bench compare fuzz prerequisites env
 .NOTPARALLEL:
 
 help: ## this list
@@ -29,6 +29,9 @@ bench: ## both languages beside Go, the stores, the relay at scale; without Go o
 	cargo run --release -p gatepost-bench-languages -- $$(command -v go >/dev/null && echo target/languages-go)
 	@scripts/timed "bench of the stores" benches/outbox/run
 	@scripts/timed "bench of the relay" benches/scale/run
+
+compare: ## what the Go controller and Gatepost send for the same changes, byte for byte; needs Go
+	@scripts/timed "comparison" benches/side-by-side/run
 
 fuzz: ## libFuzzer on both languages' engines and on what comes from outside; FOR=60 seconds each, TARGET=expr_eval only one
 	fuzz/seeds

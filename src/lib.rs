@@ -9,6 +9,7 @@ pub mod controller;
 pub mod coordination;
 pub mod egress;
 pub mod failpoint;
+pub mod gate;
 pub mod notify;
 pub mod outbox;
 pub mod server;

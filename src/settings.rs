@@ -30,10 +30,16 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The egress guard.
     pub egress: Egress,
+    /// Gates.
+    pub gates: Gates,
+    /// Who may do what across namespaces.
+    pub authority: Authority,
     /// Templates.
     pub templates: Templates,
     /// Backstage.
     pub backstage: Backstage,
+    /// Hooks that wake gates.
+    pub hooks: Hooks,
 }
 
 /// `[server]`
@@ -168,6 +174,82 @@ pub struct Proxy {
     pub enforces: bool,
 }
 
+/// `[gates]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Gates {
+    /// The switch.
+    pub enabled: bool,
+    /// Value of the label `promoter.argoproj.io/instance-id` of the gates that are handled.
+    pub instance_id: String,
+    /// Whether gates without the label are handled too.
+    pub take_over: bool,
+    /// How whole numbers of answers are read.
+    pub integers: Integers,
+    /// Gates that are looked at at once.
+    pub concurrency: usize,
+    /// Their requests.
+    pub requests: GateRequests,
+}
+
+/// How whole numbers of answers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integers {
+    /// As Go does it: all numbers are floats.
+    Go,
+    /// Whole numbers stay whole.
+    Exact,
+}
+
+/// `[gates.requests]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GateRequests {
+    /// Bytes.
+    pub answer_limit: usize,
+    /// Seconds.
+    pub longest_timeout: u64,
+    /// Hosts that redirects may lead to.
+    pub redirects: Vec<String>,
+    /// At once, in all.
+    pub places: usize,
+    /// At once, of one namespace.
+    pub places_of_a_namespace: usize,
+    /// Namespace of the Secrets of ClusterScmProviders; empty for Gatepost's own.
+    pub cluster_secrets: String,
+}
+
+/// `[authority]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// What namespaces may use of others.
+    pub grants: Vec<Grant>,
+}
+
+/// `[[authority.grants]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Glob of the namespaces that may.
+    pub from: String,
+    /// Namespace of what they may use.
+    pub to: String,
+    /// What that is.
+    pub what: Vec<GrantedThing>,
+}
+
+/// What can be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GrantedThing {
+    /// The credentials of ClusterScmProviders.
+    ClusterScmProviders,
+    /// What its Applications came to, for ApplicationGates.
+    Applications,
+}
+
 /// `[templates]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -182,6 +264,18 @@ pub struct Templates {
 pub struct Backstage {
     /// Name of the cluster.
     pub cluster: String,
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Hooks {
+    /// Address of the listener; empty for none.
+    pub bind: String,
+    /// Bytes of a body.
+    pub body_limit: usize,
+    /// Proxies, as ranges, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// Settings that cannot be used.
@@ -348,6 +442,14 @@ mod tests {
         );
         assert_eq!(load("").unwrap().notify.annotation_lost, AnnotationLost::Hold);
         assert!(load("[notify]\nannotationLost = \"guess\"").is_err());
+    }
+    #[test]
+    fn gates_are_off_until_asked_for_and_grants_are_named() {
+        let settings = load("").unwrap();
+        assert!(!settings.gates.enabled && !settings.gates.take_over && settings.authority.grants.is_empty());
+        let grant = "[[authority.grants]]\nfrom = \"team-*\"\nto = \"promoter\"\nwhat = [\"clusterScmProviders\"]";
+        assert_eq!(load(grant).unwrap().authority.grants[0].what, [GrantedThing::ClusterScmProviders]);
+        assert!(load(&grant.replace("clusterScm", "all")).is_err());
     }
     #[test]
     fn an_exposed_api_is_refused() {

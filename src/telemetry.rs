@@ -3,8 +3,8 @@
 //! The first two metrics carry the Argo CD controller's names and labels, so that dashboards keep working.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use std::sync::{PoisonError, RwLock};
@@ -36,6 +36,8 @@ pub struct Metrics {
     pub breaker: IntGaugeVec,
     /// `gatepost_destination_disabled{namespace,service,host}`: 1 while it is switched off
     pub disabled: IntGaugeVec,
+    /// `gatepost_hooks_total{outcome}`: accepted, unproven, tooLarge, tooOften, later
+    pub hooks: IntCounterVec,
     /// `gatepost_config_broken_keys`
     pub config_broken: IntGauge,
     /// `gatepost_config_loads_total`
@@ -70,6 +72,72 @@ pub struct Metrics {
     pub change_age: Histogram,
     /// `gatepost_relist_applications{what}`: seen and remaining in the running or last list of all Applications
     pub relist: IntGaugeVec,
+    /// Those of gates.
+    pub gates: GateMetrics,
+}
+
+/// Metrics of gates. The first two carry the GitOps Promoter's names and labels.
+pub struct GateMetrics {
+    /// `webrequest_commit_status_http_requests_total{namespace,name,response_code}`
+    pub requests: IntCounterVec,
+    /// `webrequest_commit_status_http_request_duration_seconds{namespace,name,response_code}`
+    pub request_seconds: HistogramVec,
+    /// `gatepost_gate_request_failures_total{namespace,name,reason}`: requests without an answer
+    pub request_failures: IntCounterVec,
+    /// `gatepost_gate_phase{namespace,name,branch,phase}`: 1 for the present one
+    pub phases: IntGaugeVec,
+    /// `gatepost_gate_looks_total{result}`
+    pub looks: IntCounterVec,
+    /// `gatepost_gate_writes_total{what}`: commitStatus, status, nothing (a CommitStatus that was as it should be)
+    pub writes: IntCounterVec,
+    /// `gatepost_gates`
+    pub count: IntGauge,
+}
+
+impl GateMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let request_seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "webrequest_commit_status_http_request_duration_seconds",
+                "Duration of answered requests of gates.",
+            ),
+            &["namespace", "name", "response_code"],
+        )?;
+        registry.register(Box::new(request_seconds.clone()))?;
+        let phases = IntGaugeVec::new(
+            Opts::new("gatepost_gate_phase", "Phase that a gate reports for a branch (1 for the present one)."),
+            &["namespace", "name", "branch", "phase"],
+        )?;
+        registry.register(Box::new(phases.clone()))?;
+        let count = IntGauge::new("gatepost_gates", "Gates that are handled.")?;
+        registry.register(Box::new(count.clone()))?;
+        Ok(Self {
+            requests: counters(
+                "webrequest_commit_status_http_requests_total",
+                "Answered requests of gates.",
+                &["namespace", "name", "response_code"],
+            )?,
+            request_failures: counters(
+                "gatepost_gate_request_failures_total",
+                "Requests of gates without an answer: refused, transport, body, request, authentication.",
+                &["namespace", "name", "reason"],
+            )?,
+            looks: counters("gatepost_gate_looks_total", "Looks at gates by result: done, trouble.", &["result"])?,
+            writes: counters(
+                "gatepost_gate_writes_total",
+                "Writes for gates: commitStatus, status, or nothing where a CommitStatus was as it should be.",
+                &["what"],
+            )?,
+            request_seconds,
+            phases,
+            count,
+        })
+    }
 }
 
 impl Metrics {
@@ -115,6 +183,7 @@ impl Metrics {
             )?,
             decisions: counters("gatepost_decisions_total", "Decisions by reason.", &["reason"])?,
             attempts: counters("gatepost_attempts_total", "Delivery attempts by outcome.", &["service", "outcome"])?,
+            hooks: counters("gatepost_hooks_total", "Requests to wake a gate, by outcome.", &["outcome"])?,
             queue: gauges("gatepost_queue_depth", "Deliveries by state.", &["state"])?,
             oldest: gauge("gatepost_queue_oldest_seconds", "Age of the oldest delivery that is still open.")?,
             breaker: gauges("gatepost_breaker_state", "Breaker: 0 closed, 1 half-open, 2 open.", &["service", "host"])?,
@@ -192,6 +261,7 @@ impl Metrics {
                 &DELIVERY_BUCKETS,
             )?,
             config_loads,
+            gates: GateMetrics::new(&registry)?,
             registry,
         })
     }

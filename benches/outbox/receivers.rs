@@ -37,19 +37,14 @@ impl Receivers {
 
     /// Posts `requests` of them over `connections` to each receiver, one after the other on each connection.
     pub async fn fill(&self, requests: u64, connections: usize, body: &[u8]) -> anyhow::Result<()> {
-        let (next, head) = (
-            AtomicU64::new(0),
-            format!(
-                "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            ),
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
         );
-        let request = [head.as_bytes(), body].concat();
-        let posting = self
-            .addresses
-            .iter()
-            .flat_map(|address| (0..connections).map(|_| post(*address, &next, requests, &request)));
-        try_join_all(posting).await?;
+        let (next, request) = (AtomicU64::new(0), [head.as_bytes(), body].concat());
+        let (next, request) = (&next, request.as_slice());
+        let each = self.addresses.iter().flat_map(|address| std::iter::repeat_n(*address, connections));
+        try_join_all(each.map(|address| post(address, next, requests, request))).await?;
         Ok(())
     }
 }

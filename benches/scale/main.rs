@@ -8,6 +8,7 @@ mod cluster;
 #[allow(dead_code, unused_imports)]
 #[path = "../../tests/it/env/mod.rs"]
 mod env;
+mod gates;
 mod measure;
 mod peer;
 mod process;
@@ -30,6 +31,8 @@ pub enum Part {
     Descriptors,
     /// RSS for each further Application.
     Growth,
+    /// Gates by request: RSS, requests a second, latency, writes when nothing changed.
+    Gates,
 }
 
 /// How results are shown.
@@ -46,7 +49,7 @@ pub enum Output {
 #[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
 pub struct Options {
     /// Parts to run, in this order; the one that leaves receivers with open breakers comes late.
-    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth")]
+    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates")]
     pub parts: Vec<Part>,
     /// Applications of --bytes.
     #[arg(long, default_value_t = 10_000)]
@@ -66,6 +69,9 @@ pub struct Options {
     /// Small Applications (2 KB) of the growth part.
     #[arg(long, default_value_t = 50_000)]
     pub many: usize,
+    /// Gates of the gates part, with three environments each.
+    #[arg(long, default_value_t = 100)]
+    pub gates: usize,
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,

@@ -26,13 +26,16 @@ pub async fn all(options: &Options) -> Report {
     let mut report = Report::default();
     report.note_load();
     let receivers = Receivers::start(RECEIVERS).await;
-    if options.parts.iter().any(|part| *part != Part::Growth) {
+    if options.parts.iter().any(|part| !matches!(part, Part::Growth | Part::Gates)) {
         let fleet = Fleet::new(&receivers.urls, options.bytes).await;
         fleet.create(0, options.apps).await;
         on_one_fleet(options, &fleet, &receivers, &mut report).await;
     }
     if options.parts.contains(&Part::Growth) {
         growth(options, &receivers, &mut report).await;
+    }
+    if options.parts.contains(&Part::Gates) {
+        crate::gates::gates(options, &mut report).await;
     }
     report.note_load();
     report
@@ -58,7 +61,7 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
             Part::Latency => subject.latency(options, report).await,
             Part::Hung => subject.hung(report).await,
             Part::Descriptors => subject.descriptors(options, report).await,
-            Part::Growth => {}
+            Part::Growth | Part::Gates => {}
         }
     }
     drop(subject);

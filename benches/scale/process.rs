@@ -32,10 +32,15 @@ fn free_port() -> u16 {
 
 /// `gatepost serve` with a durable store.
 pub fn gatepost(program: &Path, kubeconfig: &Path, namespace: &str) -> Process {
+    gatepost_with(program, kubeconfig, namespace, "")
+}
+
+/// The same with further settings.
+pub fn gatepost_with(program: &Path, kubeconfig: &Path, namespace: &str, more: &str) -> Process {
     let folder = tempfile::tempdir().unwrap();
     let (metrics, api) = (free_port(), free_port());
     let settings = format!(
-        "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n",
+        "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
         folder.path().join("outbox.db").display()
     );
     let config = folder.path().join("gatepost.toml");

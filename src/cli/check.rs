@@ -1,7 +1,8 @@
-//! `gatepost check FILE…`: what is broken in a configuration, with file, line and column, and what to do; with
+//! `gatepost check FILE…`: what is broken in a configuration or a gate, with file, line and column, and what to do; with
 //! `--against-cluster` also what it means for the Applications of a cluster.
 
 mod cluster;
+mod gates;
 mod sarif;
 
 use super::migrate::{Cluster, installation};
@@ -24,7 +25,8 @@ use std::process::ExitCode;
     after_help = "Exit code 0: every key can be used; 1: something is broken, or with --strict worth a warning.\n\nExamples:\n  gatepost check argocd-notifications-cm.yaml argocd-notifications-secret.yaml\n  gatepost check --format sarif cm.yaml > check.sarif\n  kubectl get cm argocd-notifications-cm -o yaml | gatepost check -\n  gatepost check --against-cluster --namespace argocd\n  gatepost check --against-cluster new-cm.yaml secret.yaml"
 )]
 pub(super) struct Arguments {
-    /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications; `-` for standard input.
+    /// Manifest files with ConfigMap, Secret, NotificationsConfiguration, Applications, WebRequestCommitStatus; `-` for
+    /// standard input.
     #[arg(required_unless_present = "against_cluster")]
     files: Vec<String>,
     /// Look at the Applications of a cluster, with its own configuration or that of the files: subscriptions that lead
@@ -84,30 +86,43 @@ struct Remark {
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut documents = Vec::new();
     let mut places = Places::default();
+    let (mut gates, mut remarks) = (0, Vec::new());
     for file in &arguments.files {
         let text = super::manifests::text(file)?;
         documents.extend(files::parse_documents(file, &text)?);
         places.read(file, &text);
+        let (count, found) = gates::remarks(file, &text);
+        gates += count;
+        remarks.extend(found);
     }
+    // Gates can be checked alone, a configuration is needed for anything else.
     let input = match arguments.files.is_empty() {
-        true => installation::find(&[], &arguments.cluster).await?,
-        false => super::manifests::input_of(&documents)?,
+        true => Some(installation::find(&[], &arguments.cluster).await?),
+        false => match super::manifests::input_of(&documents) {
+            Ok(input) => Some(input),
+            Err(_) if gates > 0 && !arguments.against_cluster => None,
+            Err(error) => return Err(error),
+        },
     };
-    let (config, keys) = load(&input);
-    let mut remarks = remarks(&config, &keys, &places);
-    remarks.extend(hosts(&config, &Settings::load(arguments.config.as_deref())?, &places).await?);
-    remarks.extend(applications(&documents, &config));
-    if arguments.against_cluster {
-        let found = cluster::look(&arguments.cluster, &arguments.application_namespaces, &config).await?;
-        eprintln!("{} Applications of the cluster were looked at", found.applications);
-        remarks.extend(found.remarks);
+    let mut config = None;
+    if let Some(input) = &input {
+        let (loaded, keys) = load(input);
+        remarks.extend(self::remarks(&loaded, &keys, &places));
+        remarks.extend(hosts(&loaded, &Settings::load(arguments.config.as_deref())?, &places).await?);
+        remarks.extend(applications(&documents, &loaded));
+        if arguments.against_cluster {
+            let found = cluster::look(&arguments.cluster, &arguments.application_namespaces, &loaded).await?;
+            eprintln!("{} Applications of the cluster were looked at", found.applications);
+            remarks.extend(found.remarks);
+        }
+        config = Some(loaded);
     }
     remarks.sort_by_key(|remark| remark.severity);
     match arguments.format {
         Report::Sarif => println!("{}", serde_json::to_string_pretty(&sarif::log(&remarks))?),
         Report::Text => {
             if !output::machine(arguments.output, &remarks)? {
-                print(&config, &remarks);
+                print(config.as_ref(), gates, &remarks);
             }
         }
     }
@@ -153,7 +168,6 @@ fn remarks(config: &Configuration, keys: &[String], places: &Places) -> Vec<Rema
     let mut out: Vec<Remark> = config.problems().iter().map(|problem| of_problem(problem, places)).collect();
     let findings = lint::lint(config, keys.iter().map(String::as_str));
     out.extend(findings.iter().map(|finding| of_finding(finding, places)));
-    out.sort_by_key(|remark| remark.severity);
     out
 }
 
@@ -264,7 +278,7 @@ impl Places {
     }
 }
 
-fn print(config: &Configuration, remarks: &[Remark]) {
+fn print(config: Option<&Configuration>, gates: usize, remarks: &[Remark]) {
     for remark in remarks {
         let place = [remark.line, remark.column].into_iter().flatten().map(|n| format!(":{n}")).collect::<String>();
         let severity = match remark.severity {
@@ -280,9 +294,18 @@ fn print(config: &Configuration, remarks: &[Remark]) {
         }
     }
     let count = |severity| remarks.iter().filter(|remark| remark.severity == severity).count();
-    let (services, triggers, templates) = (config.services().len(), config.triggers().len(), config.templates().len());
+    let mut seen = Vec::new();
+    if let Some(config) = config {
+        let (services, triggers, templates) =
+            (config.services().len(), config.triggers().len(), config.templates().len());
+        seen.push(format!("{services} services, {triggers} triggers, {templates} templates in force"));
+    }
+    if gates > 0 {
+        seen.push(format!("{gates} gates"));
+    }
     println!(
-        "{services} services, {triggers} triggers, {templates} templates in force; {} errors, {} warnings, {} notes",
+        "{}; {} errors, {} warnings, {} notes",
+        seen.join(", "),
         count(Severity::Error),
         count(Severity::Warning),
         count(Severity::Note)
@@ -302,6 +325,7 @@ mod tests {
         let (config, keys) = load(&crate::cli::manifests::input_of(&documents).unwrap());
         let mut out = remarks(&config, &keys, &places);
         out.extend(applications(&documents, &config));
+        out.sort_by_key(|remark| remark.severity);
         out
     }
 

@@ -14,6 +14,8 @@ mod destinations;
 mod documented;
 mod explain;
 mod forward;
+mod gate;
+mod gates;
 mod go_text;
 mod go_yaml;
 mod hidden;
@@ -82,6 +84,9 @@ enum Command {
     /// Ready-made triggers and templates, those of Argo CD's own catalogue and ones for Backstage.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Try gates by request on this machine; look at those of a running Gatepost: what they say, why, when they ask next.
+    #[command(subcommand)]
+    Gate(gate::Command),
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -151,6 +156,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Destinations(command) => destinations::run(command).await,
+        Command::Gate(command) => gate::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "gatepost", &mut std::io::stdout());

@@ -139,6 +139,9 @@ impl Run {
             Outgoing::Http(request) | Outgoing::Reusable { request, .. } => self.door.send(&request).await,
             Outgoing::Mail(mail) => self.door.mail(&mail).await,
             Outgoing::Publish(message) => self.door.publish(&message).await,
+            Outgoing::CommitStatus(_) => Err(egress::Error::Invalid(
+                "a commit status is written by a running Gatepost only; nothing was sent".into(),
+            )),
             Outgoing::Ambient(wanted) => controller::ambient(service, &wanted).await,
         }
     }

@@ -92,6 +92,9 @@ pub(super) async fn prune(store: Arc<dyn Store>, stop: CancellationToken) {
         if let Err(error) = crate::controller::forget_unused(store.as_ref(), now_ms).await {
             tracing::warn!(error = %error, "failed to forget what services remember of old deliveries");
         }
+        if let Err(error) = crate::controller::gate::forget_unused(store.as_ref(), now_ms).await {
+            tracing::warn!(error = %error, "failed to forget what is remembered of old gates");
+        }
         match store.prune(Default::default(), now_ms).await {
             Ok(pruned) if pruned.dead > 0 => {
                 tracing::warn!(dropped = pruned.dead, "dead letters beyond the retention were dropped")

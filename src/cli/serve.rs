@@ -1,9 +1,10 @@
 //! `gatepost serve`: puts the rooms together and runs them until it is told to stop.
 
 use super::repo_server::{self, RepoServerFlags};
-use super::{hidden, own, rights, rounds};
+use super::{gates, hidden, own, rights, rounds};
 use crate::controller::{
-    KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector, Relay, RelayOptions, Reporter,
+    ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
+    Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
@@ -16,8 +17,8 @@ use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::{egress, server};
+use actix_web::dev::Server;
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,8 +108,6 @@ pub(super) struct Plan {
     /// Host and port of the API server.
     pub api_server: Option<(String, u16)>,
     pub origin: Origin,
-    /// Host and port of the API server.
-    pub api_server: Option<(String, u16)>,
     pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
@@ -142,7 +141,6 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         None => {
             egress::install_provider();
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
-            api_server = own::place(&config.cluster_url.to_string(), 443);
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
             api_server = host_and_port(&config);
             let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
@@ -167,7 +165,6 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
         secret: arguments.secret_name,
         resource: arguments.notifications_configuration_name,
         self_service,
-        api_server,
         origin,
         api_server,
         repo_server,
@@ -197,7 +194,7 @@ pub(super) async fn kube_config(file: Option<&Path>, context: Option<String>) ->
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("failed to listen on {address}; is another process there?"))
 }
 
@@ -267,12 +264,32 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     relay.hide(hidden::secrets(&plan.settings));
     let masking = Arc::clone(&relay);
     crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
+    let reports = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, _) => {
+            Some(Arc::new(ClusterReports::new(client.as_ref().clone())) as Arc<dyn CommitReports>)
+        }
+    };
+    let sender = Outgoing::new(Arc::clone(&relay), Arc::clone(&door), reader).reporting(reports);
     let api = plan.api.local_addr().context("the API has no address")?;
-    let mut state =
-        server::State { relay: Arc::clone(&relay), cluster: cluster.clone(), folder: None, limits: Arc::default() };
+    let mut state = server::State {
+        relay: Arc::clone(&relay),
+        cluster: cluster.clone(),
+        folder: None,
+        limits: Arc::default(),
+        gates: None,
+    };
     let broken = Arc::new(AtomicBool::new(false));
     match (plan.origin, cluster.clone()) {
         (Origin::Cluster(client, _), Some(cluster)) => {
+            let shared = gates::Shared {
+                client: client.as_ref().clone(),
+                store: Arc::clone(&store),
+                door,
+                standing: standing.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
             let limits = Arc::clone(&state.limits);
             let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
             tokio::spawn(tell_limits(client.as_ref().clone(), plan.namespace, lease, limits));
@@ -304,26 +321,24 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
     tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
-    let dispatching = dispatch(&relay, store, door, reader, &plan.settings.delivery, &stop);
+    let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
     Ok(Running { relay, api, dispatching, guarding, stop, broken })
 }
 
 fn dispatch(
     relay: &Arc<Relay>,
     store: Arc<dyn Store>,
-    door: Arc<Egress>,
-    reader: Option<Arc<dyn ObjectReader>>,
+    sender: Outgoing,
     delivery: &Delivery,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let sender = Arc::new(Outgoing::new(Arc::clone(relay), door, reader));
     let settings = DispatchSettings {
         attempt_limit: Duration::from_secs(delivery.attempt_limit),
         grace: Duration::from_secs(delivery.grace),
         ..DispatchSettings::default()
     };
     let observer: Arc<dyn crate::outbox::Observer> = Arc::clone(relay) as _;
-    let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
+    let dispatcher = Arc::new(Dispatcher::new(store, Arc::new(sender), settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {
@@ -358,14 +373,19 @@ fn serve_http(
         servers.push(server::metrics(listener, state).context("failed to start metrics and health")?);
     }
     for running in servers {
-        let (handle, stop) = (running.handle(), stop.clone());
-        tokio::spawn(running);
-        tokio::spawn(async move {
-            stop.cancelled().await;
-            handle.stop(true).await;
-        });
+        run_server(running, stop);
     }
     Ok(())
+}
+
+/// Runs a server until the process stops.
+pub(super) fn run_server(server: Server, stop: &CancellationToken) {
+    let (handle, stop) = (server.handle(), stop.clone());
+    tokio::spawn(server);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
 }
 
 /// What services need besides a notification.
@@ -407,11 +427,13 @@ fn keyring(plan: &Plan) -> Keyring {
     }
 }
 
+/// Rules of the egress guard, from the setting of this name.
+pub(super) fn rules(texts: &[String], key: &str) -> anyhow::Result<Vec<Rule>> {
+    texts.iter().map(|text| Rule::parse(text).map_err(|error| anyhow::anyhow!("{key}: {error}"))).collect()
+}
+
 /// The egress guard's rules; loopback is allowed where there is no cluster.
 pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Result<Policy> {
-    let rules = |texts: &[String], key: &str| -> anyhow::Result<Vec<Rule>> {
-        texts.iter().map(|t| Rule::parse(t).map_err(|e| anyhow::anyhow!("{key}: {e}"))).collect()
-    };
     let tenants = settings.egress.tenants.iter().map(|(name, tenant)| {
         let key = format!("egress.tenants.\"{name}\"");
         let glob = globset::Glob::new(name).with_context(|| format!("{key}: this is no glob of namespaces"))?;

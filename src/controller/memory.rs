@@ -53,11 +53,11 @@ pub async fn forget_unused(store: &dyn Store, now_ms: i64) -> Result<u64, outbox
     store.forget_values(PREFIX, now_ms.saturating_sub(UNUSED_MAX_MS)).await
 }
 
-fn with_time(value: &str, now_ms: i64) -> Vec<u8> {
+pub(super) fn with_time(value: &str, now_ms: i64) -> Vec<u8> {
     format!("{now_ms} {value}").into_bytes()
 }
 
-fn without_time(bytes: &[u8]) -> Option<String> {
+pub(super) fn without_time(bytes: &[u8]) -> Option<String> {
     let (_, value) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
     Some(value.to_owned())
 }

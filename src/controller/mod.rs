@@ -5,6 +5,8 @@
 mod ambient;
 mod annotation;
 mod answers;
+mod commit_report;
+pub mod gate;
 mod memory;
 mod relay;
 mod report;
@@ -13,6 +15,7 @@ mod view;
 
 pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
+pub use commit_report::{ClusterReports, CommitReports};
 pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};

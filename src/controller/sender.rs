@@ -2,6 +2,7 @@
 
 use super::ambient;
 use super::answers::Answers;
+use super::commit_report::CommitReports;
 use super::memory;
 use super::relay::Relay;
 use crate::egress::{self, Egress, redact};
@@ -34,6 +35,7 @@ pub struct Outgoing {
     relay: Arc<Relay>,
     egress: Arc<Egress>,
     reader: Option<Arc<dyn ObjectReader>>,
+    reports: Option<Arc<dyn CommitReports>>,
     tls_folder: PathBuf,
     answers: Answers,
 }
@@ -55,7 +57,13 @@ impl Outgoing {
     pub fn new(relay: Arc<Relay>, egress: Arc<Egress>, reader: Option<Arc<dyn ObjectReader>>) -> Self {
         let tls_folder =
             std::env::var_os("ARGOCD_TLS_DATA_PATH").map_or_else(|| PathBuf::from(TLS_FOLDER), PathBuf::from);
-        Self { relay, egress, reader, tls_folder, answers: Answers::default() }
+        Self { relay, egress, reader, reports: None, tls_folder, answers: Answers::default() }
+    }
+
+    /// One that can write commit statuses, too.
+    #[must_use]
+    pub fn reporting(self, reports: Option<Arc<dyn CommitReports>>) -> Self {
+        Self { reports, ..self }
     }
 
     /// Whether the Go controller sent it while this process was not there.
@@ -160,6 +168,13 @@ impl Outgoing {
                 let (host, port) = first.unwrap_or_default();
                 publish.tls.roots_pem = self.certificates(&host);
                 (format!("nats://{host}:{port}"), self.egress.publish(&publish).await, false)
+            }
+            service::Outgoing::CommitStatus(report) => {
+                let answer = match &self.reports {
+                    Some(reports) => reports.report(service, &report).await,
+                    None => Err(egress::Error::Invalid("commit statuses need a cluster".into())),
+                };
+                (format!("commitstatus://{}/{}", report.namespace, report.strategy), answer, false)
             }
             service::Outgoing::Ambient(wanted) => (String::new(), ambient::answer(service, &wanted).await, true),
             service::Outgoing::Reusable { request, key, lifetime } => {

@@ -1,7 +1,7 @@
 //! How much of an answer is read, and for how long.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::client::{PATIENCE, Patience, read};
+use super::body::read;
 use super::policy::{Policy, Rule};
 use super::request::{Error, Request, Transport};
 use super::testing::{Peer, Script, door, request};
@@ -54,22 +54,31 @@ pub async fn headers() {
 }
 
 pub async fn drips() {
-    assert_eq!(PATIENCE, Patience { piece: Duration::from_secs(10), whole: Duration::from_secs(30) });
+    let bounds = |longest_pause, longest_body| Transport { longest_pause, longest_body, ..Transport::default() };
+    let target = || "http://drips.example".to_owned();
+    assert_eq!(Transport::default(), bounds(Duration::from_secs(10), Duration::from_secs(30)));
     let answer = |body| reqwest::Response::from(http::Response::builder().status(202).body(body).unwrap());
     let x = || Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"x"));
     // Three pieces, then silence.
     let stalled = futures::stream::iter([x(), x(), x()]).chain(futures::stream::pending());
-    let impatient = Patience { piece: Duration::from_millis(50), whole: Duration::from_secs(600) };
-    let silent = read(answer(reqwest::Body::wrap_stream(stalled)), 64 << 10, Instant::now(), impatient).await;
+    let impatient = bounds(Duration::from_millis(50), Duration::from_secs(600));
+    let stalled = answer(reqwest::Body::wrap_stream(stalled));
+    let silent = read(stalled, &impatient, target(), Instant::now()).await.unwrap();
     assert_eq!((silent.status, &silent.body[..], silent.truncated), (202, &b"xxx"[..], false));
     // A piece now and then, for ever.
-    let dripping = futures::stream::unfold((), move |()| async move {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        Some((x(), ()))
-    });
-    let bounded = Patience { piece: Duration::from_secs(600), whole: Duration::from_millis(50) };
-    let slow = read(answer(reqwest::Body::wrap_stream(dripping)), 64 << 10, Instant::now(), bounded).await;
+    let dripping = || {
+        let drops = futures::stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((x(), ()))
+        });
+        answer(reqwest::Body::wrap_stream(drops))
+    };
+    let bounded = bounds(Duration::from_secs(600), Duration::from_millis(50));
+    let slow = read(dripping(), &bounded, target(), Instant::now()).await.unwrap();
     assert_eq!(slow.status, 202);
+    let whole = Transport { whole: true, ..bounded };
+    let refused = read(dripping(), &whole, target(), Instant::now()).await.unwrap_err();
+    assert!(refused.to_string().ends_with("its body took longer than 0.05 s"), "{refused}");
 }
 
 pub async fn never() {

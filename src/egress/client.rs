@@ -1,33 +1,24 @@
 //! The door itself: pools of guarded clients, our own redirect loop, capped answers.
 
+use super::body;
 use super::policy::{Policy, Refusal};
 use super::redact;
+use super::redirect::{self, Hop};
 use super::request::{Error, Request, Response, Transport};
 use super::resolver::{Guarded, Lookup, literal};
-use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Method, Url, redirect};
+use reqwest::{Client, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// Response headers that are read.
 const MAX_HEADERS: usize = 128;
-/// How long the body of an answer may take.
-pub(super) const PATIENCE: Patience = Patience { piece: Duration::from_secs(10), whole: Duration::from_secs(30) };
+/// hyper's words for a head that is over its bounds.
+const HEAD_TOO_LARGE: &str = "message head is too large";
 /// Pools kept; beyond it the least recently used is dropped.
 const MAX_POOLS: usize = 1024;
-
-/// See [`PATIENCE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience {
-    /// Longest pause between two pieces of it.
-    pub piece: Duration,
-    /// Longest time for the whole of it.
-    pub whole: Duration,
-}
 
 /// A pool belongs to one transport (owner included) and one origin.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -101,47 +92,40 @@ impl Egress {
     /// Refused, unbuildable, unreachable, unanswered, or redirected elsewhere.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
         let started = Instant::now();
-        let mut url = parse(&request.url)?;
-        let mut method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Error::Invalid(format!("`{}` is not an HTTP method", request.method)))?;
-        let mut body = request.body.clone();
+        let mut hop = Hop::first(request)?;
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.once(request, &url, (method.clone(), body.clone()), started).await?;
-            let Some(next) = redirect_target(&url, &answer)? else { return Ok(answer) };
-            (method, body) = redirected(answer.status, method, body);
-            url = next;
+            let answer = self.once(&hop, started).await?;
+            let Some((next, credentials)) = redirect::target(&hop, &answer)? else {
+                return Ok(answer);
+            };
+            hop.redirected(answer.status, next, credentials);
         }
         Err(Error::Redirect {
             target: redact::target(&request.url),
-            location: redact::target(url.as_str()),
+            location: redact::target(hop.url.as_str()),
             why: format!("more than {MAX_REDIRECTS} redirects"),
         })
     }
 
-    async fn once(
-        &self,
-        request: &Request,
-        url: &Url,
-        (method, body): (Method, Bytes),
-        started: Instant,
-    ) -> Result<Response, Error> {
-        let total = request.transport.connect_timeout + request.transport.answer_timeout;
-        let client = self.client(&request.transport, url)?;
+    async fn once(&self, hop: &Hop, started: Instant) -> Result<Response, Error> {
+        let client = self.client(&hop.transport, &hop.url)?;
         let mut headers = reqwest::header::HeaderMap::new();
-        let mut built = client.request(method, handshake_url(url, &request.transport, &mut headers)?);
-        for (name, value) in &request.headers {
+        let url = handshake_url(&hop.url, &hop.transport, &mut headers)?;
+        let mut built = client.request(hop.method.clone(), url);
+        for (name, value) in &hop.headers {
             let (name, value) = header(name, value)?;
             headers.insert(name, value);
         }
-        if !body.is_empty() {
-            built = built.body(body);
+        if !hop.body.is_empty() {
+            built = built.body(hop.body.clone());
         }
-        let target = redact::target(url.as_str());
-        let sent = tokio::time::timeout_at(started + total, built.headers(headers).send()).await;
-        let late = || format!("no complete answer within {} s", total.as_secs());
+        let target = redact::target(hop.url.as_str());
+        let limit = hop.transport.connect_timeout + hop.transport.answer_timeout;
+        let sent = tokio::time::timeout_at(started + limit, built.headers(headers).send()).await;
+        let late = || format!("no complete answer within {} s", limit.as_secs_f64());
         let answer = sent.map_err(|_| Error::NoAnswer { target: target.clone(), cause: late() })?;
-        let answer = answer.map_err(|e| failure(&e, target))?;
-        Ok(read(answer, request.transport.answer_limit, started, PATIENCE).await)
+        let answer = answer.map_err(|error| failure(&error, target.clone()))?;
+        body::read(answer, &hop.transport, target, started).await
     }
 
     fn client(&self, transport: &Transport, url: &Url) -> Result<Client, Error> {
@@ -187,7 +171,7 @@ impl Egress {
         let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some(), instead, lookup };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .dns_resolver(guarded)
             .connect_timeout(transport.connect_timeout)
@@ -217,7 +201,7 @@ impl State {
     }
 }
 
-fn parse(text: &str) -> Result<Url, Error> {
+pub(super) fn parse(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|e| Error::Invalid(format!("the URL cannot be parsed: {e}")))?;
     match url.scheme() {
         "http" | "https" if url.host().is_some() => Ok(url),
@@ -236,32 +220,6 @@ fn header(name: &str, value: &[u8]) -> Result<(reqwest::header::HeaderName, reqw
 
 fn refused(url: &Url, no: &Refusal) -> Error {
     Error::Refused { target: redact::target(url.as_str()), rule: no.rule.clone(), setting: no.setting.clone() }
-}
-
-/// Where a redirect goes, if this is one that is followed: same host, http → https allowed.
-fn redirect_target(from: &Url, answer: &Response) -> Result<Option<Url>, Error> {
-    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let Some(location) = answer.header("location") else { return Ok(None) };
-    let refuse = |location: String, why: &str| Error::Redirect {
-        target: redact::target(from.as_str()),
-        location,
-        why: why.into(),
-    };
-    let next = from.join(location).map_err(|_| refuse("an unreadable Location".into(), "it is not a URL"))?;
-    let same_port = next.port_or_known_default() == from.port_or_known_default();
-    let upgrade = from.scheme() == "http" && next.scheme() == "https";
-    if next.host() != from.host() || !(upgrade || (same_port && next.scheme() == from.scheme())) {
-        return Err(refuse(redact::target(next.as_str()), "it leads to another host; set this URL in the service"));
-    }
-    Ok(Some(next))
-}
-
-/// Go's rules: 301, 302 and 303 turn anything but GET and HEAD into GET without a body.
-fn redirected(status: u16, method: Method, body: Bytes) -> (Method, Bytes) {
-    let keeps = matches!(status, 307 | 308) || method == Method::GET || method == Method::HEAD;
-    if keeps { (method, body) } else { (Method::GET, Bytes::new()) }
 }
 
 /// The URL that the handshake is made with: where a service names another server, that name, which the resolver turns
@@ -283,31 +241,6 @@ fn handshake_url(url: &Url, transport: &Transport, headers: &mut reqwest::header
     let (name, value) = header("host", host.as_bytes())?;
     headers.insert(name, value);
     Ok(other)
-}
-
-/// Reads at most `limit` bytes in bounded time; a body that breaks off or drips keeps what came: the status is what counts.
-pub(super) async fn read(
-    mut answer: reqwest::Response,
-    limit: usize,
-    started: Instant,
-    patience: Patience,
-) -> Response {
-    let status = answer.status().as_u16();
-    let headers = answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
-    let mut body = BytesMut::new();
-    let mut truncated = false;
-    let ends = Instant::now() + patience.whole;
-    while let Ok(Ok(Some(chunk))) =
-        tokio::time::timeout_at(ends.min(Instant::now() + patience.piece), answer.chunk()).await
-    {
-        let room = limit - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
-    }
-    Response { status, headers, body: body.freeze(), truncated, elapsed: started.elapsed() }
 }
 
 fn failure(error: &reqwest::Error, target: String) -> Error {
@@ -336,10 +269,16 @@ fn refusal_in(error: &reqwest::Error) -> Option<&Refusal> {
 }
 
 /// The innermost cause: reqwest's outer texts repeat the URL, whose path may be a secret.
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut last: &(dyn std::error::Error + 'static) = error;
     while let Some(next) = last.source() {
         last = next;
     }
-    if std::ptr::addr_eq(last, error) { "the connection failed".into() } else { last.to_string() }
+    if std::ptr::addr_eq(last, error) {
+        return "the connection failed".into();
+    }
+    match last.to_string() {
+        cause if cause == HEAD_TOO_LARGE => format!("{cause}: more than {MAX_HEADERS} headers, or too long ones"),
+        cause => cause,
+    }
 }

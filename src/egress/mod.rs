@@ -6,13 +6,16 @@
 //! what was checked. This room knows nothing of notifications or gates.
 
 pub mod address;
+mod body;
 mod client;
 mod dial;
+mod headers;
 mod mail;
 mod nats;
 mod nkey;
 pub mod policy;
 pub mod redact;
+mod redirect;
 mod request;
 mod resolver;
 mod tls;
@@ -27,8 +30,9 @@ mod testing;
 mod tls_tests;
 
 pub use client::Egress;
+pub use headers::{Headers, Illegal, canonical};
 pub use mail::Mail;
 pub use nats::{Identity, Publish, Server};
 pub use policy::{Policy, Rule, Tenants};
-pub use request::{Error, Request, Response, TlsOptions, Transport};
+pub use request::{ClientCertificate, Error, Redirects, Request, Response, TlsOptions, Transport};
 pub use tls::install_provider;

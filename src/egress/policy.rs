@@ -36,13 +36,13 @@ pub struct Tenants {
 }
 
 /// One entry of a list: a range, an address or a host (`*.example.com` for all below), each with an optional port.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     what: What,
     port: Option<u16>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum What {
     Range(Cidr),
     Host(String),
@@ -86,7 +86,7 @@ impl Rule {
         one && self.port.is_some()
     }
 
-    fn covers(&self, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
+    pub(super) fn covers(&self, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
         self.port.is_none_or(|p| p == port)
             && match &self.what {
                 What::Range(range) => ip.is_some_and(|ip| range.contains(ip)),

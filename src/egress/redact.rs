@@ -13,6 +13,8 @@ const SHORTEST_SECRET: usize = 4;
 const SHORTEST_PART: usize = 8;
 /// Forms of secrets that are looked for at most; beyond it the longest secrets' own forms are not.
 const NEEDLES_MAX: usize = 200_000;
+/// Characters of a URL that are shown.
+const LONGEST_SHOWN: usize = 300;
 
 /// Scheme, host and port of a URL; chat webhooks carry their secret in the path.
 #[must_use]
@@ -23,6 +25,21 @@ pub fn target(url: &str) -> String {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),
         None => format!("{}://{host}", url.scheme()),
     }
+}
+
+/// A URL for the people whose request it is: with its path and the names of its query, without userinfo, query values and
+/// fragment.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    let Ok(mut url) = url::Url::parse(url) else { return "an unparsable URL".into() };
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    let names: Vec<_> = url.query_pairs().map(|(name, _)| percent(&name)).collect();
+    url.set_query(None);
+    let query: Vec<_> = names.iter().map(|name| format!("{name}=…")).collect();
+    let path: String = url.as_str().chars().take(LONGEST_SHOWN).collect();
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")).chars().take(LONGEST_SHOWN).collect() }
 }
 
 /// Replaces known secret values: as they are, in base64 at any place of a longer text, URL-encoded, and as JSON writes them.
@@ -163,6 +180,16 @@ mod tests {
             "https://hooks.example.com:8443"
         );
         assert_eq!(target("::"), "an unparsable URL");
+    }
+
+    #[test]
+    fn ones_own_url_is_shown_without_its_values() {
+        assert_eq!(
+            shown("https://u:p@h.example:8443/check/dev?token=SECRET&b#frag"),
+            "https://h.example:8443/check/dev?token=…&b=…"
+        );
+        assert_eq!(shown("http://h"), "http://h/");
+        assert!(shown(&format!("http://h/{}", "a".repeat(5000))).len() < 400);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What goes through the door and what comes back.
 
+use super::policy::Rule;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -38,14 +39,33 @@ pub struct Transport {
     pub tls: TlsOptions,
     /// Time to connect.
     pub connect_timeout: Duration,
-    /// Time from the request to the end of the answer.
+    /// Time from the request to the head of the answer, redirects among it.
     pub answer_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
     /// Idle connections kept per host.
     pub max_idle_per_host: usize,
-    /// Bytes of the answer's body that are read.
+    /// Bytes of the answer's body that are read, after decompression.
     pub answer_limit: usize,
+    /// Only a whole answer will do: one that is longer, broken off or stalled is an [`Error::Unusable`].
+    pub whole: bool,
+    /// Longest time between two pieces of a body.
+    pub longest_pause: Duration,
+    /// Longest time for the whole of a body.
+    pub longest_body: Duration,
+    /// Which redirects are followed.
+    pub redirects: Redirects,
+}
+
+/// Which redirects are followed, three at most. Each hop is judged by the guard again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Redirects {
+    /// To the same host and port; from http to https of the same host, whatever the port.
+    #[default]
+    SameHost,
+    /// To the same scheme, host and port; elsewhere only to these, without credentials: no client certificate, and of the
+    /// headers only what describes the body and the answer.
+    SameOrigin(Vec<Rule>),
 }
 
 impl Default for Transport {
@@ -59,6 +79,10 @@ impl Default for Transport {
             idle_timeout: Duration::from_secs(90),
             max_idle_per_host: 4,
             answer_limit: 64 << 10,
+            whole: false,
+            longest_pause: Duration::from_secs(10),
+            longest_body: Duration::from_secs(30),
+            redirects: Redirects::SameHost,
         }
     }
 }
@@ -70,10 +94,8 @@ pub struct TlsOptions {
     pub insecure_skip_verify: bool,
     /// PEM certificates that replace the system roots: the service's own, or Argo CD's `argocd-tls-certs-cm`.
     pub roots_pem: Vec<u8>,
-    /// PEM certificates that the client shows, its own first; with `key_pem`.
-    pub certificate_pem: Vec<u8>,
-    /// PEM key of `certificate_pem`.
-    pub key_pem: Vec<u8>,
+    /// What the client shows of itself.
+    pub certificate: Option<ClientCertificate>,
     /// Name that is asked for in the handshake and looked for in the certificate, where it is not the URL's host.
     pub server_name: String,
 }
@@ -84,6 +106,31 @@ impl std::fmt::Debug for TlsOptions {
             .field("insecure_skip_verify", &self.insecure_skip_verify)
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
+    }
+}
+
+impl TlsOptions {
+    /// Whether the certificates can be read.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn check(&self) -> Result<(), Error> {
+        super::tls::check(self)
+    }
+}
+
+/// A client certificate with its key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// PEM of the certificate and those that signed it.
+    pub chain_pem: Vec<u8>,
+    /// PEM of the private key.
+    pub key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate")
     }
 }
 
@@ -151,5 +198,13 @@ pub enum Error {
         location: String,
         /// The reason.
         why: String,
+    },
+    /// A status came, but not an answer within the bounds: too large, too slow, broken off. Only where the whole is wanted.
+    #[error("the answer of {target} cannot be used: {cause}")]
+    Unusable {
+        /// Scheme, host and port.
+        target: String,
+        /// The cause.
+        cause: String,
     },
 }

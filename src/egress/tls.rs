@@ -1,7 +1,7 @@
 //! TLS of outgoing connections: system roots with the bundled Mozilla roots as fall-back, or a service's own; and the
 //! certificate that a service shows. Must never put a key into an error.
 
-use super::request::{Error, TlsOptions};
+use super::request::{ClientCertificate, Error, TlsOptions};
 use crate::any_certificate::AnyCertificate;
 use reqwest::ClientBuilder;
 use rustls::pki_types::pem::PemObject as _;
@@ -63,15 +63,32 @@ fn shown(
     builder: rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>,
     options: &TlsOptions,
 ) -> Result<ClientConfig, Error> {
-    if options.certificate_pem.is_empty() && options.key_pem.is_empty() {
-        return Ok(builder.with_no_client_auth());
+    let Some(certificate) = &options.certificate else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = client_certificate(certificate)?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| unloadable(&error.to_string()))
+}
+
+fn unloadable(cause: &str) -> Error {
+    Error::Invalid(format!("failed to load client certificate: {cause}"))
+}
+
+/// Whether a service's own certificates can be read, before anything is connected.
+pub(super) fn check(options: &TlsOptions) -> Result<(), Error> {
+    if !options.roots_pem.is_empty() {
+        roots(options)?;
     }
-    let refuse =
-        |cause: &str| Error::Invalid(format!("the client certificate of this service cannot be used: {cause}"));
-    let chain = CertificateDer::pem_slice_iter(&options.certificate_pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| refuse("`tls.certificate` is not PEM"))?;
-    let key = PrivateKeyDer::from_pem_slice(&options.key_pem).map_err(|_| refuse("`tls.key` is no PEM key"))?;
-    builder.with_client_auth_cert(chain, key).map_err(|_| refuse("`tls.key` is not the key of `tls.certificate`"))
+    options.certificate.as_ref().map_or(Ok(()), |certificate| client_certificate(certificate).map(drop))
+}
+
+fn client_certificate(
+    certificate: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+    let chain = CertificateDer::pem_slice_iter(&certificate.chain_pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| unloadable("the certificate is not PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem);
+    let key = key.map_err(|_| unloadable("the private key is not PEM"))?;
+    Ok((chain, key))
 }
 
 #[cfg(test)]
@@ -86,6 +103,9 @@ mod tests {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(roots(&options(broken)), Err(Error::Invalid(_))));
         assert!(client_config(&TlsOptions::default()).is_ok());
+        let certificate = Some(ClientCertificate { chain_pem: b"x".to_vec(), key_pem: b"y".to_vec() });
+        let refused = client_config(&TlsOptions { certificate, ..TlsOptions::default() }).unwrap_err();
+        assert!(refused.to_string().contains("failed to load client certificate"), "{refused}");
         assert!(client_config(&TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }).is_ok());
     }
 
@@ -94,8 +114,7 @@ mod tests {
         let pair = || rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
         let (one, other) = (pair(), pair());
         let options = |certificate: &str, key: &str| TlsOptions {
-            certificate_pem: certificate.into(),
-            key_pem: key.into(),
+            certificate: Some(ClientCertificate { chain_pem: certificate.into(), key_pem: key.into() }),
             ..TlsOptions::default()
         };
         let (certificate, key) = (one.cert.pem(), one.signing_key.serialize_pem());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::policy::{Policy, Rule};
-use super::request::{Error, Request, Response, TlsOptions, Transport};
+use super::request::{ClientCertificate, Error, Request, Response, TlsOptions, Transport};
 use super::testing::{Script, door, request};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -101,13 +101,8 @@ async fn a_server_that_wants_a_certificate_gets_the_services() {
     let server = Secure::start(&ours, "localhost", Some(&clients), FINE).await;
     let url = format!("https://localhost:{}/", server.port);
     let showing = |pair: Option<(String, String)>| {
-        let (certificate, key) = pair.unwrap_or_default();
-        TlsOptions {
-            roots_pem: ours.pem().into(),
-            certificate_pem: certificate.into(),
-            key_pem: key.into(),
-            ..TlsOptions::default()
-        }
+        let certificate = pair.map(|(chain, key)| ClientCertificate { chain_pem: chain.into(), key_pem: key.into() });
+        TlsOptions { roots_pem: ours.pem().into(), certificate, ..TlsOptions::default() }
     };
     let client = |authority: &Authority| Some(signed(authority, "gatepost", ExtendedKeyUsagePurpose::ClientAuth));
     assert_eq!(sent(&url, showing(client(&clients))).await.unwrap().status, 200);

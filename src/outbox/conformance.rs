@@ -5,6 +5,7 @@
 use super::change::{Change, NewDelivery};
 use super::delivery::{Attempt, Claimed, DeadReason, Lane, State};
 use super::destination::{Off, OffBy};
+use super::intents::About;
 use super::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
 use super::store::{ClaimLimits, Error, Filter, Release, Replay, Retention, Store};
 use async_trait::async_trait;
@@ -473,6 +474,28 @@ async fn pruning_keeps_to_a_size(store: &dyn Store) {
     assert_eq!(armings, [4, 3], "the newest stay");
 }
 
+async fn an_intent_without_an_answer_stays_the_same_one(store: &dyn Store) {
+    let about = |branch: &str, sha: &str| About { branch: branch.into(), sha: sha.into() };
+    let abouts = vec![about("prod", "a"), about("dev", "a")];
+    let first = store.intend("g", abouts.clone(), 1_000).await.unwrap();
+    assert_eq!(first.iter().map(|intent| intent.about.clone()).collect::<Vec<_>>(), abouts);
+    assert!(first.iter().all(|intent| intent.attempt == 1 && intent.open && intent.since_ms == 1_000));
+    assert_eq!(store.intend("g", abouts.clone(), 2_000).await.unwrap(), first, "as a later process asks again");
+    store.fulfil(first).await.unwrap();
+    assert!(store.intents("g").await.unwrap().iter().all(|intent| !intent.open));
+    let second = store.intend("g", abouts, 3_000).await.unwrap();
+    assert!(second.iter().all(|intent| intent.attempt == 2 && intent.since_ms == 3_000));
+    let moved = store.intend("g", vec![about("dev", "b")], 4_000).await.unwrap().remove(0);
+    assert_eq!(moved.attempt, 3, "another commit is another question");
+    let back = store.intend("g", vec![about("dev", "a")], 5_000).await.unwrap().remove(0);
+    assert_eq!(back.attempt, 4, "no key is used twice");
+    store.fulfil(vec![moved]).await.unwrap();
+    assert!(store.intents("g").await.unwrap().iter().all(|intent| intent.open), "an answer that nobody waits for");
+    assert_eq!(store.intend("other", vec![about("dev", "a")], 1_000).await.unwrap()[0].attempt, 1);
+    assert_eq!(store.forget_intents(4_000).await.unwrap(), 2);
+    assert_eq!(store.intents("g").await.unwrap(), [back]);
+}
+
 /// Everything that one store does in one life.
 pub(super) async fn suite(store: &dyn Store) {
     one_occurrence_has_one_row(store).await;
@@ -498,6 +521,7 @@ pub(super) async fn suite(store: &dyn Store) {
     pruning_keeps_to_a_size(store).await;
     pruning_drops_the_old_only(store).await;
     old_values_are_forgotten(store).await;
+    an_intent_without_an_answer_stays_the_same_one(store).await;
     store.set_value("cursor", b"7".to_vec()).await.unwrap();
     assert_eq!(store.value("cursor").await.unwrap().unwrap(), b"7");
     store.health().await.unwrap();

@@ -2,6 +2,7 @@
 //! `key_state.phase`. It decides nothing.
 
 use super::delivery::{Attempt, Delivery, DeliveryId, Lane, State};
+use super::intents::{About, Intent};
 use super::seal::{Keys, Part};
 use super::store::{Error, KeptObject, OwedAnnotation};
 use crate::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
@@ -144,6 +145,17 @@ pub(super) fn object(row: &impl Columns) -> Result<ObjectId, Error> {
 
 fn count(row: &impl Columns, column: &'static str) -> Result<u32, Error> {
     Ok(u32::try_from(row.int(column)?).unwrap_or(u32::MAX))
+}
+
+/// A row of `gate_question`.
+pub(super) fn intent(row: &impl Columns) -> Result<Intent, Error> {
+    Ok(Intent {
+        gate: row.text("gate")?,
+        about: About { branch: row.text("branch")?, sha: row.text("sha")? },
+        attempt: row.int("attempt")?,
+        since_ms: row.int("since_ms")?,
+        open: row.int("open")? == 1,
+    })
 }
 
 /// The lane of a row of `lane`.

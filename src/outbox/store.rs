@@ -6,6 +6,7 @@ use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
 use super::destination::{Destination, Off};
+use super::intents::Intents;
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -277,7 +278,7 @@ pub struct Pruned {
 
 /// The durable outbox.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Intents {
     /// Id of this installation; part of every unique key.
     fn install_id(&self) -> &str;
 

@@ -1,10 +1,13 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback.
+//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
 
 mod api;
 mod destinations;
+mod gates;
+pub mod hooks;
 mod problem;
 
 use crate::controller::Relay;
+use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
 use actix_web::body::MessageBody;
@@ -24,6 +27,8 @@ pub struct State {
     pub folder: Option<std::path::PathBuf>,
     /// What the cluster does not allow this process, once it is known; for readiness.
     pub limits: Arc<OnceLock<Vec<String>>>,
+    /// Gates, where they are handled.
+    pub gates: Option<Arc<Gates>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -73,6 +78,7 @@ pub fn application(
         .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
         .configure(api::routes)
         .configure(destinations::routes)
+        .configure(gates::routes)
         .route("/", web::get().to(overview))
         .default_service(web::to(problem::not_found))
 }

@@ -6,6 +6,7 @@
 use super::{RequestError, Verdict};
 use crate::egress;
 use crate::notify::{Occurrence, ServiceConfig};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -47,8 +48,29 @@ pub enum Outgoing {
     Mail(egress::Mail),
     /// A NATS message.
     Publish(egress::Publish),
+    /// A CommitStatus of the GitOps Promoter. Only the controller's own configuration may ask.
+    CommitStatus(CommitReport),
     /// A question about what the process itself was given. Only the controller's own configuration may ask.
     Ambient(Ambient),
+}
+
+/// What is said of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitReport {
+    /// Namespace of the PromotionStrategy.
+    pub namespace: String,
+    /// Its name.
+    pub strategy: String,
+    /// Key that it names.
+    pub key: String,
+    /// pending, success or failure.
+    pub phase: String,
+    /// A sentence.
+    pub description: String,
+    /// Where to read more; empty for nothing.
+    pub url: String,
+    /// The commit.
+    pub sha: String,
 }
 
 /// What the operator gave the process.
@@ -65,7 +87,7 @@ impl Outgoing {
     pub const fn request_mut(&mut self) -> Option<&mut egress::Request> {
         match self {
             Self::Http(request) | Self::Reusable { request, .. } => Some(request),
-            Self::Mail(_) | Self::Publish(_) | Self::Ambient(_) => None,
+            Self::Mail(_) | Self::Publish(_) | Self::CommitStatus(_) | Self::Ambient(_) => None,
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What services over HTTP share: transport options, headers, the policy of quick retries, what a status means.
 
 use super::{QuickRetry, RequestError, Verdict};
-use crate::egress::{Response, TlsOptions, Transport};
+use crate::egress::{self, ClientCertificate, Response, TlsOptions, Transport};
 use crate::notify::ServiceConfig;
 use crate::notify::kind::{Field, Record, Shape};
-use base64::Engine as _;
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -60,11 +59,12 @@ impl<'a> Options<'a> {
     fn tls(&self) -> TlsOptions {
         let group = self.0.options.get("tls");
         let text = |name| group.and_then(|group| group.get(name)).and_then(Json::as_str).unwrap_or_default();
+        let shown = ClientCertificate { chain_pem: text("certificate").into(), key_pem: text("key").into() };
         TlsOptions {
             insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
             roots_pem: text("ca").into(),
-            certificate_pem: text("certificate").into(),
-            key_pem: text("key").into(),
+            // With one of the two only, sending says which one is missing.
+            certificate: (!(shown.chain_pem.is_empty() && shown.key_pem.is_empty())).then_some(shown),
             server_name: text("serverName").trim().to_owned(),
         }
     }
@@ -87,55 +87,40 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Headers as net/http sends them: canonical names, the last of equal ones wins.
+/// Headers of a service's request; errors name the service.
 #[derive(Default)]
-pub struct Headers(Vec<(String, Vec<u8>)>);
+pub struct Headers(egress::Headers);
 
 impl Headers {
-    /// Sets a header. Blanks around the value never reach the wire; a line break at its end comes from a Secret made
-    /// with `echo` and is left out.
+    /// Sets a header.
     ///
     /// # Errors
     /// Names and values that HTTP does not allow.
     pub fn set(&mut self, service: &str, name: &str, value: &str) -> Result<(), RequestError> {
-        let value = value.trim_matches([' ', '\t', '\r', '\n']).as_bytes();
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        let legal = !name.is_empty() && name.bytes().all(token);
-        if !legal || value.iter().any(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
-            return Err(RequestError::Header { service: service.to_owned(), header: name.escape_debug().to_string() });
-        }
-        let name = canonical(name);
-        self.0.retain(|(known, _)| *known != name);
-        // net/http takes the host from the URL whatever a header says.
-        if name != "Host" {
-            self.0.push((name, value.to_vec()));
-        }
-        Ok(())
+        self.0.set(name, value.as_bytes()).map_err(|illegal| refused(service, illegal))
     }
     /// Basic authentication, which replaces any other.
     ///
     /// # Errors
     /// Never in practice: base64 is legal in a header.
     pub fn basic(&mut self, service: &str, username: &str, password: &str) -> Result<(), RequestError> {
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
-        self.set(service, "Authorization", &format!("Basic {pair}"))
+        self.0.basic(username.as_bytes(), password.as_bytes()).map_err(|illegal| refused(service, illegal))
     }
     /// The headers in order.
     #[must_use]
     pub fn into_list(self) -> Vec<(String, Vec<u8>)> {
-        self.0
+        self.0.into_list()
     }
 }
 
-/// `textproto.CanonicalMIMEHeaderKey`.
-fn canonical(name: &str) -> String {
-    let mut upper = true;
-    let letter = |c: char| {
-        let out = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
-        upper = c == '-';
-        out
-    };
-    name.chars().map(letter).collect()
+impl From<egress::Headers> for Headers {
+    fn from(headers: egress::Headers) -> Self {
+        Self(headers)
+    }
+}
+
+fn refused(service: &str, illegal: egress::Illegal) -> RequestError {
+    RequestError::Header { service: service.to_owned(), header: illegal.0 }
 }
 
 /// Checks a URL as far as sending needs it.

@@ -8,12 +8,14 @@ mod awssqs;
 mod backstage;
 mod chat;
 mod cloudevents;
+mod commitstatus;
 mod conversation;
 mod email;
 mod embedded;
 pub mod entity;
 mod gcppubsub;
 mod github;
+pub mod github_app;
 mod googlechat;
 mod grafana;
 mod http;
@@ -43,9 +45,11 @@ mod text;
 mod webex;
 mod webhook;
 
-pub use conversation::{Ambient, Answer, Call, Outcome, Outgoing, Step};
+pub use conversation::{Ambient, Answer, Call, CommitReport, Outcome, Outgoing, Step};
+pub use http::retry_after;
 pub use missing::missing_values;
 pub use secrets::values as secret_values;
+pub use text::clip_chars;
 
 use crate::egress;
 use crate::notify::json::{JsonMode, Repair};
@@ -264,6 +268,7 @@ static KINDS: &[&dyn Kind] = &[
     &alertmanager::Alertmanager,
     &awssqs::AwsSqs,
     &backstage::Backstage,
+    &commitstatus::CommitStatus,
     &email::Email,
     &gcppubsub::GcpPubsub,
     &github::GitHub,
@@ -378,7 +383,7 @@ pub fn unanswered(error: &egress::Error) -> Verdict {
     let cause = error.to_string();
     match error {
         egress::Error::Connect { .. } => Verdict::Retry { after: None, cause },
-        egress::Error::NoAnswer { .. } => Verdict::Unknown { cause },
+        egress::Error::NoAnswer { .. } | egress::Error::Unusable { .. } => Verdict::Unknown { cause },
         egress::Error::Refused { .. } | egress::Error::Redirect { .. } => Verdict::SlowRetry { cause },
         egress::Error::Invalid(_) => Verdict::Credentials { cause },
     }

@@ -88,6 +88,8 @@ pub struct Played {
     pub mails: Vec<Mail>,
     /// NATS messages in order.
     pub publishes: Vec<Publish>,
+    /// Reports on commits in order.
+    pub reports: Vec<CommitReport>,
     /// What the process was asked for.
     pub asked: Vec<Ambient>,
     /// How it ended.
@@ -102,6 +104,7 @@ impl Played {
             Outgoing::Http(request) | Outgoing::Reusable { request, .. } => self.requests.push(request),
             Outgoing::Mail(mail) => self.mails.push(mail),
             Outgoing::Publish(publish) => self.publishes.push(publish),
+            Outgoing::CommitStatus(report) => self.reports.push(report),
             Outgoing::Ambient(wanted) => self.asked.push(wanted),
         }
     }
@@ -164,6 +167,7 @@ pub fn play_with(
         requests: Vec::new(),
         mails: Vec::new(),
         publishes: Vec::new(),
+        reports: Vec::new(),
         asked: Vec::new(),
         outcome: Outcome {
             verdict: Verdict::Unknown { cause: String::new() },

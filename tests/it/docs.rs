@@ -65,7 +65,7 @@ fn every_link_leads_somewhere() {
 
 /// Code blocks of a language, with the line they begin at.
 fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
-    let (mut current, mut found): (Option<(usize, bool, String)>, Vec<(usize, String)>) = (None, Vec::new());
+    let (mut current, mut found) = (None::<(usize, bool, String)>, Vec::new());
     for (number, line) in text.lines().enumerate() {
         match (&mut current, line.trim_start().strip_prefix("```")) {
             (None, Some(named)) => current = Some((number + 1, named.trim() == language, String::new())),

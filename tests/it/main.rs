@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod application_gates;
 mod arrows;
 mod attacks;
 mod backstage;
@@ -15,6 +16,10 @@ mod dropin;
 mod env;
 mod env_smoke;
 mod fuzzing;
+mod gate_hooks;
+mod gate_run;
+mod gates;
+mod gates_vectors;
 mod notifications_vectors;
 mod outbox_postgres;
 mod outbox_scale;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A running `gatepost serve`. Killed when dropped.
@@ -183,7 +184,12 @@ impl Gatepost {
 
     /// Waits until it is ready.
     pub async fn ready(&self) {
-        wait_until("gatepost is ready", PATIENCE, || async { self.status("readyz").await == 200 }).await;
+        self.ready_within(PATIENCE).await;
+    }
+
+    /// The same where it may take longer.
+    pub async fn ready_within(&self, patience: Duration) {
+        wait_until("gatepost is ready", patience, || async { self.status("readyz").await == 200 }).await;
     }
 
     /// What readiness says, ready or not.

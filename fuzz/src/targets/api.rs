@@ -47,7 +47,7 @@ async fn state() -> State {
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let relay = Arc::new(Relay::new(store, options, metrics, Arc::new(LogReporter)));
-    State { relay, cluster: None, folder: None, limits: Arc::default() }
+    State { relay, cluster: None, folder: None, limits: Arc::default(), gates: None }
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {

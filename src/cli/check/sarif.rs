@@ -1,6 +1,7 @@
 //! The report as SARIF 2.1.0, the form that code review tools read.
 
 use super::{Remark, Severity};
+use crate::gate::lint::RULES;
 use crate::notify::lint::Rule;
 use serde_json::{Value, json};
 
@@ -19,7 +20,9 @@ const OTHERS: [(&str, &str); 7] = [
 pub(super) fn log(remarks: &[Remark]) -> Value {
     let rule = |id: &str, text: &str| json!({"id": id, "shortDescription": {"text": text}});
     let others = OTHERS.iter().map(|(id, text)| rule(id, text));
-    let rules: Vec<Value> = others.chain(Rule::ALL.iter().map(|r| rule(r.as_str(), r.description()))).collect();
+    let gates = RULES.iter().map(|(id, text)| rule(id, text));
+    let own = Rule::ALL.iter().map(|r| rule(r.as_str(), r.description()));
+    let rules: Vec<Value> = others.chain(own).chain(gates).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -97,7 +97,6 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         secret: "argocd-notifications-secret".into(),
         resource: "default-notifications-configuration".into(),
         self_service: false,
-        api_server: None,
         origin: Origin::Files(manifests.to_owned()),
         api_server: None,
         repo_server: None,

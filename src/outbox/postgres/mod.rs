@@ -13,6 +13,7 @@
 mod changes;
 mod claim;
 mod destinations;
+mod intents;
 mod lease;
 mod objects;
 mod open;

@@ -6,6 +6,7 @@
 mod changes;
 mod claim;
 mod destinations;
+mod intents;
 mod log;
 mod objects;
 mod open;

@@ -4,16 +4,14 @@ use super::message::{Comment, Deployment, Message};
 use super::{base_url, done_key};
 use crate::egress::{Request, Response};
 use crate::service::conversation::{Pause, Tale};
+use crate::service::github_app::{self, ACCEPT, App, TOKEN_LIFETIME};
 use crate::service::http::{self, Headers, Options, check_url};
-use crate::service::jwt::Key;
 use crate::service::{Answer, Call, Outcome, Outgoing, RequestError, Step, Verdict, stored, text, unanswered};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What the Go controller's client asks for.
-const ACCEPT: &str = "application/vnd.github.v3+json";
 /// The same for deployments.
 const ACCEPT_DEPLOYMENT: &str =
     "application/vnd.github.ant-man-preview+json, application/vnd.github.flash-preview+json";
@@ -29,8 +27,6 @@ const API_VERSION: &str = "2022-11-28";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Lists of pull requests and comments are long.
 const ANSWER_LIMIT: usize = 4 << 20;
-/// Installation tokens are good for an hour.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(55 * 60);
 /// What GitHub's documentation asks for after a secondary limit that names no time.
 const SECONDARY_LIMIT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait that is believed.
@@ -124,9 +120,8 @@ impl<'a> Talk<'a> {
             };
             return Err(Pause::done(refused));
         }
-        let body: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
-        match body["token"].as_str() {
-            Some(token) => Ok(token.to_owned()),
+        match github_app::token(&answer.body) {
+            Some((token, _)) => Ok(token),
             None => {
                 let cause = "GitHub answered without a token".to_owned();
                 Err(Pause::Step(Step::Done(outcome(Verdict::Retry { after: None, cause }, true))))
@@ -284,16 +279,12 @@ fn token_request(call: &Call<'_>) -> Result<Request, RequestError> {
     if app.is_empty() || installation.is_empty() {
         return Err(unusable("`appID` or `installationID` is missing"));
     }
-    let key = Key::parse(options.text("privateKey")).map_err(|cause| unusable(&cause))?;
-    // Half a minute for clocks that go before GitHub's, and two minutes in all, as the Go controller's.
-    let issued = call.now_ms / 1000 - 30;
-    let token = key.token(&json!({"iat": issued, "exp": issued + 120, "iss": app})).map_err(unusable)?;
-    let url = format!("{}/app/installations/{}/access_tokens", base_url(config), segments(installation));
+    let api = base_url(config);
+    let named = App { api: &api, id: app, private_key: options.text("privateKey") };
+    let headers = named.headers(call.now_ms).map_err(|cause| unusable(&cause))?;
+    let url = named.token_url(installation);
     check_url(&config.name, &url)?;
-    let mut headers = Headers::default();
-    headers.set(&config.name, "Accept", ACCEPT)?;
-    headers.set(&config.name, "Authorization", &format!("Bearer {token}"))?;
-    Ok(request(call, "POST", url, headers, String::new()))
+    Ok(request(call, "POST", url, headers.into(), String::new()))
 }
 
 /// Each part of a path by itself: a branch's slashes stay.

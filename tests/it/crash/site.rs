@@ -150,7 +150,7 @@ impl Site {
     /// One time in two while it starts; else at work, however long the start took.
     async fn die_any_time(&mut self) {
         if rand::random() {
-            self.process.ready().await;
+            self.process.ready_within(POINT_PATIENCE).await;
         }
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..LIFE_MS))).await;
         self.process.kill_now();
@@ -165,14 +165,14 @@ impl Site {
 
     /// Ends the stories, waits until nothing is owed any more, and says what came of it all.
     pub async fn settle(mut self) -> Tally {
-        self.process.ready().await;
+        self.process.ready_within(POINT_PATIENCE).await;
         self.enough.cancel();
         let mut told = Vec::new();
         while let Some(one) = self.stories.join_next().await {
             told.push(one.unwrap());
         }
         let log = self.log();
-        wait_until(&format!("nothing is pending or owed; {log}"), PATIENCE, || async {
+        wait_until(&format!("nothing is pending or owed; {log}"), POINT_PATIENCE, || async {
             let status = self.process.get("status").await;
             let queue = status["queue"].as_object().unwrap();
             status["owedAnnotations"] == 0 && queue.keys().all(|state| state == "delivered")

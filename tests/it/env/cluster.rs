@@ -142,7 +142,7 @@ fn apply_params() -> PatchParams {
     PatchParams::apply("gatepost-tests").force()
 }
 
-/// Installs every file of `tests/env/crds` and waits until the API server serves it.
+/// Installs every file of `tests/env/crds`, and Gatepost's own of `config/crd`, and waits until the API server serves it.
 async fn install_crds(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definitions: Vec<CustomResourceDefinition> = crd_files().iter().flat_map(|text| documents(text)).collect();
@@ -162,8 +162,9 @@ async fn install_crd(api: &Api<CustomResourceDefinition>, definition: &CustomRes
 }
 
 fn crd_files() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/env/crds");
-    let folders = std::fs::read_dir(&root).expect("tests/env/crds is there").map(|entry| entry.unwrap().path());
-    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = std::fs::read_dir(root.join("tests/env/crds")).expect("tests/env/crds is there");
+    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let files = folders.chain([root.join("config/crd")]).flat_map(|folder| std::fs::read_dir(folder).unwrap());
     files.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -215,7 +215,8 @@ fn echo(request: &Received) -> String {
     forms.collect()
 }
 
-fn response(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+/// An answer as it goes over the wire.
+pub fn response(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -225,7 +226,7 @@ fn response(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
 }
 
 /// The next request of the connection; `None` when the client is done.
-async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Received>> {
+pub async fn read_request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<Option<Received>> {
     let first = read_line(stream).await?;
     let mut words = first.split(' ').map(str::to_owned);
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
@@ -239,7 +240,10 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
     Ok(Some(Received { at: Instant::now(), method, path, headers, body }))
 }
 
-async fn read_body(stream: &mut BufReader<TcpStream>, headers: &[(String, String)]) -> std::io::Result<Vec<u8>> {
+async fn read_body<S: AsyncRead + Unpin>(
+    stream: &mut BufReader<S>,
+    headers: &[(String, String)],
+) -> std::io::Result<Vec<u8>> {
     let header = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
     if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         return read_chunks(stream).await;
@@ -250,7 +254,7 @@ async fn read_body(stream: &mut BufReader<TcpStream>, headers: &[(String, String
     Ok(body)
 }
 
-async fn read_chunks(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let size = read_line(stream).await?;
@@ -266,7 +270,7 @@ async fn read_chunks(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u
     }
 }
 
-async fn read_line(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn read_line<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<String> {
     let mut line = Vec::new();
     stream.read_until(b'\n', &mut line).await?;
     Ok(String::from_utf8_lossy(&line).trim_end().to_owned())

@@ -15,7 +15,7 @@ use conformance::{ANSWER, PLAIN, Place};
 use gatepost::notify;
 use gatepost::outbox::postgres::PostgresOptions;
 use gatepost::outbox::seal::Keys;
-use gatepost::outbox::{PostgresStore, breaker, change, delivery, destination, store};
+use gatepost::outbox::{PostgresStore, breaker, change, delivery, destination, intents, store};
 use model_tests::{cases, life, run};
 use proptest::test_runner::TestRunner;
 use std::sync::Arc;

@@ -1,0 +1,239 @@
+//! Gates by request: memory of many, requests a second at a short interval, writes when nothing changed, and the time from a
+//! strategy's new commit to the CommitStatus about it, one HTTP call between.
+
+use crate::Options;
+use crate::env::{Namespace, cluster, wait_until};
+use crate::process::{self, Process};
+use crate::report::{Report, quantile};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchParams};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
+const BRANCHES: [&str; 3] = ["environment/development", "environment/staging", "environment/production"];
+/// Writers at once.
+const WRITERS: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long requests are counted.
+const COUNTED: Duration = Duration::from_secs(20);
+/// The GitOps Promoter's own figures, measured on an idle machine of two cores (RSS in MiB, requests a second, milliseconds).
+const PEER_RSS: f64 = 57.3;
+const PEER_MEDIAN_MS: f64 = 12.7;
+const RSS: f64 = 30.0;
+
+/// Answers every request alike, and counts.
+struct Endpoint {
+    url: String,
+    asked: Arc<AtomicU64>,
+    approves: Arc<AtomicBool>,
+}
+
+impl Endpoint {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+        let url = format!("http://{}", listener.local_addr().expect("the socket is bound"));
+        let (asked, approves) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (count, answer) = (Arc::clone(&asked), Arc::clone(&approves));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer_all(stream, Arc::clone(&count), Arc::clone(&answer)));
+            }
+        });
+        Self { url, asked, approves }
+    }
+
+    fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// Requests have no body here: a head ends with an empty line.
+async fn answer_all(stream: TcpStream, asked: Arc<AtomicU64>, approves: Arc<AtomicBool>) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+        if line.trim().is_empty() {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let body = json!({"approved": approves.load(Ordering::Relaxed)}).to_string();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+            if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+        line.clear();
+    }
+}
+
+/// Measures it.
+pub async fn gates(options: &Options, report: &mut Report) {
+    let (namespace, endpoint) = (cluster().await.namespace().await, Endpoint::start().await);
+    let more = format!("[gates]\nenabled = true\ninstanceId = \"{}\"", namespace.name);
+    let process = process::gatepost_with(&options.gatepost, cluster().await.kubeconfig(), &namespace.name, &more);
+    let scene = Scene { namespace, endpoint, process, gates: options.gates };
+    scene.process.ready().await;
+    scene.many(report).await;
+    scene.often(report).await;
+    scene.soon(report).await;
+}
+
+struct Scene {
+    namespace: Namespace,
+    endpoint: Endpoint,
+    process: Process,
+    gates: usize,
+}
+
+impl Scene {
+    async fn many(&self, report: &mut Report) {
+        for nth in 0..self.gates {
+            self.strategy(&format!("app{nth}"), &BRANCHES, 1).await;
+        }
+        let began = Instant::now();
+        let made = stream::iter(0..self.gates).map(|nth| self.gate(nth, json!({"polling": {"interval": "1h"}})));
+        made.buffer_unordered(WRITERS).collect::<Vec<_>>().await;
+        let wanted = self.gates * BRANCHES.len();
+        wait_until("all CommitStatuses", PATIENCE, || async { self.versions().await.len() >= wanted }).await;
+        let what = format!("{} gates with {} environments", self.gates, BRANCHES.len());
+        report.add("gatepost", format!("{what}: until all say something"), began.elapsed().as_secs_f64(), "s", None);
+        self.process.quiet().await;
+        report.add("gatepost", format!("{what}: RSS (peer {PEER_RSS})"), self.process.sample().rss, "MiB", Some(RSS));
+        let before = self.versions().await;
+        for nth in 0..self.gates {
+            let touch = json!({"metadata": {"annotations": {"touched": "yes"}}});
+            self.patch("PromotionStrategy", "promotionstrategies", &format!("app{nth}"), &touch).await;
+        }
+        self.process.quiet().await;
+        let after = self.versions().await;
+        let written = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+        #[allow(clippy::cast_precision_loss)]
+        report.add("gatepost", "writes after a touch of every strategy", written as f64, "writes", Some(0.0));
+    }
+
+    /// Requests a second with an interval of one second, nothing approved.
+    async fn often(&self, report: &mut Report) {
+        for nth in 0..self.gates {
+            let spec = json!({"spec": {"mode": {"polling": {"interval": "1s"}}}});
+            self.patch("WebRequestCommitStatus", "webrequestcommitstatuses", &format!("gate{nth}"), &spec).await;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let (asked, cpu) = (self.endpoint.asked(), self.process.sample().cpu);
+        tokio::time::sleep(COUNTED).await;
+        #[allow(clippy::cast_precision_loss)]
+        let per_second = (self.endpoint.asked() - asked) as f64 / COUNTED.as_secs_f64();
+        let cores = (self.process.sample().cpu - cpu) / COUNTED.as_secs_f64();
+        report.add("gatepost", "requests at an interval of 1 s (peer 112.9)", per_second, "a second", None);
+        report.add("gatepost", "cores meanwhile", cores, "cores", None);
+        report.add("gatepost", "RSS meanwhile", self.process.sample().rss, "MiB", Some(RSS));
+        let gates = self.api("WebRequestCommitStatus", "webrequestcommitstatuses");
+        gates.delete_collection(&Default::default(), &ListParams::default()).await.expect("gates can be deleted");
+        self.process.quiet().await;
+    }
+
+    /// From the PATCH of a strategy's status to the watch event of the CommitStatus.
+    async fn soon(&self, report: &mut Report) {
+        self.endpoint.approves.store(true, Ordering::Relaxed);
+        self.strategy("app0", &BRANCHES[..1], 1).await;
+        let when = "find(PromotionStrategy.Status.Environments, {.Branch == Branch}).Proposed.Hydrated.Sha != (TriggerOutput[\"sha\"] ?? \"\")";
+        let output = "{ sha: find(PromotionStrategy.Status.Environments, {.Branch == Branch}).Proposed.Hydrated.Sha }";
+        let trigger = json!({"trigger": {"requeueDuration": "1h", "when": {"expression": when, "output": {"expression": output}}}});
+        self.gate(0, trigger).await;
+        let children = self.api("CommitStatus", "commitstatuses");
+        let mut took = Vec::new();
+        for nth in 2..62 {
+            let wanted = sha("app0", BRANCHES[0], nth);
+            let listed = children.list(&ListParams::default()).await.expect("CommitStatuses can be listed");
+            let from = listed.metadata.resource_version.unwrap_or_default();
+            let watch = children.watch(&WatchParams::default(), &from).await.expect("CommitStatuses can be watched");
+            let mut watch = watch.boxed();
+            let began = Instant::now();
+            self.strategy_status("app0", &BRANCHES[..1], nth).await;
+            while let Some(event) = watch.try_next().await.expect("the watch goes on") {
+                if let kube::api::WatchEvent::Added(child) | kube::api::WatchEvent::Modified(child) = event
+                    && child.data["spec"]["sha"] == wanted
+                {
+                    break;
+                }
+            }
+            took.push(began.elapsed().as_secs_f64() * 1000.0);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        took.sort_by(f64::total_cmp);
+        let what = "a strategy's new commit to its CommitStatus";
+        report.add("gatepost", format!("{what}, median"), quantile(&took, 0.5), "ms", Some(PEER_MEDIAN_MS));
+        report.add("gatepost", format!("{what}, p95 (peer 30.1)"), quantile(&took, 0.95), "ms", None);
+    }
+
+    async fn strategy(&self, name: &str, branches: &[&str], nth: usize) {
+        let environments: Vec<Value> = branches.iter().map(|branch| json!({"branch": branch})).collect();
+        let strategy = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": {"name": name}, "spec": {
+            "gitRepositoryRef": {"name": "repo"}, "environments": environments, "proposedCommitStatuses": [{"key": "gate"}]}});
+        let api = self.api("PromotionStrategy", "promotionstrategies");
+        let parameters = PatchParams::apply("gatepost-bench").force();
+        api.patch(name, &parameters, &Patch::Apply(&strategy)).await.expect("the strategy can be made");
+        self.strategy_status(name, branches, nth).await;
+    }
+
+    async fn strategy_status(&self, name: &str, branches: &[&str], nth: usize) {
+        let side = |branch: &str| {
+            let commit = json!({"sha": sha(name, branch, nth), "commitTime": "2026-01-02T03:04:05Z"});
+            json!({"dry": commit, "hydrated": commit})
+        };
+        let environments: Vec<Value> = branches
+            .iter()
+            .map(|branch| json!({"branch": branch, "proposed": side(branch), "active": side(branch)}))
+            .collect();
+        let status = json!({"status": {"environments": environments}});
+        let api = self.api("PromotionStrategy", "promotionstrategies");
+        let patched = api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await;
+        patched.expect("the strategy's status can be written");
+    }
+
+    async fn gate(&self, nth: usize, mode: Value) {
+        let expression =
+            "Response != nil ? Response.StatusCode == 200 && Response.Body.approved == true : Phase == \"success\"";
+        let gate = json!({"apiVersion": API_VERSION, "kind": "WebRequestCommitStatus",
+            "metadata": {"name": format!("gate{nth}"), "labels": {"promoter.argoproj.io/instance-id": self.namespace.name}},
+            "spec": {"promotionStrategyRef": {"name": format!("app{nth}")}, "key": "gate", "mode": mode,
+                "descriptionTemplate": "{{ .Branch }} {{ .Phase }}", "success": {"when": {"expression": expression}},
+                "httpRequest": {"urlTemplate": format!("{}/check/{{{{ .Branch }}}}", self.endpoint.url), "methodTemplate": "GET"}}});
+        let gate = serde_json::from_value(gate).expect("a gate");
+        let api = self.api("WebRequestCommitStatus", "webrequestcommitstatuses");
+        api.create(&PostParams::default(), &gate).await.expect("the gate can be made");
+    }
+
+    async fn patch(&self, kind: &str, plural: &str, name: &str, patch: &Value) {
+        let patched = self.api(kind, plural).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.unwrap_or_else(|error| panic!("failed to patch {kind} {name}: {error}"));
+    }
+
+    /// Names and versions of the CommitStatuses.
+    async fn versions(&self) -> Vec<(Option<String>, Option<String>)> {
+        let listed = self.api("CommitStatus", "commitstatuses").list(&ListParams::default()).await;
+        let items = listed.expect("CommitStatuses can be listed").items;
+        items.into_iter().map(|object| (object.metadata.name, object.metadata.resource_version)).collect()
+    }
+
+    fn api(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
+        let resource = ApiResource {
+            group: "promoter.argoproj.io".into(),
+            version: "v1alpha1".into(),
+            api_version: API_VERSION.into(),
+            kind: kind.into(),
+            plural: plural.into(),
+        };
+        Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &resource)
+    }
+}
+
+/// A commit of its own for each strategy, branch and turn.
+fn sha(strategy: &str, branch: &str, nth: usize) -> String {
+    use sha1::{Digest as _, Sha1};
+    let digest = Sha1::digest(format!("{}/{strategy}/{branch}/{nth}", std::process::id()));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

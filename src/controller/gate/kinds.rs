@@ -1,0 +1,57 @@
+//! The kinds of the GitOps Promoter that gates read and write, and how they are read: whole as JSON, never cached.
+
+use super::index::Name;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::request::Request;
+use serde_json::Value as Json;
+
+/// API group and version of the Promoter.
+pub(super) const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
+/// Kind of a gate.
+pub(super) const GATE: &str = "WebRequestCommitStatus";
+
+/// `WebRequestCommitStatus`.
+pub(super) fn gate() -> ApiResource {
+    resource(GATE, "webrequestcommitstatuses")
+}
+
+/// `PromotionStrategy`.
+pub(super) fn strategy() -> ApiResource {
+    resource("PromotionStrategy", "promotionstrategies")
+}
+
+/// `CommitStatus`.
+pub(super) fn commit_status() -> ApiResource {
+    resource("CommitStatus", "commitstatuses")
+}
+
+/// `ControllerConfiguration`.
+pub(super) fn configuration() -> ApiResource {
+    resource("ControllerConfiguration", "controllerconfigurations")
+}
+
+fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "promoter.argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: API_VERSION.into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
+}
+
+/// The objects of a kind in a namespace.
+pub(super) fn api(client: &kube::Client, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, kind)
+}
+
+/// Reads one object whole; `None` where there is none.
+pub(super) async fn get(client: &kube::Client, kind: &ApiResource, name: &Name) -> Result<Option<Json>, kube::Error> {
+    let path = format!("/apis/{}/namespaces/{}/{}", kind.api_version, name.namespace, kind.plural);
+    let request = Request::new(path).get(&name.name, &Default::default()).map_err(kube::Error::BuildRequest)?;
+    match client.request::<Json>(request).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}

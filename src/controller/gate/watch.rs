@@ -1,0 +1,245 @@
+//! Watches of gates, strategies and CommitStatuses: what is seen becomes a small record and is dropped.
+//!
+//! Secrets and Namespaces are not watched: they are read by name when they are needed.
+
+use super::index::{ChildRecord, GateRecord, Name};
+use super::kinds;
+use crate::gate::names::{INSTANCE_LABEL, KEY_LABEL};
+use crate::gate::ready;
+use crate::gate::status::Condition;
+use crate::telemetry::Metrics;
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::{Object, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Objects in one page of a list: small pages keep the peak of memory low.
+const PAGE: u32 = 50;
+
+/// What a watch saw. `None` stands for an object that is gone, or not ours.
+#[derive(Debug)]
+pub(super) enum Change {
+    Gate(Name, Option<GateRecord>),
+    Strategy(Name, Option<u64>),
+    Child(Name, Option<Box<ChildRecord>>),
+    /// A list of all objects of a kind begins.
+    Listing(Kind),
+    /// A list is complete: what it did not name is gone.
+    Listed(Kind, BTreeSet<Name>),
+    /// The kind is not served any more.
+    Gone,
+}
+
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Gate,
+    Strategy,
+    Child,
+}
+
+/// Which gates are ours.
+#[derive(Debug, Clone)]
+pub(super) struct Partition {
+    pub instance_id: String,
+    /// Whether gates without an instance id are, too.
+    pub unlabelled: bool,
+}
+
+impl Partition {
+    /// Whether an object with these labels is ours.
+    pub fn holds(&self, instance: Option<&str>) -> bool {
+        instance.map_or(self.unlabelled, |instance| instance == self.instance_id)
+    }
+
+    fn selector(&self) -> String {
+        if self.unlabelled { String::new() } else { format!("{INSTANCE_LABEL}={}", self.instance_id) }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GateSpec {
+    promotion_strategy_ref: Reference,
+    #[serde(default)]
+    key: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Reference {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ChildSpec {
+    #[serde(default)]
+    sha: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct ChildStatus {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+/// Starts the watches; they end when the receiver is gone.
+pub(super) fn start(
+    client: &kube::Client,
+    partition: Partition,
+    metrics: &Arc<Metrics>,
+) -> (mpsc::Receiver<Change>, tokio::task::JoinSet<()>) {
+    let (send, changes) = mpsc::channel(256);
+    let mut tasks = tokio::task::JoinSet::new();
+    let to = |kind: Kind| Sink { kind, send: send.clone(), metrics: Arc::clone(metrics), listed: BTreeSet::new() };
+    let (gates, children, strategies) = (to(Kind::Gate), to(Kind::Child), to(Kind::Strategy));
+    let config = || watcher::Config::default().page_size(PAGE);
+    let gates_api: Api<Object<GateSpec, IgnoredAny>> = all(client, &kinds::gate());
+    let children_api: Api<Object<ChildSpec, ChildStatus>> = all(client, &kinds::commit_status());
+    let strategies_api: Api<PartialObjectMeta<DynamicObject>> = all(client, &kinds::strategy());
+    let gate_config = config().labels(&partition.selector());
+    tasks.spawn(gates.follow(watcher(gates_api, gate_config).default_backoff(), move |object| {
+        let record = partition.holds(label(&object.metadata, INSTANCE_LABEL)).then(|| gate(object));
+        Change::Gate(name(&object.metadata), record)
+    }));
+    let child_config = config().labels(KEY_LABEL);
+    tasks.spawn(children.follow(watcher(children_api, child_config).default_backoff(), |object| {
+        let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let record = child(&object.metadata, &object.spec.sha, conditions);
+        Change::Child(name(&object.metadata), Some(Box::new(record)))
+    }));
+    let strategies_seen = watcher(strategies_api, config()).default_backoff();
+    tasks.spawn(strategies.follow(strategies_seen, |object: &PartialObjectMeta<DynamicObject>| {
+        Change::Strategy(name(&object.metadata), Some(version(&object.metadata)))
+    }));
+    (changes, tasks)
+}
+
+fn all<K: kube::Resource<DynamicType = ApiResource>>(client: &kube::Client, kind: &ApiResource) -> Api<K> {
+    Api::all_with(client.clone(), kind)
+}
+
+/// Where one watch sends what it sees.
+struct Sink {
+    kind: Kind,
+    send: mpsc::Sender<Change>,
+    metrics: Arc<Metrics>,
+    listed: BTreeSet<Name>,
+}
+
+impl Sink {
+    async fn follow<K: kube::Resource>(
+        mut self,
+        stream: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
+        seen: impl Fn(&K) -> Change,
+    ) {
+        let mut stream = Box::pin(stream);
+        while let Some(next) = stream.next().await {
+            self.heard(next.is_ok());
+            let change = match next {
+                Ok(watcher::Event::Init) => {
+                    self.listed.clear();
+                    Change::Listing(self.kind)
+                }
+                Ok(watcher::Event::InitApply(object)) => {
+                    self.listed.insert(name(object.meta()));
+                    seen(&object)
+                }
+                Ok(watcher::Event::InitDone) => Change::Listed(self.kind, std::mem::take(&mut self.listed)),
+                Ok(watcher::Event::Apply(object)) => seen(&object),
+                Ok(watcher::Event::Delete(object)) => self.gone(name(object.meta())),
+                Err(error) => match self.failed(&error) {
+                    Some(change) => change,
+                    None => continue,
+                },
+            };
+            if self.send.send(change).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn gone(&self, name: Name) -> Change {
+        match self.kind {
+            Kind::Gate => Change::Gate(name, None),
+            Kind::Strategy => Change::Strategy(name, None),
+            Kind::Child => Change::Child(name, None),
+        }
+    }
+
+    fn failed(&self, error: &watcher::Error) -> Option<Change> {
+        tracing::warn!(what = self.called(), error = %error, "failed to watch; trying again");
+        let source = match error {
+            watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => source,
+            _ => return None,
+        };
+        matches!(source, kube::Error::Api(status) if status.code == 404).then_some(Change::Gone)
+    }
+
+    const fn called(&self) -> &'static str {
+        match self.kind {
+            Kind::Gate => "WebRequestCommitStatus",
+            Kind::Strategy => "PromotionStrategy",
+            Kind::Child => "CommitStatus",
+        }
+    }
+
+    fn heard(&self, in_order: bool) {
+        self.metrics.watch_connected.with_label_values(&[self.called()]).set(i64::from(in_order));
+        if in_order {
+            self.metrics.watch_last_event.with_label_values(&[self.called()]).set(crate::clock::now().secs);
+            self.metrics.watch_events.with_label_values(&[self.called()]).inc();
+        }
+    }
+}
+
+fn gate(object: &Object<GateSpec, IgnoredAny>) -> GateRecord {
+    GateRecord {
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        strategy: object.spec.promotion_strategy_ref.name.clone(),
+        key: object.spec.key.clone(),
+    }
+}
+
+/// A CommitStatus as it is remembered.
+pub(super) fn child(metadata: &ObjectMeta, sha: &str, conditions: &[Condition]) -> ChildRecord {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let controller = owners.iter().find(|owner| owner.controller == Some(true));
+    let mut dress = DefaultHasher::new();
+    metadata.labels.hash(&mut dress);
+    for owner in owners {
+        (&owner.uid, owner.controller, owner.block_owner_deletion).hash(&mut dress);
+    }
+    ChildRecord {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
+        key: label(metadata, KEY_LABEL).unwrap_or_default().to_owned(),
+        sha: sha.to_owned(),
+        version: version(metadata),
+        generation: metadata.generation.unwrap_or_default(),
+        dress: dress.finish(),
+        ready: conditions.iter().find(|condition| condition.kind == ready::TYPE).cloned(),
+    }
+}
+
+fn label<'a>(metadata: &'a ObjectMeta, label: &str) -> Option<&'a str> {
+    metadata.labels.as_ref()?.get(label).map(String::as_str)
+}
+
+fn name(metadata: &ObjectMeta) -> Name {
+    Name { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone().unwrap_or_default() }
+}
+
+/// Versions of one kind of objects can be compared as numbers (Kubernetes 1.35 promises it; etcd's revisions always were).
+fn version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,75 @@
+//! Hooks that wake a gate, through the binary: who may, and that a hook carries no decision.
+
+use crate::env::{Answer, Namespace, PATIENCE, Receiver, client, cluster, stays, wait_until};
+use crate::running::{Gatepost, Start};
+use serde_json::json;
+use std::net::TcpListener;
+use std::time::Duration;
+
+const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
+const KEY: &str = "a key of sixteen or more";
+const SHA: &str = "00000000000000000000000000000000000f00d5";
+
+struct Scene {
+    namespace: Namespace,
+    receiver: Receiver,
+    hook: String,
+    _gatepost: Gatepost,
+}
+
+/// A gate that asks once an hour and was not approved yet; its hook is open to whoever has the key.
+async fn scene() -> Scene {
+    let namespace = cluster().await.namespace().await;
+    let receiver =
+        Receiver::start([Answer::json(&json!({"approved": false})), Answer::json(&json!({"approved": true}))]).await;
+    let strategy = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": {"name": "app"}, "spec": {
+        "gitRepositoryRef": {"name": "repo"}, "environments": [{"branch": "dev"}], "proposedCommitStatuses": [{"key": "gate"}]}});
+    namespace.apply(&strategy.to_string()).await;
+    let commit = json!({"sha": SHA, "commitTime": "2026-01-02T03:04:05Z"});
+    let side = json!({"dry": commit, "hydrated": commit});
+    let status = json!({"environments": [{"branch": "dev", "proposed": side, "active": side}]});
+    let reported =
+        json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": {"name": "app"}, "status": status});
+    namespace.apply_status(&reported.to_string()).await;
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook"}, "stringData": {"bearer": KEY}});
+    namespace.apply(&secret.to_string()).await;
+    let gate = json!({"apiVersion": API_VERSION, "kind": "WebRequestCommitStatus",
+        "metadata": {"name": "gate", "labels": {"promoter.argoproj.io/instance-id": namespace.name},
+            "annotations": {"gatepost.dev/hook-secret": "hook"}},
+        "spec": {"promotionStrategyRef": {"name": "app"}, "key": "gate",
+            "httpRequest": {"urlTemplate": format!("{}/ask", receiver.url()), "methodTemplate": "GET"},
+            "success": {"when": {"expression": "Response != nil ? Response.Body.approved == true : Phase == 'success'"}},
+            "mode": {"polling": {"interval": "1h"}}}});
+    namespace.apply(&gate.to_string()).await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings =
+        format!("[gates]\nenabled = true\ninstanceId = \"{}\"\n[hooks]\nbind = \"127.0.0.1:{port}\"", namespace.name);
+    let start = Start { kubeconfig: cluster().await.kubeconfig(), namespace: &namespace.name, store: None };
+    let gatepost = Gatepost::start_with(start, &[], &settings).await;
+    receiver.wait_for(1, PATIENCE).await;
+    let hook = format!("http://127.0.0.1:{port}/hooks/v1/gates/{}/gate", namespace.name);
+    Scene { namespace, receiver, hook, _gatepost: gatepost }
+}
+
+async fn post(url: &str, key: &str) -> u16 {
+    let request = client().post(url).bearer_auth(key).body("{\"approved\": true, \"phase\": \"success\"}");
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_lets_a_gate_ask_now_and_the_answer_decides() {
+    let scene = scene().await;
+    assert_eq!(post(&scene.hook, "a wrong key of sixteen").await, 401);
+    assert_eq!(post(&scene.hook.replace("/gate", "/nobody"), KEY).await, 404, "another path");
+    assert_eq!(post(&format!("{}-2", scene.hook), KEY).await, 401, "no such gate");
+    stays("nobody was woken", Duration::from_secs(1), || async { scene.receiver.requests().len() == 1 }).await;
+    assert_eq!(post(&scene.hook, KEY).await, 202);
+    scene.receiver.wait_for(2, PATIENCE).await;
+    let children = scene.namespace.dynamic(API_VERSION, "CommitStatus").await;
+    wait_until("the gate passes", PATIENCE, || async {
+        let all = children.list(&kube::api::ListParams::default()).await.unwrap().items;
+        all.iter().any(|child| child.data["spec"]["phase"] == "success" && child.data["spec"]["sha"] == SHA)
+    })
+    .await;
+}
