@@ -35,12 +35,18 @@ fn ready() -> Ready {
     let secret = [("key".to_owned(), key)].into();
     let config = Configuration::load(&ConfigInput { configmap, secret, ..ConfigInput::default() }, None, &options);
     assert!(config.problems().is_empty(), "{:?}", config.problems());
-    let prepared: Vec<_> = config.services().keys().filter_map(|name| prepare(&config, name)).collect();
-    assert!(prepared.len() >= 15, "{} services are ready", prepared.len());
+    let (mut prepared, mut unready) = (Vec::new(), Vec::new());
+    for name in config.services().keys() {
+        match prepare(&config, name) {
+            Ok(ready) => prepared.push(ready),
+            Err(why) => unready.push(format!("{name}: {why}")),
+        }
+    }
+    assert!(prepared.len() >= 15, "{} services are ready; {unready:?}", prepared.len());
     Ready { config, prepared }
 }
 
-fn prepare(config: &Configuration, name: &str) -> Option<(Occurrence, Prepared)> {
+fn prepare(config: &Configuration, name: &str) -> Result<(Occurrence, Prepared), String> {
     let object = parse(include_bytes!("../application.json"), Numbers::Kubernetes).expect("it is JSON");
     let id = ObjectId { namespace: "argocd".into(), name: "a".into(), uid: "u".into() };
     let destination = Destination { service: name.to_owned(), recipient: "r".into() };
@@ -58,8 +64,7 @@ fn prepare(config: &Configuration, name: &str) -> Option<(Occurrence, Prepared)>
         random: &|buffer| buffer.fill(7),
         trace: false,
     };
-    let notification = render_for(&world, &["t".to_owned()], &destination);
-    let notification = notification.ok()?;
+    let notification = render_for(&world, &["t".to_owned()], &destination).map_err(|failure| failure.message)?;
     let occurrence = Occurrence {
         object: id,
         config_namespace: String::new(),
@@ -71,7 +76,7 @@ fn prepare(config: &Configuration, name: &str) -> Option<(Occurrence, Prepared)>
     };
     let config = config.service(name).expect("it is there");
     let prepared = service::prepare(config, &notification, &occurrence, &Context::default());
-    prepared.ok().map(|prepared| (occurrence, prepared))
+    prepared.map(|prepared| (occurrence, prepared)).map_err(|error| error.to_string())
 }
 
 /// Status, headers and body from bytes; the last answer repeats.
