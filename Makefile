@@ -33,10 +33,10 @@ bench: ## both languages beside Go, the stores, the relay at scale; without Go o
 compare: ## what the Go controller and Gatepost send for the same changes, byte for byte; needs Go
 	@scripts/timed "comparison" benches/side-by-side/run
 
-fuzz: ## libFuzzer on both languages' engines; FOR=60 seconds each, TARGET=expr_eval only one
+fuzz: ## libFuzzer on both languages' engines and on what comes from outside; FOR=60 seconds each, TARGET=expr_eval only one
 	fuzz/seeds
-	cd fuzz && for target in $(or $(TARGET),expr_parse expr_eval template_parse template_eval); do \
-	  cargo fuzz run -s none $$target -- -dict=dictionaries/$${target%%_*}.dict -max_total_time=$(or $(FOR),60) \
+	cd fuzz && for target in $(or $(TARGET),expr_parse expr_eval template_parse template_eval configuration annotations answers api); do \
+	  cargo fuzz run -s none $$target -- $$(for d in dictionaries/$${target%%_*}.dict; do [ -e $$d ] && echo -dict=$$d; done) -max_total_time=$(or $(FOR),60) \
 	    -timeout=5 -rss_limit_mb=1024 -max_len=4096 || exit 1; \
 	done
 

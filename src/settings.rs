@@ -124,6 +124,8 @@ pub enum ProjectNamespace {
 pub struct Delivery {
     /// Seconds.
     pub give_up_after: u64,
+    /// Deliveries a second.
+    pub replay_per_second: u32,
     /// The JSON rule.
     pub json: Json,
     /// Seconds that one attempt may take in all.

@@ -7,6 +7,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use std::sync::{PoisonError, RwLock};
+
 /// Upper ends of histogram buckets, seconds.
 const LAG_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
 const AGE_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
@@ -33,6 +35,8 @@ pub struct Metrics {
     pub oldest: IntGauge,
     /// `gatepost_breaker_state{service,host}`: 0 closed, 1 half-open, 2 open
     pub breaker: IntGaugeVec,
+    /// `gatepost_destination_disabled{namespace,service,host}`: 1 while it is switched off
+    pub disabled: IntGaugeVec,
     /// `gatepost_hooks_total{outcome}`: accepted, unproven, tooLarge, tooOften, later
     pub hooks: IntCounterVec,
     /// `gatepost_config_broken_keys`
@@ -194,6 +198,11 @@ impl Metrics {
             queue: gauges("gatepost_queue_depth", "Deliveries by state.", &["state"])?,
             oldest: gauge("gatepost_queue_oldest_seconds", "Age of the oldest delivery that is still open.")?,
             breaker: gauges("gatepost_breaker_state", "Breaker: 0 closed, 1 half-open, 2 open.", &["service", "host"])?,
+            disabled: gauges(
+                "gatepost_destination_disabled",
+                "Destinations that are switched off, by a person or by their receiver (410).",
+                &["namespace", "service", "host"],
+            )?,
             config_broken: gauge("gatepost_config_broken_keys", "Keys of the configuration that are broken now.")?,
             store: gauges("gatepost_store", "State of the store: healthy, durable (1 yes, 0 no).", &["what"])?,
             reached_nobody: counters("gatepost_reached_nobody_total", "Deliveries that reached nobody.", &["service"])?,
@@ -305,11 +314,39 @@ pub enum LogFormat {
     Text,
 }
 
+/// Masks what must not be in the log.
+type Masking = Box<dyn Fn(&str) -> String + Send + Sync>;
+
+static MASKING: RwLock<Option<Masking>> = RwLock::new(None);
+
+/// From now on every log line passes this, those of libraries at the finest level too.
+pub fn mask_log_lines(mask: impl Fn(&str) -> String + Send + Sync + 'static) {
+    *MASKING.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(mask));
+}
+
+/// Standard error behind the mask. A line comes in one piece.
+#[derive(Debug, Clone, Copy)]
+struct Masked;
+
+impl std::io::Write for Masked {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let masking = MASKING.read().unwrap_or_else(PoisonError::into_inner);
+        match masking.as_ref() {
+            Some(mask) => std::io::stderr().write_all(mask(&String::from_utf8_lossy(line)).as_bytes())?,
+            None => std::io::stderr().write_all(line)?,
+        }
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// Starts logging to standard error at a level such as `info` or `gatepost=debug,kube=warn`.
 pub fn start_logging(level: &str, format: LogFormat) {
     let filter =
         tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Masked);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),

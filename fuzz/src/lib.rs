@@ -1,6 +1,8 @@
 //! What the targets share: limits, an environment with a value of every type, and the check that a run stayed within
 //! its limits. A target panics only where a promise of the engines is broken.
 
+pub mod targets;
+
 use gatepost_value::json::{self, Numbers};
 use gatepost_value::{Budget, CallContext, GoType, Limits, Location, Map, Str, Time, UintKind, Value, namespace};
 use peak_alloc::PeakAlloc;

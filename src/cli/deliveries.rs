@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries list dlv_0198c0de-0000-7000-8000-000000000000\n  gatepost deliveries replay --service backstage --dry-run\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000"
+    after_help = "Examples:\n  gatepost deliveries list --state dead\n  gatepost deliveries list dlv_0198c0de-0000-7000-8000-000000000000\n  gatepost deliveries replay --service backstage --since 2h --dry-run\n  gatepost deliveries replay --as-new dlv_0198c0de-0000-7000-8000-000000000000\n  gatepost deliveries show dlv_0198c0de-0000-7000-8000-000000000000"
 )]
 pub(super) enum Command {
     /// List deliveries, newest first.
@@ -22,8 +22,14 @@ pub(super) enum Command {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Format,
     },
-    /// Put dead and discarded deliveries back into the queue, under their old ids.
-    Replay(Selection),
+    /// Put dead and discarded deliveries back into the queue, under their old ids, some a second (`delivery.replayPerSecond`).
+    Replay {
+        #[command(flatten)]
+        selection: Selection,
+        /// Send what is over once more, delivered ones too, as new deliveries with ids of their own.
+        #[arg(long)]
+        as_new: bool,
+    },
     /// Throw deliveries away.
     Discard(Selection),
 }
@@ -44,11 +50,11 @@ pub(super) struct Selection {
     /// States, separated by commas: prepared, claimed, waiting, delivered, dead, superseded, takenOver, discarded.
     #[arg(long)]
     state: Option<String>,
-    /// Created at or after, Unix milliseconds.
-    #[arg(long)]
+    /// Created at or after: an age such as 2h, a time such as 2026-01-31T08:00:00Z, or Unix milliseconds.
+    #[arg(long, value_parser = moment)]
     since: Option<i64>,
-    /// Created before, Unix milliseconds.
-    #[arg(long)]
+    /// Created before, in the same forms.
+    #[arg(long, value_parser = moment)]
     until: Option<i64>,
     /// At most so many.
     #[arg(long)]
@@ -109,17 +115,32 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let format = if matches!(output, Format::Json) { Format::Json } else { Format::Yaml };
             output::machine(format, &found)?;
         }
-        Command::Replay(selection) => return moved(&selection, "replay").await,
-        Command::Discard(selection) => return moved(&selection, "discard").await,
+        Command::Replay { selection, as_new } => return moved(&selection, "replay", as_new).await,
+        Command::Discard(selection) => return moved(&selection, "discard", false).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn moved(selection: &Selection, verb: &str) -> anyhow::Result<ExitCode> {
+/// Unix milliseconds of a time, or of an age.
+fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(millis) = text.parse() {
+        return Ok(millis);
+    }
+    if let Ok(nanos) = gatepost_value::time::parse_duration(text) {
+        return Ok(crate::clock::now().millis().saturating_sub(nanos / 1_000_000));
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(|time| time.as_millisecond())
+        .map_err(|_| "write an age such as 2h, a time such as 2026-01-31T08:00:00Z, or Unix milliseconds".to_owned())
+}
+
+async fn moved(selection: &Selection, verb: &str, as_new: bool) -> anyhow::Result<ExitCode> {
     if selection.ids.is_empty() && selection.named().is_empty() {
         anyhow::bail!("name ids or at least one filter: without any, every delivery would be meant");
     }
-    let answer = selection.server.post(&format!("deliveries/{verb}"), &selection.body()).await?;
+    let mut body = selection.body();
+    body["asNew"] = as_new.into();
+    let answer = selection.server.post(&format!("deliveries/{verb}"), &body).await?;
     if !output::machine(selection.output, &answer)? {
         let of = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
         let (moved, skipped) = (of("moved"), of("skipped"));
@@ -129,6 +150,9 @@ async fn moved(selection: &Selection, verb: &str) -> anyhow::Result<ExitCode> {
             moved.len(),
             skipped.len()
         );
+        for row in of("made") {
+            println!("  {} repeats {}", row["id"].as_str().unwrap_or_default(), row["of"].as_str().unwrap_or_default());
+        }
         for row in skipped {
             println!("  {}: {}", row["id"].as_str().unwrap_or_default(), row["reason"].as_str().unwrap_or_default());
         }
@@ -158,5 +182,19 @@ fn print_list(found: &Value) {
     output::table(&["ID", "APPLICATION", "TRIGGER", "SERVICE", "STATE", "ATTEMPTS", "REASON"], &rows);
     if let Some(next) = found["next"].as_str() {
         println!("more: --after {next}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_ages_times_or_milliseconds() {
+        assert_eq!(moment("1700000000123"), Ok(1_700_000_000_123));
+        assert_eq!(moment("2023-11-14T22:13:20Z"), Ok(1_700_000_000_000));
+        let ago = moment("2h").map(|at| crate::clock::now().millis() - at).unwrap_or(0);
+        assert!((7_200_000..7_300_000).contains(&ago), "{ago}");
+        assert!(moment("yesterday").is_err());
     }
 }

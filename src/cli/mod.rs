@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod deliveries;
 mod demo;
+mod destinations;
 #[cfg(test)]
 mod documented;
 mod explain;
@@ -18,6 +19,7 @@ mod gate;
 mod gates;
 mod go_text;
 mod go_yaml;
+mod hidden;
 mod manifests;
 mod migrate;
 mod notify;
@@ -97,6 +99,9 @@ enum Command {
     /// Look at runs of approvals by callback, decide them, or wait for one.
     #[command(subcommand)]
     Approvals(approvals::Command),
+    /// Look at destinations of a running Gatepost: what waits there, whether they answer; switch them off and on.
+    #[command(subcommand)]
+    Destinations(destinations::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -154,6 +159,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::run(&command),
         Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
+        Command::Destinations(command) => destinations::run(command).await,
         Command::Gate(command) => gate::run(command).await,
         Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,

@@ -44,9 +44,12 @@ pub(super) async fn run(
     egress::install_provider();
     let settings = Settings::load(None)?;
     let (input, repo_server) = files.input_with_repo_server()?;
+    let config = Configuration::load(&input, None, &super::load_options());
+    let options: Vec<String> = config.services().values().flat_map(|one| service::secret_values(one)).collect();
+    let secrets = input.secret.values().map(Vec::as_slice).chain(options.iter().map(String::as_bytes));
     let run = Run {
-        scrubber: Scrubber::new(input.secret.values().map(Vec::as_slice)),
-        config: Configuration::load(&input, None, &super::load_options()),
+        scrubber: Scrubber::new(secrets),
+        config,
         object: manifests::application(application)?,
         repo_server,
         context: serve::service_context(&settings),

@@ -2,7 +2,7 @@
 
 use super::approvals::serving as approvals;
 use super::repo_server::{self, RepoServerFlags};
-use super::{gates, own, rights, rounds};
+use super::{gates, hidden, own, rights, rounds};
 use crate::controller::approval::AskingObserver;
 use crate::controller::{
     ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
@@ -107,9 +107,9 @@ pub(super) struct Plan {
     pub resource: String,
     /// Whether each namespace has a configuration of its own.
     pub self_service: bool,
-    pub origin: Origin,
     /// Host and port of the API server.
     pub api_server: Option<(String, u16)>,
+    pub origin: Origin,
     pub repo_server: Option<source::repo_server::Settings>,
     pub metrics: Option<TcpListener>,
     pub api: TcpListener,
@@ -264,6 +264,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
+    relay.hide(hidden::secrets(&plan.settings));
+    let masking = Arc::clone(&relay);
+    crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
     let reports = match &plan.origin {
         Origin::Files(_) => None,
         Origin::Cluster(client, _) => {
@@ -370,6 +373,9 @@ fn dispatch(
             for (namespace, service) in relay.take_resumable() {
                 waking.resume(&namespace, &service);
             }
+            if relay.take_switched() {
+                waking.switched();
+            }
             waking.wake();
         }
     });
@@ -431,6 +437,7 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         },
         service: service_context(settings),
         give_up_after: Duration::from_secs(settings.delivery.give_up_after),
+        replay_per_second: settings.delivery.replay_per_second,
         repo_server: Arc::new(repo_server::client(plan.repo_server.clone(), keyring(plan))?),
         standing: Status::unguarded(),
         reader: None,
@@ -464,6 +471,7 @@ pub(super) fn policy(settings: &Settings, loopback_allowed: bool) -> anyhow::Res
         deny: rules(&settings.egress.deny, "egress.deny")?,
         loopback_allowed,
         own: Vec::new(),
+        own_names: Vec::new(),
         tenants: tenants.collect::<anyhow::Result<_>>()?,
         proxy_enforces: settings.egress.proxy.enforces,
         tenant: String::new(),
@@ -480,7 +488,9 @@ async fn guarded(plan: &Plan) -> anyhow::Result<Policy> {
         listeners: &listeners,
     });
     let policy = policy(&plan.settings, matches!(plan.origin, Origin::Files(_)))?;
-    Ok(Policy { own: own.await, ..policy })
+    // By name too: what it resolves to later is refused all the same.
+    let own_names = plan.api_server.clone().into_iter().chain(outbox::server(&plan.settings.store)).collect();
+    Ok(Policy { own: own.await, own_names, ..policy })
 }
 
 /// Asks what this process may not do and says it, once.

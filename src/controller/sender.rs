@@ -126,7 +126,7 @@ impl Outgoing {
                         self.answers.forget(service);
                     }
                     memory::keep(self.relay.store().as_ref(), service, outcome.remember, call.now_ms).await;
-                    let verdict = scrubbed(judged(outcome.verdict), &self.relay.scrubber());
+                    let verdict = scrubbed(judged(outcome.verdict, service), &self.relay.scrubber());
                     return seen.outcome(verdict);
                 }
             }
@@ -196,7 +196,11 @@ impl Outgoing {
 
     async fn through_egress(&self, mut request: egress::Request) -> Answer {
         let host = url::Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        request.transport.tls.roots_pem = self.certificates(&host.unwrap_or_default());
+        let tls = &mut request.transport.tls;
+        // What a service names itself goes before what Argo CD knows of the host.
+        if tls.roots_pem.is_empty() {
+            tls.roots_pem = self.certificates(&host.unwrap_or_default());
+        }
         let answer = self.egress.send(&request).await;
         failpoint::pass("answer.received");
         answer
@@ -246,7 +250,7 @@ fn unusable(error: &service::RequestError) -> Verdict {
     }
 }
 
-fn judged(verdict: service::Verdict) -> Verdict {
+fn judged(verdict: service::Verdict, service: &ServiceConfig) -> Verdict {
     match verdict {
         service::Verdict::Delivered { reached, note } => Verdict::Delivered {
             reached: reached.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
@@ -257,7 +261,7 @@ fn judged(verdict: service::Verdict) -> Verdict {
         service::Verdict::Credentials { cause } => Verdict::Credentials { cause },
         service::Verdict::Permanent { cause } => Verdict::Permanent { cause },
         service::Verdict::Unknown { cause } => Verdict::Unknown { cause },
-        service::Verdict::Gone { cause } => Verdict::Gone { cause },
+        service::Verdict::Gone { cause } => Verdict::Gone { cause, switches_off: service::signs(service) },
     }
 }
 
@@ -269,7 +273,7 @@ fn scrubbed(verdict: Verdict, scrubber: &redact::Scrubber) -> Verdict {
         Verdict::Credentials { cause } => Verdict::Credentials { cause: scrubber.scrub(&cause) },
         Verdict::Permanent { cause } => Verdict::Permanent { cause: scrubber.scrub(&cause) },
         Verdict::Unknown { cause } => Verdict::Unknown { cause: scrubber.scrub(&cause) },
-        Verdict::Gone { cause } => Verdict::Gone { cause: scrubber.scrub(&cause) },
+        Verdict::Gone { cause, switches_off } => Verdict::Gone { cause: scrubber.scrub(&cause), switches_off },
         other => other,
     }
 }

@@ -1,14 +1,14 @@
-//! Reads the body of an answer within its bounds: bytes after decompression, and the time between two pieces.
+//! Reads the body of an answer within its bounds: bytes after decompression, the time between two pieces, and that of the whole.
 
 use super::client::causes;
 use super::request::{Error, Response, Transport};
 use bytes::BytesMut;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Bytes of an answer's header names and values.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// Reads at most the transport's limit. Where the whole is not wanted, a body that is longer, breaks off or stalls keeps what
+/// Reads at most the transport's limit. Where the whole is not wanted, a body that is longer, breaks off, stalls or drips keeps what
 /// came: the status is what counts.
 pub(super) async fn read(
     mut answer: reqwest::Response,
@@ -21,8 +21,10 @@ pub(super) async fn read(
         answer.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
     let mut body = BytesMut::new();
     let mut missing = too_many_header_bytes(&headers);
+    let ends = Instant::now() + transport.longest_body;
     while missing.is_none() {
-        match tokio::time::timeout(transport.longest_pause, answer.chunk()).await {
+        let piece_ends = Instant::now() + transport.longest_pause;
+        match tokio::time::timeout_at(ends.min(piece_ends), answer.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 let room = transport.answer_limit - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -32,6 +34,7 @@ pub(super) async fn read(
             }
             Ok(Ok(None)) => break,
             Ok(Err(error)) => missing = Some(Missing::Broken(causes(&error))),
+            Err(_) if ends < piece_ends => missing = Some(Missing::Slow(transport.longest_body)),
             Err(_) => missing = Some(Missing::Stalled(transport.longest_pause)),
         }
     }
@@ -53,6 +56,8 @@ enum Missing {
     Broken(String),
     #[error("nothing more of its body came for {} s", .0.as_secs_f32())]
     Stalled(std::time::Duration),
+    #[error("its body took longer than {} s", .0.as_secs_f32())]
+    Slow(std::time::Duration),
     #[error("its headers are longer than {MAX_HEADER_BYTES} bytes")]
     Headers,
 }

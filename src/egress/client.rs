@@ -5,11 +5,11 @@ use super::policy::{Policy, Refusal};
 use super::redact;
 use super::redirect::{self, Hop};
 use super::request::{Error, Request, Response, Transport};
-use super::resolver::{Guarded, literal};
+use super::resolver::{Guarded, Lookup, literal};
 use reqwest::{Client, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
@@ -32,6 +32,7 @@ struct PoolKey {
 pub struct Egress {
     state: Mutex<State>,
     proxy: Option<Proxy>,
+    lookup: Lookup,
 }
 
 struct State {
@@ -58,8 +59,19 @@ impl Egress {
     /// A door with a policy; the proxy settings are read from the environment once.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        Self::with(policy, Proxy::from_env(), Lookup::default())
+    }
+
+    fn with(policy: Policy, proxy: Option<Proxy>, lookup: Lookup) -> Self {
         let state = State { policy: Arc::new(policy), pools: HashMap::new(), uses: 0 };
-        Self { state: Mutex::new(state), proxy: Proxy::from_env() }
+        Self { state: Mutex::new(state), proxy, lookup }
+    }
+
+    /// A door that asks somebody else for addresses, and perhaps has a proxy.
+    #[cfg(test)]
+    pub(super) fn for_tests(policy: Policy, lookup: Lookup, proxy: Option<&str>) -> Self {
+        let proxy = proxy.map(|url| Proxy { http: Some(url.to_owned()), https: Some(url.to_owned()) });
+        Self::with(policy, proxy, lookup)
     }
 
     /// Replaces the policy; all pools are dropped, so no connection made under the old one is used again.
@@ -80,17 +92,6 @@ impl Egress {
     /// Refused, unbuildable, unreachable, unanswered, or redirected elsewhere.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
         let started = Instant::now();
-        let total = request.transport.connect_timeout + request.transport.answer_timeout;
-        let target = redact::target(&request.url);
-        match tokio::time::timeout(total, self.follow(request, started)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(Error::NoAnswer { target, cause: format!("no complete answer within {} s", total.as_secs()) })
-            }
-        }
-    }
-
-    async fn follow(&self, request: &Request, started: Instant) -> Result<Response, Error> {
         let mut hop = Hop::first(request)?;
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.once(&hop, started).await?;
@@ -108,8 +109,9 @@ impl Egress {
 
     async fn once(&self, hop: &Hop, started: Instant) -> Result<Response, Error> {
         let client = self.client(&hop.transport, &hop.url)?;
-        let mut built = client.request(hop.method.clone(), hop.url.clone());
         let mut headers = reqwest::header::HeaderMap::new();
+        let url = handshake_url(&hop.url, &hop.transport, &mut headers)?;
+        let mut built = client.request(hop.method.clone(), url);
         for (name, value) in &hop.headers {
             let (name, value) = header(name, value)?;
             headers.insert(name, value);
@@ -118,7 +120,11 @@ impl Egress {
             built = built.body(hop.body.clone());
         }
         let target = redact::target(hop.url.as_str());
-        let answer = built.headers(headers).send().await.map_err(|e| failure(&e, target.clone()))?;
+        let limit = hop.transport.connect_timeout + hop.transport.answer_timeout;
+        let sent = tokio::time::timeout_at(started + limit, built.headers(headers).send()).await;
+        let late = || format!("no complete answer within {} s", limit.as_secs_f64());
+        let answer = sent.map_err(|_| Error::NoAnswer { target: target.clone(), cause: late() })?;
+        let answer = answer.map_err(|error| failure(&error, target.clone()))?;
         body::read(answer, &hop.transport, target, started).await
     }
 
@@ -135,6 +141,9 @@ impl Egress {
         }
         if self.proxy_for(url.scheme()).is_some() {
             policy.judge_proxy().map_err(|no| refused(url, &no))?;
+            if !transport.tls.server_name.is_empty() {
+                return Err(Error::Invalid("`tls.serverName` cannot be used behind a proxy".into()));
+            }
         }
         let key = PoolKey { transport: transport.clone(), host, port };
         state.uses += 1;
@@ -157,7 +166,9 @@ impl Egress {
     fn build(&self, key: &PoolKey, scheme: &str, policy: Arc<Policy>) -> Result<Client, Error> {
         let transport = &key.transport;
         let proxy = self.proxy_for(scheme);
-        let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some() };
+        let instead = (!transport.tls.server_name.is_empty()).then(|| key.host.clone());
+        let lookup = self.lookup.clone();
+        let guarded = Guarded { policy, port: key.port, proxied: proxy.is_some(), instead, lookup };
         let mut builder = Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -209,6 +220,27 @@ fn header(name: &str, value: &[u8]) -> Result<(reqwest::header::HeaderName, reqw
 
 fn refused(url: &Url, no: &Refusal) -> Error {
     Error::Refused { target: redact::target(url.as_str()), rule: no.rule.clone(), setting: no.setting.clone() }
+}
+
+/// The URL that the handshake is made with: where a service names another server, that name, which the resolver turns
+/// into the address of the real host; the real one stays in `Host`.
+fn handshake_url(url: &Url, transport: &Transport, headers: &mut reqwest::header::HeaderMap) -> Result<Url, Error> {
+    let name = &transport.tls.server_name;
+    if name.is_empty() || url.scheme() != "https" {
+        return Ok(url.clone());
+    }
+    let unusable = || Error::Invalid(format!("`tls.serverName` {name:?} is no name of a server"));
+    let mut other = url.clone();
+    other.set_host(Some(name)).map_err(|_| unusable())?;
+    // No resolver is asked for an address, so nobody would judge it.
+    if literal(&other).is_some() {
+        return Err(unusable());
+    }
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let (name, value) = header("host", host.as_bytes())?;
+    headers.insert(name, value);
+    Ok(other)
 }
 
 fn failure(error: &reqwest::Error, target: String) -> Error {

@@ -20,6 +20,15 @@ mod request;
 mod resolver;
 mod tls;
 
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tls_tests;
+
 pub use client::Egress;
 pub use headers::{Headers, Illegal, canonical};
 pub use mail::Mail;

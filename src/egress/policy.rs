@@ -16,6 +16,8 @@ pub struct Policy {
     pub loopback_allowed: bool,
     /// Addresses of the API server, the store and Gatepost itself; refused unless listed by address and port.
     pub own: Vec<(IpAddr, u16)>,
+    /// The same by name, whatever it resolves to.
+    pub own_names: Vec<(String, u16)>,
     /// `egress.tenants`: what tenants may reach beyond the public internet, by namespace.
     pub tenants: Vec<Tenants>,
     /// `egress.proxy.enforces`: the proxy of the environment refuses what tenants may not reach.
@@ -154,7 +156,8 @@ impl Policy {
                 setting: "nothing: remove it from egress.deny".into(),
             });
         }
-        let own = self.own.contains(&(ip, port));
+        let named = |(name, own): &(String, u16)| *own == port && name.eq_ignore_ascii_case(host);
+        let own = self.own.contains(&(ip, port)) || self.own_names.iter().any(named);
         if self.allow.iter().any(|rule| rule.covers(host, Some(ip), port) && (!own || rule.is_exact())) {
             return Ok(());
         }
@@ -243,6 +246,10 @@ mod tests {
     fn own_addresses_are_refused_unless_listed() {
         let own = Policy { own: vec![("10.0.0.1".parse().unwrap(), 6443)], ..policy(&[], &[]) };
         assert!(!judge(&own, "api", "10.0.0.1", 6443) && judge(&own, "api", "10.0.0.1", 443));
+        let named = Policy { own_names: vec![("db.example".into(), 5432)], ..policy(&[], &[]) };
+        assert!(
+            !judge(&named, "DB.example.", "93.184.216.34", 5432) && judge(&named, "db.example", "93.184.216.34", 1)
+        );
     }
     #[test]
     fn tenants_reach_the_public_internet_and_what_is_listed_for_them() {

@@ -54,6 +54,8 @@ impl Hop {
         if credentials == Credentials::Drop {
             self.headers.retain(|(name, _)| listed(&HARMLESS, name));
             self.transport.tls.certificate = None;
+            // A name of the first host.
+            self.transport.tls.server_name.clear();
         }
         self.url = next;
     }

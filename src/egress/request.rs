@@ -39,7 +39,7 @@ pub struct Transport {
     pub tls: TlsOptions,
     /// Time to connect.
     pub connect_timeout: Duration,
-    /// Time from the request to the end of the answer.
+    /// Time from the request to the head of the answer, redirects among it.
     pub answer_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
@@ -51,6 +51,8 @@ pub struct Transport {
     pub whole: bool,
     /// Longest time between two pieces of a body.
     pub longest_pause: Duration,
+    /// Longest time for the whole of a body.
+    pub longest_body: Duration,
     /// Which redirects are followed.
     pub redirects: Redirects,
 }
@@ -78,21 +80,33 @@ impl Default for Transport {
             max_idle_per_host: 4,
             answer_limit: 64 << 10,
             whole: false,
-            longest_pause: Duration::from_secs(30),
+            longest_pause: Duration::from_secs(10),
+            longest_body: Duration::from_secs(30),
             redirects: Redirects::SameHost,
         }
     }
 }
 
 /// TLS settings of one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsOptions {
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
-    /// PEM certificates that replace the system roots (Argo CD's `argocd-tls-certs-cm`).
+    /// PEM certificates that replace the system roots: the service's own, or Argo CD's `argocd-tls-certs-cm`.
     pub roots_pem: Vec<u8>,
     /// What the client shows of itself.
     pub certificate: Option<ClientCertificate>,
+    /// Name that is asked for in the handshake and looked for in the certificate, where it is not the URL's host.
+    pub server_name: String,
+}
+
+impl std::fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("insecure_skip_verify", &self.insecure_skip_verify)
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TlsOptions {

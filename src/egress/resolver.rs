@@ -1,9 +1,37 @@
 //! Name resolution that returns only allowed addresses, so that what is connected is what was checked.
 
 use super::policy::{Policy, Refusal};
+use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+/// Who knows the addresses of names.
+#[derive(Clone)]
+pub(super) struct Lookup(Arc<Ask>);
+
+type Ask = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+impl Lookup {
+    /// Asks this.
+    #[cfg(test)]
+    pub(super) fn new(ask: impl Fn(String) -> Vec<SocketAddr> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |host| {
+            let found = ask(host);
+            Box::pin(async move { Ok(found) })
+        }))
+    }
+}
+
+impl Default for Lookup {
+    /// The system's resolver.
+    fn default() -> Self {
+        Self(Arc::new(|host| {
+            Box::pin(async move { tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect) })
+        }))
+    }
+}
 
 /// Resolver of one pool: one host and port under one policy. Behind a proxy the proxy's own name is resolved unjudged:
 /// the operator set it.
@@ -11,14 +39,18 @@ pub(super) struct Guarded {
     pub policy: Arc<Policy>,
     pub port: u16,
     pub proxied: bool,
+    /// The host whose addresses are meant, whatever name is asked for.
+    pub instead: Option<String>,
+    pub lookup: Lookup,
 }
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, port, proxied) = (Arc::clone(&self.policy), self.port, self.proxied);
+        let host = self.instead.clone().unwrap_or_else(|| name.as_str().to_owned());
+        let ask = (self.lookup.0)(host.clone());
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found = ask.await?;
             if proxied {
                 return Ok(Box::new(found.into_iter()) as Addrs);
             }

@@ -1,8 +1,9 @@
-//! TLS of outgoing connections: system roots with the bundled Mozilla roots as fall-back, or a service's own.
+//! TLS of outgoing connections: system roots with the bundled Mozilla roots as fall-back, or a service's own; and the
+//! certificate that a service shows. Must never put a key into an error.
 
 use super::request::{ClientCertificate, Error, TlsOptions};
 use crate::any_certificate::AnyCertificate;
-use reqwest::{Certificate, ClientBuilder};
+use reqwest::ClientBuilder;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -13,16 +14,9 @@ pub fn install_provider() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// Applies a service's TLS settings.
+/// Applies a service's TLS settings. HTTP/1.1, as the Go controller's clients speak: its bounds are known.
 pub(super) fn apply(builder: ClientBuilder, options: &TlsOptions) -> Result<ClientBuilder, Error> {
     install_provider();
-    if options.insecure_skip_verify {
-        return Ok(builder.tls_danger_accept_invalid_certs(true));
-    }
-    if !options.roots_pem.is_empty() && options.certificate.is_none() {
-        let roots = Certificate::from_pem_bundle(&options.roots_pem).map_err(|_| not_pem())?;
-        return Ok(builder.tls_certs_only(roots));
-    }
     Ok(builder.tls_backend_preconfigured(client_config(options)?))
 }
 
@@ -54,19 +48,28 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error>
         .map_err(|e| Error::Invalid(format!("TLS cannot be set up: {e}")))?;
     if options.insecure_skip_verify {
         let verifier = Arc::new(AnyCertificate(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+        return shown(builder.dangerous().with_custom_certificate_verifier(verifier), options);
     }
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots(options)?);
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    let builder = builder.with_root_certificates(store);
+    shown(builder.with_root_certificates(store), options)
+}
+
+/// The certificate that a server may ask for.
+fn shown(
+    builder: rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>,
+    options: &TlsOptions,
+) -> Result<ClientConfig, Error> {
     let Some(certificate) = &options.certificate else { return Ok(builder.with_no_client_auth()) };
     let (chain, key) = client_certificate(certificate)?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|e| Error::Invalid(format!("failed to load client certificate: {e}")))
+    builder.with_client_auth_cert(chain, key).map_err(|error| unloadable(&error.to_string()))
+}
+
+fn unloadable(cause: &str) -> Error {
+    Error::Invalid(format!("failed to load client certificate: {cause}"))
 }
 
 /// Whether a service's own certificates can be read, before anything is connected.
@@ -80,10 +83,11 @@ pub(super) fn check(options: &TlsOptions) -> Result<(), Error> {
 fn client_certificate(
     certificate: &ClientCertificate,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
-    let unreadable = |what: &str| Error::Invalid(format!("failed to load client certificate: the {what} is not PEM"));
     let chain = CertificateDer::pem_slice_iter(&certificate.chain_pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| unreadable("certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem).map_err(|_| unreadable("private key"))?;
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| unloadable("the certificate is not PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem);
+    let key = key.map_err(|_| unloadable("the private key is not PEM"))?;
     Ok((chain, key))
 }
 
@@ -103,5 +107,23 @@ mod tests {
         let refused = client_config(&TlsOptions { certificate, ..TlsOptions::default() }).unwrap_err();
         assert!(refused.to_string().contains("failed to load client certificate"), "{refused}");
         assert!(client_config(&TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }).is_ok());
+    }
+
+    #[test]
+    fn a_client_certificate_goes_with_its_key_or_is_told() {
+        let pair = || rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+        let (one, other) = (pair(), pair());
+        let options = |certificate: &str, key: &str| TlsOptions {
+            certificate: Some(ClientCertificate { chain_pem: certificate.into(), key_pem: key.into() }),
+            ..TlsOptions::default()
+        };
+        let (certificate, key) = (one.cert.pem(), one.signing_key.serialize_pem());
+        assert!(client_config(&options(&certificate, &key)).is_ok());
+        let foreign = other.signing_key.serialize_pem();
+        for (certificate, key) in [(certificate.as_str(), ""), ("", key.as_str()), (&certificate, &foreign), ("x", "x")]
+        {
+            let error = client_config(&options(certificate, key)).unwrap_err().to_string();
+            assert!(error.contains("client certificate") && !error.contains("PRIVATE"), "{error}");
+        }
     }
 }

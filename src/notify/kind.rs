@@ -21,6 +21,8 @@ pub enum Shape {
     Duration,
     /// A list of texts.
     Texts,
+    /// The same, or one text parted by blanks or commas.
+    Words,
     /// A map of texts.
     TextMap,
     /// A group of fields.
@@ -151,6 +153,18 @@ const TRANSPORT: Record = Record {
         Field::new("retryWaitMax", Shape::Duration),
         Field::new("answerTimeout", Shape::Duration),
         Field::new("idleConnTimeout", Shape::Text),
+        Field::new("tls", Shape::Record(&TLS)),
+    ],
+};
+
+/// Gatepost's own: whom a service trusts, and what it shows of itself.
+static TLS: Record = Record {
+    go: "TLSOptions",
+    fields: &[
+        Field::new("ca", Shape::Text),
+        Field::new("certificate", Shape::Text),
+        Field::new("key", Shape::Text),
+        Field::new("serverName", Shape::Text),
     ],
 };
 
@@ -190,6 +204,7 @@ pub(crate) fn value(node: &Node, shape: Shape, path: &str, strict: bool) -> Resu
         Shape::Int => integer(node, path, "int")?.into(),
         Shape::Duration => duration(node, path, strict)?.into(),
         Shape::Texts | Shape::Templates => node.texts(path)?.into(),
+        Shape::Words => words(node, path)?.into(),
         Shape::TextMap | Shape::TemplateMap => {
             node.text_map(path)?.into_iter().map(|(k, v)| (k, Json::String(v))).collect::<Map<_, _>>().into()
         }
@@ -199,6 +214,12 @@ pub(crate) fn value(node: &Node, shape: Shape, path: &str, strict: bool) -> Resu
             items.map(|item| record(item, inner, path, strict).map(Json::Object)).collect::<Result<_, _>>()?
         }
     })
+}
+
+fn words(node: &Node, path: &str) -> Result<Vec<String>, Fault> {
+    let texts = if node.json_type() == "array" { node.texts(path)? } else { vec![node.text(path)?] };
+    let parts = texts.iter().flat_map(|text| text.split([' ', ',', '\t', '\n', '\r']));
+    Ok(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
 }
 
 fn integer(node: &Node, path: &str, wanted: &str) -> Result<i64, Fault> {
@@ -238,6 +259,7 @@ mod tests {
                 Field::new("keys", Shape::TextMap),
                 Field::new("people", Shape::Records(&PERSON)),
                 Field::new("port", Shape::Int),
+                Field::new("words", Shape::Words),
             ],
         },
         transport: true,
@@ -257,6 +279,14 @@ mod tests {
             "people": [{"name": "7"}, {}], "port": 25, "retryWaitMin": 2_000_000_000,
         });
         assert_eq!(read(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn words_are_a_list_or_one_text() {
+        for text in ["words: a b", "words: 'a,  b '", "words: [a, b]", "words: ['a b']", "words: |\n  a\n  b\n"] {
+            assert_eq!(read(text).unwrap()["words"], json!(["a", "b"]), "{text}");
+        }
+        assert!(read("words: {a: b}").is_err());
     }
 
     #[test]

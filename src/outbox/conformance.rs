@@ -4,9 +4,10 @@
 
 use super::change::{Change, NewDelivery};
 use super::delivery::{Attempt, Claimed, DeadReason, Lane, State};
+use super::destination::{Off, OffBy};
 use super::intents::About;
 use super::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
-use super::store::{ClaimLimits, Error, Filter, Release, Retention, Store};
+use super::store::{ClaimLimits, Error, Filter, Release, Replay, Retention, Store};
 use async_trait::async_trait;
 use std::collections::{HashMap, HashSet};
 
@@ -50,6 +51,11 @@ pub(super) fn deliver(new: NewDelivery) -> Change {
 
 pub(super) fn all() -> ClaimLimits {
     ClaimLimits { max: 1000, per_lane: 1000, held: HashMap::new(), blocked: HashSet::new() }
+}
+
+/// A replay at `now_ms` under the old ids, one a second.
+pub(super) fn at(now_ms: i64) -> Replay {
+    Replay { dry_run: false, now_ms, spacing_ms: 1_000, as_new: false }
 }
 
 pub(super) fn attempt() -> Attempt {
@@ -164,14 +170,101 @@ async fn dead_letters_are_seen_replayed_and_discarded(store: &dyn Store) {
         Filter { object: Some(("argocd".into(), "dead".into())), states: vec![State::Dead], ..Filter::default() };
     assert_eq!(store.list(&filter).await.unwrap()[0].reason, "rejected");
     assert_eq!(store.get(claimed.delivery.id).await.unwrap().unwrap().attempts, [attempt()]);
-    assert_eq!(store.replay(&filter, true, 3_000).await.unwrap().moved, [claimed.delivery.id]);
+    assert_eq!(
+        store.replay(&filter, Replay { dry_run: true, ..at(3_000) }).await.unwrap().moved,
+        [claimed.delivery.id]
+    );
     assert!(claim(store, 3_000).await.is_empty(), "a dry run moves nothing");
-    store.replay(&filter, false, 3_000).await.unwrap();
+    store.replay(&filter, at(3_000)).await.unwrap();
     let again = claim(store, 3_000).await.remove(0);
     assert_eq!((again.delivery.id, again.delivery.since_ms), (claimed.delivery.id, 3_000));
     store.record(Some(attempt()), again.dead(3_000, DeadReason::Rejected)).await.unwrap();
     store.discard(&filter, false, 4_000).await.unwrap();
     assert_eq!(state(store, &new).await.phase, Phase::Truncated);
+}
+
+async fn a_replay_is_spaced_and_the_oldest_is_first(store: &dyn Store) {
+    let mut made = Vec::new();
+    for arming in 1..=3 {
+        put(store, new_delivery("spaced", "t", arming)).await;
+        let claimed = claim(store, 2_000).await.remove(0);
+        store.record(Some(attempt()), claimed.dead(2_000, DeadReason::GaveUp)).await.unwrap();
+        made.push(claimed.delivery.id);
+    }
+    let filter = Filter { object: Some(("argocd".into(), "spaced".into())), ..Filter::default() };
+    assert_eq!(store.replay(&filter, at(3_000)).await.unwrap().moved, made);
+    for (now_ms, id) in [(3_000, made[0]), (4_000, made[1]), (5_000, made[2])] {
+        let due = claim(store, now_ms).await;
+        assert_eq!(due.iter().map(|claimed| claimed.delivery.id).collect::<Vec<_>>(), [id]);
+        store.record(None, due[0].delivered(now_ms, String::new())).await.unwrap();
+    }
+}
+
+async fn a_repeated_delivery_is_another_one(store: &dyn Store) {
+    let new = NewDelivery { payload: b"once more".to_vec(), ..new_delivery("again", "t", 1) };
+    put(store, new.clone()).await;
+    let filter = Filter { object: Some(("argocd".into(), "again".into())), ..Filter::default() };
+    let repeat = |now_ms| Replay { as_new: true, ..at(now_ms) };
+    let open = store.replay(&filter, repeat(2_000)).await.unwrap();
+    assert_eq!((open.moved.len(), open.skipped.len()), (0, 1), "what is on its way is not repeated");
+    let first = claim(store, 2_000).await.remove(0);
+    store.record(Some(attempt()), first.delivered(2_000, String::new())).await.unwrap();
+    let dry = store.replay(&filter, Replay { dry_run: true, ..repeat(3_000) }).await.unwrap();
+    assert_eq!((dry.moved, dry.made.len()), (vec![first.delivery.id], 0));
+    let made = store.replay(&filter, repeat(3_000)).await.unwrap().made;
+    assert_eq!((made.len(), made[0].0), (1, first.delivery.id));
+    let second = claim(store, 3_000).await.remove(0);
+    assert_eq!((second.delivery.id, &second.payload[..]), (made[0].1, &b"once more"[..]));
+    assert_ne!(second.delivery.id, first.delivery.id);
+    assert_eq!(second.delivery.occurrence, first.delivery.occurrence);
+    store.record(Some(attempt()), second.dead(3_000, DeadReason::Rejected)).await.unwrap();
+    assert_eq!(state(store, &new).await.phase, Phase::Delivered { at: 2 }, "the first one stays delivered");
+    let dead = Filter { ids: vec![second.delivery.id], ..Filter::default() };
+    let third = store.replay(&dead, repeat(4_000)).await.unwrap().made[0].1;
+    let gave_way = store.get(second.delivery.id).await.unwrap().unwrap().delivery;
+    assert_eq!((gave_way.state, gave_way.successor), (State::Superseded, Some(third)));
+    let third = claim(store, 4_000).await.remove(0);
+    store.record(None, third.delivered(4_000, String::new())).await.unwrap();
+}
+
+async fn a_destination_is_seen_and_switched(store: &dyn Store) {
+    let lane = Lane { config_namespace: "team".into(), service: "seen".into(), host: "h".into() };
+    let placed = |app: &str| {
+        let mut new = NewDelivery { lane: lane.clone(), ..new_delivery(app, "t", 1) };
+        new.occurrence.config_namespace = "team".into();
+        new.occurrence.destination.service = "seen".into();
+        new
+    };
+    assert!(!store.switch(&lane, Some(&Off::new(1, OffBy::Person, ""))).await.unwrap(), "there is none yet");
+    put(store, placed("seen1")).await;
+    put(store, placed("seen2")).await;
+    let found = async || store.destinations().await.unwrap().into_iter().find(|one| one.lane == lane).unwrap();
+    let fresh = found().await;
+    assert_eq!((fresh.pending, fresh.oldest_pending_ms, fresh.last, fresh.off), (2, Some(1_000), None, None));
+    let held = store.claim(2_000, all()).await.unwrap().rows;
+    assert_eq!(held.len(), 2);
+    store.record(Some(attempt()), held[0].delivered(2_500, String::new())).await.unwrap();
+    store.record(Some(attempt()), held[1].waiting(3_000, 9_000, 1, false, "status 503".into())).await.unwrap();
+    let later = found().await;
+    let last = later.last.unwrap();
+    assert_eq!((later.pending, last.delivery, last.at_ms), (1, held[1].delivery.id, 3_000));
+    assert_eq!((last.state, last.reason.as_str()), (State::Waiting, "status 503"));
+    let off = Off::new(4_000, OffBy::Receiver, "gone");
+    assert!(store.switch(&lane, Some(&off)).await.unwrap());
+    assert!(
+        !store.switch(&lane, Some(&Off::new(5_000, OffBy::Person, "late"))).await.unwrap(),
+        "the first word counts"
+    );
+    assert_eq!(store.switched_off().await.unwrap(), [(lane.clone(), off.clone())]);
+    assert_eq!(found().await.off, Some(off));
+    let broken = super::breaker::Breaker::default().refused(5_000);
+    store.set_breaker(&lane, &broken).await.unwrap();
+    assert_eq!((found().await.breaker, found().await.off.is_some()), (broken, true), "a breaker switches nothing");
+    assert!(store.switch(&lane, None).await.unwrap() && !store.switch(&lane, None).await.unwrap());
+    assert!(store.switched_off().await.unwrap().is_empty());
+    for claimed in claim(store, 9_000).await {
+        store.record(None, claimed.delivered(9_000, String::new())).await.unwrap();
+    }
 }
 
 async fn a_changed_configuration_releases(store: &dyn Store) {
@@ -424,6 +517,9 @@ pub(super) async fn suite(store: &dyn Store) {
     order_within_a_key_is_strict(store).await;
     a_newer_state_replaces_unsent_ones(store).await;
     dead_letters_are_seen_replayed_and_discarded(store).await;
+    a_replay_is_spaced_and_the_oldest_is_first(store).await;
+    a_repeated_delivery_is_another_one(store).await;
+    a_destination_is_seen_and_switched(store).await;
     a_changed_configuration_releases(store).await;
     poison_is_isolated(store).await;
     limits_and_turns_hold(store).await;
@@ -518,7 +614,7 @@ pub(super) async fn rotation([none, old, both, new]: [&dyn Place; 4]) {
     assert!(detail.payload.is_empty() && detail.locked.unwrap().contains("\"k1\""));
     assert!(detail.attempts[0].excerpt.contains("\"k1\""));
     let all_dead = Filter { states: vec![State::Dead], ..Filter::default() };
-    assert_eq!(store.replay(&all_dead, false, 3_000).await.unwrap().moved.len(), 3);
+    assert_eq!(store.replay(&all_dead, Replay { spacing_ms: 0, ..at(3_000) }).await.unwrap().moved.len(), 3);
     let mut open: Vec<_> = claim(store.as_ref(), 3_000).await.iter().map(|claimed| claimed.delivery.id).collect();
     let mut expected = [plain, second];
     open.sort();

@@ -3,6 +3,8 @@
 //! One loop owns the lanes' queues; each try is a task of its own. A lane that hangs holds its own few slots and nothing else. The loop never
 //! decides what an outcome means (`verdict.rs`), nor what may be claimed (the store), nor how long to wait (`schedule.rs`): it only moves rows.
 
+mod switches;
+
 use super::breaker::Breaker;
 use super::delivery::{Attempt, Claimed, DeadReason, Hold, Lane, State, Transition, clip};
 use super::lane::LaneQueue;
@@ -14,6 +16,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -70,6 +73,8 @@ struct Shared {
     settings: Settings,
     wake: Notify,
     resumed: Mutex<Vec<(String, String)>>,
+    /// Somebody switched a destination.
+    switched: AtomicBool,
 }
 
 impl Dispatcher {
@@ -81,8 +86,8 @@ impl Dispatcher {
         settings: Settings,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let (wake, resumed) = (Notify::new(), Mutex::default());
-        Self { shared: Arc::new(Shared { store, sender, observer, settings, wake, resumed }) }
+        let (wake, resumed, switched) = (Notify::new(), Mutex::default(), AtomicBool::new(true));
+        Self { shared: Arc::new(Shared { store, sender, observer, settings, wake, resumed, switched }) }
     }
 
     /// Something may have fallen due: call after every commit that decided a delivery, a replay or a release.
@@ -98,6 +103,12 @@ impl Dispatcher {
         self.wake();
     }
 
+    /// A destination was switched off or on in the store.
+    pub fn switched(&self) {
+        self.shared.switched.store(true, Ordering::Release);
+        self.wake();
+    }
+
     /// Works until `shutdown`, then puts back what was not tried and waits for what is in flight, at most the grace.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut work = Loop::new(Arc::clone(&self.shared)).await;
@@ -108,7 +119,10 @@ impl Dispatcher {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.shared.wake.notified() => work.want_claim = true,
-                () = self.shared.store.changed() => work.want_claim = true,
+                () = self.shared.store.changed() => {
+                    work.want_claim = true;
+                    work.look_at_switches = true;
+                }
                 Some(answered) = work.answers.recv() => work.answered(answered).await,
                 Some(landed) = work.flights.join_next(), if !work.flights.is_empty() => work.land(landed).await,
                 () = tokio::time::sleep(pause) => {}
@@ -136,6 +150,11 @@ struct Loop {
     shared: Arc<Shared>,
     lanes: HashMap<Lane, LaneQueue>,
     flights: JoinSet<Landed>,
+    /// Lanes that are switched off: nothing of theirs is claimed.
+    off: HashSet<Lane>,
+    /// Another process may have switched one.
+    look_at_switches: bool,
+    looked: Instant,
     answer: mpsc::UnboundedSender<Answered>,
     answers: mpsc::UnboundedReceiver<Answered>,
     want_claim: bool,
@@ -160,6 +179,9 @@ impl Loop {
             shared,
             lanes,
             flights: JoinSet::new(),
+            off: HashSet::new(),
+            look_at_switches: false,
+            looked: Instant::now(),
             answer,
             answers,
             want_claim: true,
@@ -198,6 +220,7 @@ impl Loop {
     async fn round(&mut self) {
         self.follow_clock().await;
         self.close_resumed().await;
+        self.follow_switches().await;
         self.half_open();
         self.want_claim |= self.next_claim_ms.is_some_and(|at| at <= self.now_ms());
         if std::mem::take(&mut self.want_claim) {
@@ -215,7 +238,7 @@ impl Loop {
             .map(|(lane, queue)| (lane.clone(), queue.held()))
             .collect();
         let blocked = self.lanes.iter().filter(|(_, queue)| queue.breaker.allows(1) == 0);
-        let blocked: HashSet<Lane> = blocked.map(|(lane, _)| lane.clone()).collect();
+        let blocked: HashSet<Lane> = blocked.map(|(lane, _)| lane.clone()).chain(self.off.iter().cloned()).collect();
         let max = self.shared.settings.in_memory.saturating_sub(held.values().sum());
         let limits = ClaimLimits { max, per_lane: self.shared.settings.per_lane, held, blocked };
         match self.shared.store.claim(now_ms, limits).await {
@@ -274,6 +297,10 @@ impl Loop {
         let now_ms = self.now_ms();
         let Some(queue) = self.lanes.get_mut(&answered.lane) else { return };
         queue.answered();
+        if let Verdict::Gone { cause, switches_off: true } = &answered.verdict {
+            self.switch_off(answered.lane, cause).await;
+            return;
+        }
         let before = queue.breaker;
         queue.breaker = after(before, &answered.verdict, now_ms);
         let breaker = queue.breaker;

@@ -3,6 +3,7 @@
 
 use super::conformance::{deliver, new_delivery, object};
 use super::delivery::{Claimed, DeadReason, Lane, State};
+use super::destination::{Off, OffBy};
 use super::dispatch::{Dispatcher, Settings};
 use super::schedule::QuickRetry;
 use super::sender::{Event, Observer, Policy, SendOutcome, Sender, Verdict};
@@ -78,7 +79,20 @@ impl Run {
         settings: Settings,
         script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
     ) -> Self {
-        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        Self::start_on(Arc::new(SqliteStore::in_memory().await.unwrap()), settings, script)
+    }
+
+    /// Another dispatcher on the same store, that delivers everything.
+    async fn again(self) -> Self {
+        let settings = Settings { grace: Duration::from_millis(10), clock: now_ms, ..Settings::default() };
+        Self::start_on(self.stop().await, settings, |_| delivered())
+    }
+
+    fn start_on(
+        store: Arc<SqliteStore>,
+        settings: Settings,
+        script: impl Fn(&Claimed) -> Option<Verdict> + Send + Sync + 'static,
+    ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
         let sender = Arc::new(Scripted { script: Box::new(script) });
         let dispatcher = Dispatcher::new(store.clone(), sender, settings, Arc::new(Told(tell)));
@@ -129,6 +143,53 @@ async fn a_hung_lane_of_21_delays_none_of_the_other_20() {
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.by_state[&State::Claimed], 4, "four in flight at the hung host, the rest put back");
     assert_eq!(counts.by_state[&State::Waiting] + counts.by_state.get(&State::Prepared).copied().unwrap_or(0), 96);
+}
+
+#[tokio::test]
+async fn a_receiver_that_wants_no_more_is_left_alone_until_it_is_switched_on() {
+    let mut run = Run::start(|claimed| {
+        let first = claimed.delivery.occurrence.object.name == "first";
+        let gone = Verdict::Gone { cause: "410".into(), switches_off: true };
+        if first { Some(gone) } else { delivered() }
+    })
+    .await;
+    run.put("first", "h", None).await;
+    assert_eq!(run.next().await, ("first".into(), State::Dead, Some(DeadReason::Gone)));
+    let off = loop {
+        if let Some((lane, off)) = run.store.switched_off().await.unwrap().pop() {
+            break (lane, off);
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((off.0.host.as_str(), off.1.by), ("h", OffBy::Receiver));
+    run.put("second", "h", None).await;
+    run.put("other", "elsewhere", None).await;
+    assert_eq!(run.next().await.0, "other");
+    let waiting = Filter { object: Some(("argocd".into(), "second".into())), ..Filter::default() };
+    assert_eq!(run.store.list(&waiting).await.unwrap()[0].state, State::Prepared, "kept, and not due");
+    run.store.switch(&off.0, None).await.unwrap();
+    run.dispatcher.switched();
+    assert_eq!(run.next().await, ("second".into(), State::Delivered, None));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_switched_off_is_off_for_the_next_process() {
+    let mut run = Run::start(|_| delivered()).await;
+    run.put("first", "h", None).await;
+    run.next().await;
+    let lane = Lane { config_namespace: String::new(), service: "hook".into(), host: "h".into() };
+    run.store.switch(&lane, Some(&Off::new(1, OffBy::Person, "maintenance"))).await.unwrap();
+    run.dispatcher.switched();
+    run.put("second", "h", None).await;
+    run.put("other", "elsewhere", None).await;
+    assert_eq!(run.next().await.0, "other");
+    let run = run.again().await;
+    run.put("third", "elsewhere", None).await;
+    let mut run = run;
+    assert_eq!(run.next().await.0, "third");
+    let store = run.stop().await;
+    assert_eq!(store.destinations().await.unwrap().iter().find(|one| one.lane == lane).unwrap().pending, 1);
 }
 
 #[tokio::test]

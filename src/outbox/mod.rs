@@ -10,6 +10,7 @@
 pub mod breaker;
 pub mod change;
 pub mod delivery;
+pub mod destination;
 pub mod dispatch;
 pub mod intents;
 mod lane;
@@ -46,6 +47,7 @@ mod sqlite_tests;
 pub use breaker::Breaker;
 pub use change::{Change, Committed, NewDelivery};
 pub use delivery::{Attempt, Claimed, DeadReason, Delivery, DeliveryId, Hold, Lane, State, Transition};
+pub use destination::{Destination, Off, OffBy};
 pub use dispatch::{Dispatcher, Settings};
 pub use intents::{About, Intent, Intents};
 pub use opening::{open, server};

@@ -3,7 +3,7 @@
 
 use super::conformance::{Place, all, deliver, new_delivery, object};
 use super::delivery::{Claimed, DeadReason, DeliveryId, State};
-use super::store::{Filter, Store};
+use super::store::{Filter, Replay, Store};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -168,7 +168,10 @@ pub(super) async fn run(place: &dyn Place, steps: Vec<Step>) {
             }
             Step::Replay => {
                 let dead = Filter { states: vec![State::Dead], ..Filter::default() };
-                store.replay(&dead, false, 1_000).await.unwrap();
+                store
+                    .replay(&dead, Replay { dry_run: false, now_ms: 1_000, spacing_ms: 0, as_new: false })
+                    .await
+                    .unwrap();
                 model.replay();
             }
             Step::Crash => {

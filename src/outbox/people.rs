@@ -12,6 +12,8 @@ const IDS_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     Replay,
+    /// A new delivery of one that is over.
+    Repeat,
     Discard,
 }
 
@@ -19,17 +21,20 @@ pub(super) enum Wish {
 pub(super) fn refusal(wish: Wish, delivery: &Delivery) -> Option<String> {
     let allowed = match wish {
         Wish::Replay => delivery.state.may_replay(),
+        Wish::Repeat => !delivery.state.is_open(),
         Wish::Discard => delivery.state.may_discard(),
     };
     if !allowed {
         return Some(format!("it is {}", delivery.state.as_str()));
     }
     let has_body = DeadReason::parse(&delivery.reason).is_none_or(DeadReason::has_body);
-    let is_empty = wish == Wish::Replay && !has_body;
+    let is_empty = wish != Wish::Discard && !has_body;
     is_empty.then(|| "it has no body to send; mend its template, then it is made anew".to_owned())
 }
 
-/// Said of a delivery that [`Wish::Replay`] leaves because something newer took its place.
+/// Said of a delivery that was dropped meanwhile.
+pub(super) const GONE: &str = "it is not there any more";
+/// Said of a delivery whose place something newer took.
 pub(super) const REPLACED: &str = "a newer state of the same thing was sent or is on its way";
 
 /// Adds a filter's conditions, order and page to a query over `delivery d` that ends in a condition.

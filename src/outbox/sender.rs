@@ -2,6 +2,7 @@
 
 use super::breaker::Breaker;
 use super::delivery::{Attempt, Claimed, DeadReason, Delivery, Lane, State};
+use super::destination::Off;
 use super::schedule::QuickRetry;
 use async_trait::async_trait;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub enum Verdict {
     Gone {
         /// Why.
         cause: String,
+        /// Whether the receiver may ask to be left alone (a service that signs): the destination is switched off.
+        switches_off: bool,
     },
     /// The Go controller sent it meanwhile, at this time (Unix seconds).
     TakenOver {
@@ -141,6 +144,13 @@ pub enum Event<'a> {
         lane: &'a Lane,
         /// Now.
         breaker: &'a Breaker,
+    },
+    /// A receiver asked to be left alone: its destination is switched off.
+    SwitchedOff {
+        /// The lane.
+        lane: &'a Lane,
+        /// What is kept of it.
+        off: &'a Off,
     },
     /// The store did not take or give; tried again by itself.
     StoreFailed {

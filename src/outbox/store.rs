@@ -5,6 +5,7 @@
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
+use super::destination::{Destination, Off};
 use super::intents::Intents;
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -183,11 +184,26 @@ pub struct Detail {
     pub locked: Option<String>,
 }
 
+/// How deliveries are replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// Say what would be done and do nothing.
+    pub dry_run: bool,
+    /// Now, Unix milliseconds.
+    pub now_ms: i64,
+    /// Milliseconds between the due times of two of them (rate limit).
+    pub spacing_ms: i64,
+    /// Make a new delivery of each that is over, with an id of its own: receivers that know ids take it as another one.
+    pub as_new: bool,
+}
+
 /// What a replay or a discard did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moved {
     /// Those moved.
     pub moved: Vec<DeliveryId>,
+    /// The new ones that were made, each after the one that it repeats.
+    pub made: Vec<(DeliveryId, DeliveryId)>,
     /// Those left, with the reason.
     pub skipped: Vec<(DeliveryId, String)>,
 }
@@ -316,8 +332,9 @@ pub trait Store: Intents + super::runs::Runs {
     /// One delivery with attempts and body.
     async fn get(&self, id: DeliveryId) -> Result<Option<Detail>, Error>;
 
-    /// Puts dead and discarded rows back into the queue under their old id.
-    async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error>;
+    /// Puts dead and discarded rows back into the queue under their old id, the oldest first; or makes new ones of
+    /// whatever is over.
+    async fn replay(&self, filter: &Filter, how: Replay) -> Result<Moved, Error>;
 
     /// Throws rows away: never sent, never made again by the same occurrence.
     async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error>;
@@ -333,6 +350,15 @@ pub trait Store: Intents + super::runs::Runs {
 
     /// Keeps a breaker.
     async fn set_breaker(&self, lane: &Lane, breaker: &Breaker) -> Result<(), Error>;
+
+    /// Every destination that a delivery was ever made for, in order of namespace, service and host.
+    async fn destinations(&self) -> Result<Vec<Destination>, Error>;
+
+    /// Destinations that are switched off.
+    async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error>;
+
+    /// Switches a destination off, or with `None` on again. False: there is no such one, or it is so already.
+    async fn switch(&self, lane: &Lane, off: Option<&Off>) -> Result<bool, Error>;
 
     /// Moves the due times of open rows that this process set: its wall clock was stepped.
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error>;

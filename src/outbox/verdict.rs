@@ -36,7 +36,7 @@ pub(super) fn describe(verdict: &Verdict) -> String {
         | Verdict::Credentials { cause }
         | Verdict::Permanent { cause }
         | Verdict::Unknown { cause }
-        | Verdict::Gone { cause }
+        | Verdict::Gone { cause, .. }
         | Verdict::NotReady { cause } => cause.clone(),
         Verdict::TakenOver { .. } => "sent by the Go controller meanwhile".to_owned(),
     }

@@ -2,7 +2,8 @@
 
 use super::{State, problem};
 use crate::controller::{config_view, explained_view};
-use crate::outbox::store::{Filter, Moved};
+use crate::egress::redact::Scrubber;
+use crate::outbox::store::{Filter, Moved, Replay};
 use crate::outbox::{DeliveryId, State as DeliveryState};
 use crate::source::{Object, files};
 use actix_web::body::MessageBody;
@@ -55,7 +56,7 @@ pub(super) async fn only_local_hosts(
 }
 
 async fn index() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"resources": ["config", "decisions", "status", "deliveries", "deliveries/{id}", "applications/{namespace}/{name}"]}))
+    HttpResponse::Ok().json(json!({"resources": ["config", "decisions", "status", "deliveries", "deliveries/{id}", "destinations", "applications/{namespace}/{name}"]}))
 }
 
 async fn configuration(state: web::Data<State>) -> HttpResponse {
@@ -63,11 +64,11 @@ async fn configuration(state: web::Data<State>) -> HttpResponse {
     let mut views = all.iter().map(|config| config_view(config));
     let mut own = views.next().unwrap_or_default();
     own["tenants"] = views.collect();
-    HttpResponse::Ok().json(own)
+    HttpResponse::Ok().json(masked(&state, own))
 }
 
 async fn decisions(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"items": state.relay.decisions()}))
+    HttpResponse::Ok().json(masked(&state, json!({"items": state.relay.decisions()})))
 }
 
 async fn status(state: web::Data<State>) -> HttpResponse {
@@ -108,10 +109,24 @@ async fn application(state: web::Data<State>, path: web::Path<(String, String)>)
     HttpResponse::Ok().json(masked(&state, view))
 }
 
-/// A condition may read `secrets`; its trace must not show them.
-fn masked(state: &State, view: serde_json::Value) -> serde_json::Value {
-    let text = state.relay.scrubber().scrub(&view.to_string());
-    serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
+/// What people wrote and what receivers answered may hold secrets; an answer must not show them.
+pub(super) fn masked(state: &State, view: serde_json::Value) -> serde_json::Value {
+    masked_by(&state.relay.scrubber(), view)
+}
+
+/// Text by text, so that what is no text stays what it is.
+fn masked_by(scrubber: &Scrubber, view: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match view {
+        Value::String(text) => scrubber.scrub(&text).into(),
+        Value::Array(items) => items.into_iter().map(|item| masked_by(scrubber, item)).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (scrubber.scrub(&name), masked_by(scrubber, value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
 }
 
 async fn find(state: &State, namespace: &str, name: &str) -> Result<Option<Object>, String> {
@@ -140,6 +155,8 @@ struct Query {
     ids: Vec<String>,
     #[serde(rename = "dryRun")]
     dry_run: bool,
+    #[serde(rename = "asNew")]
+    as_new: bool,
 }
 
 /// A list, as JSON has it, or one text parted by commas, as a query has it.
@@ -190,8 +207,10 @@ async fn list(state: web::Data<State>, query: web::Query<Query>) -> HttpResponse
     };
     match state.relay.store().list(&filter).await {
         Ok(items) => {
-            let next = items.last().filter(|_| items.len() == filter.page()).map(|d| d.id);
-            HttpResponse::Ok().json(json!({"items": items, "next": next}))
+            // Who names ids and got them all has nothing to turn over to.
+            let all_named = !filter.ids.is_empty() && items.len() == filter.ids.len();
+            let next = items.last().filter(|_| items.len() == filter.page() && !all_named).map(|d| d.id);
+            HttpResponse::Ok().json(masked(&state, json!({"items": items, "next": next})))
         }
         Err(error) => problem::store(&error),
     }
@@ -220,12 +239,21 @@ async fn replay(state: web::Data<State>, query: web::Json<Query>) -> HttpRespons
         Ok(filter) => filter,
         Err(detail) => return problem::invalid(&detail),
     };
-    let moved = state.relay.store().replay(&filter, query.dry_run, crate::clock::now().millis()).await;
+    let how = Replay {
+        dry_run: query.dry_run,
+        now_ms: crate::clock::now().millis(),
+        spacing_ms: state.relay.replay_spacing_ms(),
+        as_new: query.as_new,
+    };
+    let moved = state.relay.store().replay(&filter, how).await;
     state.relay.committed.notify_one();
     answer(moved)
 }
 
 async fn discard(state: web::Data<State>, query: web::Json<Query>) -> HttpResponse {
+    if query.as_new {
+        return problem::invalid("asNew is for replays");
+    }
     match query.filter() {
         Ok(filter) => answer(state.relay.store().discard(&filter, query.dry_run, crate::clock::now().millis()).await),
         Err(detail) => problem::invalid(&detail),
@@ -236,7 +264,8 @@ fn answer(moved: Result<Moved, crate::outbox::Error>) -> HttpResponse {
     match moved {
         Ok(moved) => {
             let skipped: Vec<_> = moved.skipped.iter().map(|(id, why)| json!({"id": id, "reason": why})).collect();
-            HttpResponse::Ok().json(json!({"moved": moved.moved, "skipped": skipped}))
+            let made: Vec<_> = moved.made.iter().map(|(of, id)| json!({"id": id, "of": of})).collect();
+            HttpResponse::Ok().json(json!({"moved": moved.moved, "made": made, "skipped": skipped}))
         }
         Err(error) => problem::store(&error),
     }
@@ -246,6 +275,13 @@ fn answer(moved: Result<Moved, crate::outbox::Error>) -> HttpResponse {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+
+    #[test]
+    fn a_secret_of_digits_costs_no_number() {
+        let scrubber = Scrubber::new([b"8080".as_slice()]);
+        let shown = masked_by(&scrubber, json!({"port": 8080, "at 8080": ["to 8080", null]}));
+        assert_eq!(shown, json!({"port": 8080, "at [secret]": ["to [secret]", null]}));
+    }
 
     #[test]
     fn ids_are_read_from_a_query_and_from_json() {

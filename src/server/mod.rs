@@ -3,6 +3,7 @@
 mod address;
 mod api;
 mod callbacks;
+mod destinations;
 mod gates;
 pub mod hooks;
 mod problem;
@@ -13,7 +14,9 @@ use crate::controller::Relay;
 use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
-use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, HttpResponse, HttpServer, web};
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 
@@ -52,18 +55,36 @@ pub fn metrics(listener: TcpListener, state: State) -> std::io::Result<Server> {
 /// # Errors
 /// The listener cannot be used.
 pub fn api(listener: TcpListener, state: State) -> std::io::Result<Server> {
-    let app = move || {
-        App::new()
-            .app_data(web::Data::new(state.clone()))
-            .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
-            .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
-            .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
-            .configure(api::routes)
-            .configure(gates::routes)
-            .route("/", web::get().to(overview))
-            .default_service(web::to(problem::not_found))
-    };
-    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
+    Ok(HttpServer::new(move || application(state.clone()))
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(2)
+        .listen(listener)?
+        .run())
+}
+
+/// The routes of [`api`] with all that stands before them.
+pub fn application(
+    state: State,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(web::Data::new(state))
+        .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
+        .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .configure(api::routes)
+        .configure(destinations::routes)
+        .configure(gates::routes)
+        .route("/", web::get().to(overview))
+        .default_service(web::to(problem::not_found))
 }
 
 async fn overview() -> HttpResponse {
@@ -85,6 +106,13 @@ async fn refresh(relay: &Relay) {
     let healthy = relay.store().health().await.is_ok();
     metrics.store.with_label_values(&["healthy"]).set(i64::from(healthy));
     metrics.store.with_label_values(&["durable"]).set(i64::from(relay.store().is_durable()));
+    if let Ok(off) = relay.store().switched_off().await {
+        metrics.disabled.reset();
+        for (lane, _) in off {
+            let labels = [lane.config_namespace.as_str(), lane.service.as_str(), lane.host.as_str()];
+            metrics.disabled.with_label_values(&labels).set(1);
+        }
+    }
     let Ok(counts) = relay.store().counts().await else { return };
     for (state, count) in &counts.by_state {
         metrics.queue.with_label_values(&[state.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));

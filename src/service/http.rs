@@ -1,7 +1,7 @@
 //! What services over HTTP share: transport options, headers, the policy of quick retries, what a status means.
 
 use super::{QuickRetry, RequestError, Verdict};
-use crate::egress::{self, Response, TlsOptions, Transport};
+use crate::egress::{self, ClientCertificate, Response, TlsOptions, Transport};
 use crate::notify::ServiceConfig;
 use crate::notify::kind::{Field, Record, Shape};
 use serde_json::Value as Json;
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Time from the request to the end of the answer; the Go controller waits for ever.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Name of the header that says what a body is.
+pub const CONTENT_TYPE: &str = "Content-Type";
 /// A user name with its password.
 pub const BASIC_AUTH: Record =
     Record { go: "BasicAuth", fields: &[Field::new("username", Shape::Text), Field::new("password", Shape::Text)] };
@@ -54,6 +56,18 @@ impl<'a> Options<'a> {
             answer_timeout: self.duration("answerTimeout").unwrap_or(answer_timeout),
         }
     }
+    fn tls(&self) -> TlsOptions {
+        let group = self.0.options.get("tls");
+        let text = |name| group.and_then(|group| group.get(name)).and_then(Json::as_str).unwrap_or_default();
+        let shown = ClientCertificate { chain_pem: text("certificate").into(), key_pem: text("key").into() };
+        TlsOptions {
+            insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
+            roots_pem: text("ca").into(),
+            // With one of the two only, sending says which one is missing.
+            certificate: (!(shown.chain_pem.is_empty() && shown.key_pem.is_empty())).then_some(shown),
+            server_name: text("serverName").trim().to_owned(),
+        }
+    }
     /// How the connection is made.
     pub fn transport(&self, answer_timeout: Duration) -> Transport {
         let defaults = Transport::default();
@@ -64,10 +78,7 @@ impl<'a> Options<'a> {
         Transport {
             owner: format!("{}/{}", self.0.namespace, self.0.name),
             tenant: self.0.namespace.clone(),
-            tls: TlsOptions {
-                insecure_skip_verify: self.flag("insecureSkipVerify").unwrap_or(false),
-                ..TlsOptions::default()
-            },
+            tls: self.tls(),
             answer_timeout: self.policy(answer_timeout).answer_timeout,
             idle_timeout: idle.unwrap_or(defaults.idle_timeout),
             max_idle_per_host: per_host.unwrap_or(defaults.max_idle_per_host),

@@ -7,6 +7,7 @@ mod alertmanager;
 mod awssqs;
 mod backstage;
 mod chat;
+mod cloudevents;
 mod commitstatus;
 mod conversation;
 mod email;
@@ -30,6 +31,8 @@ mod payload;
 mod post;
 mod pushover;
 mod rocketchat;
+mod secrets;
+mod signature;
 mod sigv4;
 mod slack;
 mod stored;
@@ -45,6 +48,7 @@ mod webhook;
 pub use conversation::{Ambient, Answer, Call, CommitReport, Outcome, Outgoing, Step};
 pub use http::retry_after;
 pub use missing::missing_values;
+pub use secrets::values as secret_values;
 pub use text::clip_chars;
 
 use crate::egress;
@@ -353,6 +357,12 @@ pub fn shown(notification: &Notification, decided_ms: i64) -> Json {
 #[must_use]
 pub fn policy(config: &ServiceConfig) -> QuickRetry {
     kind_of(config).map_or_else(|| http::Options(config).policy(http::ANSWER_TIMEOUT), |kind| kind.policy(config))
+}
+
+/// Whether a service signs what it sends: its receiver knows repeated deliveries, and may ask to be left alone (410).
+#[must_use]
+pub fn signs(config: &ServiceConfig) -> bool {
+    config.kind == webhook::NAME && signature::is_wanted(config)
 }
 
 /// Host that a recipient's deliveries go to: one lane with a breaker of its own. Empty where it is not known.

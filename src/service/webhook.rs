@@ -1,11 +1,13 @@
 //! `service.webhook.<name>`: the bytes and headers that the Go controller sends (`spec/notifications.md` 5).
 //!
-//! A receiver whose path is Backstage's is additionally treated as Backstage where that costs no byte.
+//! A receiver whose path is Backstage's is additionally treated as Backstage where that costs no byte. On request only: a
+//! CloudEvents envelope (`cloudevents.rs`) and a signature (`signature.rs`), both made at each attempt.
 
 use super::http::{Headers, Options, check_url};
 use super::payload::Payload;
 use super::{
-    Answer, Call, Draft, Kind, PrepareError, Prepared, RequestError, Step, Verdict, backstage, conversation, http,
+    Answer, Call, Draft, Kind, PrepareError, Prepared, RequestError, Step, Verdict, backstage, cloudevents,
+    conversation, http, signature,
 };
 use crate::egress::{Request, Response};
 use crate::notify::json::{self, JsonMode, Repair};
@@ -22,8 +24,11 @@ const BODY_MAX: usize = 1 << 20;
 const HEADER: Record =
     Record { go: "Header", fields: &[Field::new("name", Shape::Text), Field::new("value", Shape::Text)] };
 
+/// Type in the key.
+pub const NAME: &str = "webhook";
+
 static SPEC: KindSpec = KindSpec {
-    name: "webhook",
+    name: NAME,
     own: false,
     options: Record {
         go: "WebhookOptions",
@@ -31,11 +36,13 @@ static SPEC: KindSpec = KindSpec {
             Field::new("url", Shape::Text),
             Field::new("headers", Shape::Records(&HEADER)),
             Field::new("basicAuth", Shape::Record(&http::BASIC_AUTH)),
+            signature::FIELD,
+            cloudevents::FIELD,
         ],
     },
     transport: true,
     section: None,
-    check: warn_of_newlines,
+    check,
 };
 
 /// The kind.
@@ -49,14 +56,21 @@ impl Kind for Webhook {
         prepare(draft)
     }
     fn step(&self, call: &Call<'_>, rounds: &[Vec<Answer>]) -> Result<Step, RequestError> {
-        conversation::single(rounds, || request(call.config, call.payload), |response| judge(call, response))
+        conversation::single(rounds, || dressed(call), |response| judge(call, response))
     }
     fn host(&self, config: &ServiceConfig, _: &str) -> String {
         http::host(Options(config).text("url"))
     }
 }
 
-fn warn_of_newlines(node: &Node, _: &Map<String, Json>) -> Checked {
+fn check(node: &Node, options: &Map<String, Json>) -> Checked {
+    cloudevents::check(options)?;
+    let mut warnings = warn_of_newlines(node)?;
+    warnings.extend(signature::warnings(options));
+    Ok(warnings)
+}
+
+fn warn_of_newlines(node: &Node) -> Checked {
     let mut warnings = Vec::new();
     let Some(list) = node.fields("", "services.WebhookOptions")?.get("headers") else { return Ok(warnings) };
     for item in list.items("WebhookOptions.headers", "[]services.Header")? {
@@ -90,7 +104,8 @@ fn prepare(draft: &Draft<'_>) -> Result<Prepared, PrepareError> {
         });
     }
     let payload = Payload::new(method, path, &body).to_bytes();
-    let idempotent = Options(config).flag("idempotent").unwrap_or(false);
+    // Who checks signatures has the id to know a delivery again.
+    let idempotent = Options(config).flag("idempotent").unwrap_or(false) || signature::is_wanted(config);
     let mut prepared = Prepared { idempotent, repairs, ..Prepared::of(payload) };
     if backstage::is_notifications_url(&join(Options(config).text("url"), path)) {
         backstage::refine(config, &body, &mut prepared)?;
@@ -133,7 +148,7 @@ fn content_type(config: &ServiceConfig) -> Option<String> {
     named.last().map(|(_, value)| value.to_ascii_lowercase())
 }
 
-fn is_json_type(content_type: &str) -> bool {
+pub(super) fn is_json_type(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.ends_with("/json") || essence.ends_with("+json")
 }
@@ -144,6 +159,14 @@ fn join(url: &str, path: &str) -> String {
         return url.to_owned();
     }
     format!("{}/{}", url.trim_end_matches('/'), path.trim_start_matches('/'))
+}
+
+/// The request with what was asked for beyond the Go controller's.
+fn dressed(call: &Call<'_>) -> Result<Request, RequestError> {
+    let mut request = request(call.config, call.payload)?;
+    cloudevents::wrap(call, &mut request);
+    signature::sign(call, &mut request)?;
+    Ok(request)
 }
 
 fn request(config: &ServiceConfig, payload: &[u8]) -> Result<Request, RequestError> {
@@ -292,6 +315,29 @@ mod tests {
         assert_eq!(played.json(0)["m"], "bad \"quote\"\nand \\ line");
         let Verdict::Retry { after, .. } = played.outcome.verdict else { panic!("{:?}", played.outcome) };
         assert_eq!(after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_signed_service_is_idempotent_and_is_told_apart() {
+        let options = "url: http://h/x\nsigningSecret: whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
+        let played =
+            testing::play("gatepost.service.webhook.hook", options, "message: m", "", &[testing::answer(410, "")])
+                .unwrap();
+        assert!(played.prepared.idempotent);
+        assert!(matches!(played.outcome.verdict, Verdict::Gone { .. }));
+        let text = String::from_utf8(played.prepared.payload).unwrap();
+        assert!(!text.contains("AAAA") && !text.contains("whsec_"), "{text}");
+        assert!(crate::service::signs(&service(json!({"signingSecret": ["whsec_AAAA"]}))));
+        assert!(!crate::service::signs(&service(json!({"url": "http://h"}))));
+    }
+
+    #[test]
+    fn nothing_is_added_that_was_not_asked_for() {
+        let answers = [testing::answer(200, "")];
+        let plain = testing::play("service.webhook.hook", "url: http://h/x", "message: m", "", &answers).unwrap();
+        assert!(plain.requests[0].headers.is_empty());
+        assert_eq!(plain.text(0), "m");
+        assert!(!plain.prepared.idempotent);
     }
 
     #[test]

@@ -28,6 +28,23 @@ pub struct Start<'a> {
     pub store: Option<&'a Path>,
 }
 
+/// What a process is started with besides its source.
+#[derive(Default)]
+pub struct Around<'a> {
+    /// SQLite file; `None` for a new one.
+    pub store: Option<&'a Path>,
+    /// Further settings.
+    pub settings: &'a str,
+    /// Environment variables.
+    pub environment: &'a [(&'a str, &'a str)],
+    /// Log level; empty for the usual one.
+    pub level: &'a str,
+    /// Where the log goes instead of the test's own output.
+    pub log: Option<&'a Path>,
+}
+
+/// Log level of a process under test.
+const LEVEL: &str = "gatepost=info";
 /// How long a Lease is good for here: after a kill another store waits for it.
 pub const LEASE_SECONDS: u64 = 5;
 
@@ -68,7 +85,7 @@ impl Gatepost {
     pub async fn start_on_files_in(folder: &Path, environment: &[(&'static str, OsString)]) -> Self {
         let (own, from) = (tempfile::tempdir().unwrap(), ["--files".as_ref(), folder.as_os_str()]);
         let store = own.path().join("outbox.db");
-        let running = Self::begin(&from, own, [free_port(), free_port()], &store, "", |command| {
+        let running = Self::begin(&from, own, [free_port(), free_port()], &store, ("", LEVEL), |command| {
             command.envs(environment.iter().map(|(name, value)| (name, value)));
         });
         running.ready().await;
@@ -104,10 +121,30 @@ impl Gatepost {
         running
     }
 
+    /// The same with whatever else can be chosen.
+    pub async fn start_around(start: Start<'_>, arguments: &[&str], around: &Around<'_>) -> Self {
+        let from =
+            ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
+        let from: Vec<&OsStr> =
+            from.into_iter().chain(arguments.iter().map(|argument| OsStr::new(*argument))).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let store = around.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
+        let level = if around.level.is_empty() { LEVEL } else { around.level };
+        let running =
+            Self::begin(&from, folder, [free_port(), free_port()], &store, (around.settings, level), |command| {
+                command.envs(around.environment.iter().copied());
+                if let Some(path) = around.log {
+                    command.stderr(File::create(path).unwrap());
+                }
+            });
+        running.ready().await;
+        running
+    }
+
     async fn launch(from: &[&OsStr], store: Option<&Path>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
-        let running = Self::begin(from, folder, [free_port(), free_port()], &store, more, |_| {});
+        let running = Self::begin(from, folder, [free_port(), free_port()], &store, (more, LEVEL), |_| {});
         running.ready().await;
         running
     }
@@ -118,7 +155,7 @@ impl Gatepost {
             ["--kubeconfig".as_ref(), start.kubeconfig.as_os_str(), "--namespace".as_ref(), start.namespace.as_ref()];
         let folder = tempfile::tempdir().unwrap();
         let store = start.store.map_or_else(|| folder.path().join("outbox.db"), Path::to_owned);
-        Self::begin(&from, folder, ports, &store, "", |command| {
+        Self::begin(&from, folder, ports, &store, ("", LEVEL), |command| {
             command.envs(environment.iter().map(|(name, value)| (name, value))).stderr(log);
         })
     }
@@ -128,7 +165,7 @@ impl Gatepost {
         folder: TempDir,
         [metrics, api]: [u16; 2],
         store: &Path,
-        more: &str,
+        (more, level): (&str, &str),
         adapt: impl FnOnce(&mut Command),
     ) -> Self {
         let settings = format!(
@@ -138,7 +175,7 @@ impl Gatepost {
         let config = folder.path().join("gatepost.toml");
         std::fs::write(&config, settings).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
-        command.args(["serve", "--logformat", "text", "--loglevel", "gatepost=info"]).args(from);
+        command.args(["serve", "--logformat", "text", "--loglevel", level]).args(from);
         command.arg("--config").arg(&config).stdin(Stdio::null());
         adapt(&mut command);
         let child = command.spawn().unwrap();

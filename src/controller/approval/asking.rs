@@ -91,7 +91,7 @@ impl AskingSender {
     async fn tell(&self, run: &Run, outcome: SendOutcome) -> SendOutcome {
         let event = match &outcome.verdict {
             Verdict::Delivered { .. } => Event::Delivered,
-            Verdict::Permanent { cause } | Verdict::Gone { cause } => Event::Undeliverable { cause: cause.clone() },
+            Verdict::Permanent { cause } | Verdict::Gone { cause, .. } => Event::Undeliverable { cause: cause.clone() },
             Verdict::NotReady { .. } | Verdict::TakenOver { .. } => return outcome,
             Verdict::Retry { cause, .. }
             | Verdict::SlowRetry { cause }
@@ -256,7 +256,7 @@ fn verdict(status: u16, after: Option<Duration>) -> Verdict {
         408 | 425 | 429 | 500 | 502..=599 => Verdict::Retry { after, cause },
         404 | 405 | 409 | 300..=399 => Verdict::SlowRetry { cause },
         401 | 403 => Verdict::Credentials { cause },
-        410 => Verdict::Gone { cause },
+        410 => Verdict::Gone { cause, switches_off: false },
         _ => Verdict::Permanent { cause },
     }
 }

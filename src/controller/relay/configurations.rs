@@ -5,9 +5,13 @@
 use crate::egress::redact::Scrubber;
 use crate::notify::interest::Interests;
 use crate::notify::{ConfigInput, Configuration, LoadOptions, Resource};
+use crate::service;
 use crate::source::{ConfigData, SecretData};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// Values kept that were secret before.
+const RETIRED_MAX: usize = 256;
 
 /// What one look works with, taken together.
 #[derive(Clone)]
@@ -39,7 +43,10 @@ pub(super) struct Configurations {
     own: Held,
     /// By namespace; never the controller's own.
     tenants: BTreeMap<String, Held>,
-    scrubber: Arc<Scrubber>,
+    /// Secret whatever is configured: of the proxy, of the store.
+    fixed: Vec<Vec<u8>>,
+    /// Values that were secret before: late answers may repeat them.
+    retired: VecDeque<Vec<u8>>,
 }
 
 /// What a change of an object did to a configuration.
@@ -85,14 +92,15 @@ impl Configurations {
         std::iter::once(&self.own.config).chain(tenants)
     }
 
+    /// UID of a configuration's ConfigMap; empty where there is none.
+    pub(super) fn uid(&self, namespace: &str) -> String {
+        let held = if namespace.is_empty() { Some(&self.own) } else { self.tenants.get(namespace) };
+        held.map(|held| held.uid.clone()).unwrap_or_default()
+    }
+
     /// UID of the controller's own ConfigMap; empty where there is none.
     pub(super) fn own_uid(&self) -> &str {
         &self.own.uid
-    }
-
-    /// Masks the values of every Secret.
-    pub(super) fn scrubber(&self) -> Arc<Scrubber> {
-        Arc::clone(&self.scrubber)
     }
 
     /// Takes a ConfigMap; `None` where it is gone.
@@ -119,10 +127,11 @@ impl Configurations {
         let own_was_complete = self.own.is_complete();
         let held = self.held(namespace);
         held.secret_seen = true;
-        held.input.secret = data.unwrap_or_default();
-        let secrets = std::iter::once(&self.own).chain(self.tenants.values());
-        let values = secrets.flat_map(|held| held.input.secret.values().map(Vec::as_slice));
-        self.scrubber = Arc::new(Scrubber::new(values));
+        let before = std::mem::replace(&mut held.input.secret, data.unwrap_or_default());
+        self.retired.extend(before.into_values());
+        while self.retired.len() > RETIRED_MAX {
+            self.retired.pop_front();
+        }
         self.reload(namespace, own_was_complete, false, options)
     }
 
@@ -139,6 +148,21 @@ impl Configurations {
         held.resource_seen = true;
         held.input.resource = resource;
         self.reload(namespace, own_was_complete, differs, options)
+    }
+
+    /// Secret besides what is configured.
+    pub(super) fn hide(&mut self, fixed: Vec<Vec<u8>>) {
+        self.fixed = fixed;
+    }
+
+    /// Masks the values of Secrets, and what is secret of services' options.
+    pub(super) fn scrubber(&self) -> Scrubber {
+        let all = || std::iter::once(&self.own).chain(self.tenants.values());
+        let options = all().flat_map(|held| held.config.services().values());
+        let options: Vec<String> = options.flat_map(|config| service::secret_values(config)).collect();
+        let values = all().flat_map(|held| held.input.secret.values()).chain(&self.retired).chain(&self.fixed);
+        let values = values.map(Vec::as_slice).chain(options.iter().map(String::as_bytes));
+        Scrubber::new(values)
     }
 
     fn held(&mut self, namespace: &str) -> &mut Held {
@@ -164,7 +188,7 @@ impl Configurations {
         let all = !own_was_complete;
         let changed = self.tenants.iter_mut().map(|(name, held)| (name.as_str(), held));
         let changed = std::iter::once(("", &mut self.own)).chain(changed).filter(|(name, _)| all || *name == namespace);
-        let reloaded = changed.map(|(name, held)| held.reload(name, all, differs, options)).collect();
+        let reloaded: Vec<Reloaded> = changed.map(|(name, held)| held.reload(name, all, differs, options)).collect();
         self.tenants.retain(|_, held| held.exists() || !held.input.secret.is_empty());
         reloaded
     }

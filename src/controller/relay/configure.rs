@@ -38,7 +38,9 @@ impl Relay {
     pub(super) async fn reconfigure(&self, change: impl FnOnce(&mut Configurations, &LoadOptions) -> Vec<Reloaded>) {
         let reloaded = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            change(&mut current, &self.options.load)
+            let reloaded = change(&mut current, &self.options.load);
+            self.secrecy.changed();
+            reloaded
         };
         if reloaded.is_empty() {
             return;
@@ -64,7 +66,7 @@ impl Relay {
         let tell = |reason: &str, message: String, warning: bool| {
             let object =
                 ObjectId { namespace: namespace.clone(), name: self.options.config_map.clone(), uid: uid.clone() };
-            self.reporter.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
+            self.report(Report { kind: "ConfigMap", object, reason: reason.into(), message, warning });
         };
         for problem in now.problems().iter().filter(|p| !before.problems().contains(p)) {
             let reason = if problem.in_force == InForce::Itself { "ConfigurationWarning" } else { "BrokenKey" };
@@ -95,6 +97,9 @@ impl Relay {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push((config.namespace.clone(), name.clone()));
+            if let Err(error) = self.switch_on_changed(&config.namespace, name).await {
+                tracing::warn!(service = name, error = %error, "failed to switch on what its receiver had switched off");
+            }
             match self.store.release_parked(release, now_ms).await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(

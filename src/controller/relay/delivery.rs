@@ -74,13 +74,7 @@ impl Relay {
             occurrence.destination.service, occurrence.destination.recipient, occurrence.trigger
         );
         let (object, message) = (occurrence.object.clone(), self.scrubber().scrub(&message));
-        self.reporter.report(Report {
-            kind: "Application",
-            object,
-            reason: "DeadLetter".into(),
-            message,
-            warning: true,
-        });
+        self.report(Report { kind: "Application", object, reason: "DeadLetter".into(), message, warning: true });
         NewDelivery { payload: cause.as_bytes().to_vec(), dead: Some(reason), ..delivery }
     }
 
@@ -93,13 +87,7 @@ impl Relay {
         for sentence in service::missing_values(notification, service) {
             let message = format!("the notification about {}: {sentence}", occurrence.trigger);
             let object = occurrence.object.clone();
-            self.reporter.report(Report {
-                kind: "Application",
-                object,
-                reason: "MissingValue".into(),
-                message,
-                warning: true,
-            });
+            self.report(Report { kind: "Application", object, reason: "MissingValue".into(), message, warning: true });
         }
     }
 

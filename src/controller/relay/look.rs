@@ -213,7 +213,7 @@ impl Relay {
             _ => format!("the configuration of namespace {tenant} decided more than 600 times in a minute; {held}"),
         };
         let (kind, reason) = ("Application", what.to_owned());
-        self.reporter.report(Report { kind, object: object.id(), reason, message, warning: true });
+        self.report(Report { kind, object: object.id(), reason, message, warning: true });
     }
 
     pub(super) async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
@@ -250,7 +250,7 @@ impl Relay {
 
     pub(super) fn unstorable(&self, object: &Object, error: &outbox::Error) {
         let message = format!("failed to store what was decided: {error}");
-        self.reporter.report(Report {
+        self.report(Report {
             kind: "Application",
             object: object.id(),
             reason: "Unstorable".into(),

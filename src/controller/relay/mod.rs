@@ -8,12 +8,14 @@ mod configurations;
 mod configure;
 mod delivery;
 mod departure;
+mod destinations;
 mod explain;
 mod kept;
 mod look;
 mod losses;
 mod note;
 mod observe;
+mod secrecy;
 mod sightings;
 #[cfg(test)]
 mod tests;
@@ -27,10 +29,10 @@ use self::configurations::{Configurations, Plan};
 use self::departure::Settled;
 use self::kept::Kept;
 use self::losses::Losses;
+use self::secrecy::Secrecy;
 use super::report::{Report, Reporter};
 use super::sender::ObjectReader;
 use crate::coordination::Status;
-use crate::egress::redact::Scrubber;
 use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
 use crate::outbox::Store;
 use crate::service;
@@ -66,6 +68,8 @@ pub struct RelayOptions {
     pub service: service::Context,
     /// Until when a delivery is retried.
     pub give_up_after: Duration,
+    /// Deliveries a second that a replay puts back.
+    pub replay_per_second: u32,
     /// What only the repositories know.
     pub repo_server: Arc<RepoServer>,
     /// Whether this process may decide.
@@ -113,6 +117,7 @@ pub struct Relay {
     metrics: Arc<Metrics>,
     reporter: Arc<dyn Reporter>,
     current: RwLock<Configurations>,
+    secrecy: Secrecy,
     /// By namespace and name.
     projects: RwLock<HashMap<(String, String), Value>>,
     sightings: Arc<Sightings>,
@@ -124,6 +129,7 @@ pub struct Relay {
     synced: AtomicBool,
     undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
+    switched: AtomicBool,
     /// Woken when deliveries were committed.
     pub committed: Notify,
     /// Woken when annotations may be owed.
@@ -151,6 +157,7 @@ impl Relay {
             metrics,
             reporter,
             current: RwLock::default(),
+            secrecy: Secrecy::default(),
             projects: RwLock::default(),
             sightings: Arc::default(),
             kept: Kept::default(),
@@ -162,6 +169,7 @@ impl Relay {
             synced: AtomicBool::new(false),
             undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
+            switched: AtomicBool::new(false),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
@@ -184,15 +192,15 @@ impl Relay {
     pub fn problems(&self) -> usize {
         self.read().all().map(|config| config.problems().len()).sum()
     }
-    /// Masks the values of all Secrets.
-    #[must_use]
-    pub fn scrubber(&self) -> Arc<Scrubber> {
-        self.read().scrubber()
-    }
     /// `delivery.giveUpAfter`.
     #[must_use]
     pub fn give_up_after(&self) -> Duration {
         self.options.give_up_after
+    }
+    /// Milliseconds between the due times of two replayed deliveries (`delivery.replayPerSecond`).
+    #[must_use]
+    pub fn replay_spacing_ms(&self) -> i64 {
+        1000 / i64::from(self.options.replay_per_second.max(1))
     }
     /// Whether everything that was there at the start has been looked at.
     #[must_use]

@@ -29,7 +29,9 @@ impl outbox::Observer for Relay {
                 };
                 self.metrics.breaker.with_label_values(&[lane.service.as_str(), lane.host.as_str()]).set(state);
                 tracing::warn!(service = lane.service, host = lane.host, breaker = ?breaker, "the breaker of a destination changed");
+                self.tell_breaker(lane, breaker);
             }
+            outbox::Event::SwitchedOff { lane, off } => self.tell_switched(lane, Some(off)),
             outbox::Event::StoreFailed { what, error } => {
                 tracing::warn!(what, error = %error, "the store failed; tried again by itself")
             }
@@ -74,7 +76,7 @@ impl Relay {
 
     fn tell(&self, delivery: &outbox::Delivery, reason: &str, message: String) {
         let object = delivery.occurrence.object.clone();
-        self.reporter.report(Report { kind: "Application", object, reason: reason.into(), message, warning: true });
+        self.report(Report { kind: "Application", object, reason: reason.into(), message, warning: true });
     }
 }
 
@@ -86,7 +88,7 @@ fn cause(verdict: &outbox::Verdict) -> &str {
         | V::Credentials { cause }
         | V::Permanent { cause }
         | V::Unknown { cause }
-        | V::Gone { cause }
+        | V::Gone { cause, .. }
         | V::NotReady { cause } => cause,
         V::Delivered { note, .. } => note,
         V::TakenOver { .. } => "sent by the Go controller meanwhile",

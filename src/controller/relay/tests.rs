@@ -42,6 +42,7 @@ impl House {
             load: LoadOptions { kinds: service::kinds(), ..LoadOptions::default() },
             service: service::Context { json: JsonMode::Repair, cluster: String::new() },
             give_up_after: Duration::from_secs(60),
+            replay_per_second: 20,
             repo_server: Arc::new(crate::source::repo_server::RepoServer::absent()),
             standing: crate::coordination::Status::unguarded(),
             reader,

@@ -53,16 +53,15 @@ pub fn load(key: &str, text: &str, input: &ConfigInput, options: &LoadOptions, s
     Ok(Loaded { config, warnings })
 }
 
-/// What the kind of a key reads.
+/// What the kind of a key reads. A `gatepost.` key may be of any kind; Gatepost's own kinds have no other.
 pub fn spec<'a>(key: &str, kind: &str, options: &'a LoadOptions) -> Result<&'a KindSpec, Fault> {
     let own = key.starts_with("gatepost.");
     let found = options.kinds.iter().find(|spec| spec.name == kind);
-    if let Some(spec) = found.filter(|spec| spec.own == own) {
+    if let Some(spec) = found.filter(|spec| own || !spec.own) {
         return Ok(spec);
     }
     let fault = Fault::new(format!("service type '{kind}' is not supported"));
     Err(match found {
-        Some(_) if own => fault.advise(format!("write the key as 'service.{kind}.<name>'")),
         Some(_) => fault.advise(format!("write the key as 'gatepost.service.{kind}.<name>'")),
         None => fault,
     })
@@ -100,7 +99,12 @@ mod tests {
     fn unknown_types_are_refused() {
         let fault = read("service.nonesuch.x", "a: b").err().unwrap();
         assert_eq!(fault.cause, "service type 'nonesuch' is not supported");
-        assert!(read("gatepost.service.webhook.x", "url: u").err().unwrap().advice.contains("service.webhook.<name>"));
+    }
+
+    #[test]
+    fn any_kind_may_be_gateposts_alone() {
+        let config = read("gatepost.service.webhook.x", "url: u").unwrap().config;
+        assert_eq!((config.kind.as_str(), config.name.as_str()), ("webhook", "x"));
     }
 
     #[test]

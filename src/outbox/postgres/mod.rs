@@ -12,6 +12,7 @@
 
 mod changes;
 mod claim;
+mod destinations;
 mod intents;
 mod lease;
 mod objects;
@@ -27,11 +28,11 @@ mod writer;
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
-use super::people::Wish;
+use super::destination::{Destination, Off};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Retention,
-    Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -226,15 +227,6 @@ impl PostgresStore {
         }
         Ok(placed)
     }
-
-    async fn wish(&self, wish: Wish, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
-        let (filter, process) = (Arc::new(filter.clone()), self.shared.lease.process());
-        let work: Work<Moved> = Box::new(move |connection| {
-            let filter = Arc::clone(&filter);
-            Box::pin(async move { people::fulfil(connection, wish, &filter, dry_run, (process, now_ms)).await })
-        });
-        self.first(Order { work, wakes: !dry_run, in_doubt: None }).await
-    }
 }
 
 impl Shared {
@@ -419,12 +411,25 @@ impl Store for PostgresStore {
         self.read(move |connection| Box::pin(async move { people::get(connection, id, &keys).await })).await
     }
 
-    async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
-        self.wish(Wish::Replay, filter, dry_run, now_ms).await
+    async fn replay(&self, filter: &Filter, how: Replay) -> Result<Moved, Error> {
+        let (filter, shared) = (Arc::new(filter.clone()), Arc::clone(&self.shared));
+        let work: Work<Moved> = Box::new(move |connection| {
+            let (filter, shared) = (Arc::clone(&filter), Arc::clone(&shared));
+            Box::pin(async move {
+                let (keys, process) = (shared.keys.as_ref(), shared.lease.process());
+                people::replay(connection, &filter, how, people::Replayer { keys, process }).await
+            })
+        });
+        self.first(Order { work, wakes: !how.dry_run, in_doubt: None }).await
     }
 
     async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
-        self.wish(Wish::Discard, filter, dry_run, now_ms).await
+        let (filter, process) = (Arc::new(filter.clone()), self.shared.lease.process());
+        let work: Work<Moved> = Box::new(move |connection| {
+            let filter = Arc::clone(&filter);
+            Box::pin(async move { people::discard(connection, &filter, dry_run, (process, now_ms)).await })
+        });
+        self.first(Order { work, wakes: !dry_run, in_doubt: None }).await
     }
 
     async fn release_parked(&self, release: Release, now_ms: i64) -> Result<u64, Error> {
@@ -451,6 +456,23 @@ impl Store for PostgresStore {
             Box::pin(async move { reading::set_breaker(connection, &lane, &text).await })
         });
         self.first(Order { work, wakes: false, in_doubt: None }).await
+    }
+
+    async fn destinations(&self) -> Result<Vec<Destination>, Error> {
+        self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {
+        self.read(|connection| Box::pin(destinations::switched_off(connection))).await
+    }
+
+    async fn switch(&self, lane: &Lane, off: Option<&Off>) -> Result<bool, Error> {
+        let switched = Arc::new((lane.clone(), off.cloned()));
+        let work: Work<bool> = Box::new(move |connection| {
+            let switched = Arc::clone(&switched);
+            Box::pin(async move { destinations::switch(connection, &switched.0, switched.1.as_ref()).await })
+        });
+        self.first(Order { work, wakes: true, in_doubt: None }).await
     }
 
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId};
-use super::super::people::{REPLACED, Wish, narrow, refusal};
+use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
-use super::super::seal::Keys;
-use super::super::store::{Detail, Error, Filter, Moved, Release};
+use super::super::seal::{Keys, Part};
+use super::super::store::{Detail, Error, Filter, Moved, Release, Replay};
 use super::changes::{fence, key_hash};
 use super::text::write;
 use super::writer::fault;
@@ -32,6 +32,24 @@ settled AS (
     WHERE k.uid = $3 AND k.key_hash = $4 AND k.armed AND k.arming = $5 AND k.phase IN ('pending', 'dead'))
 SELECT seq FROM moved";
 
+// No unique key: the occurrence has its delivery, this is another one that a person asked for.
+const REPEAT: &str = "
+WITH made AS (
+    INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
+        recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, process, holder, lane, state,
+        reason, due_ms, created_ms, since_ms, updated_ms, body_bytes, key_id, install)
+    SELECT $2, NULL, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
+        recipient, arming, state_key, service_kind, ordering, fence, supersedes, idempotent, digest, $3, $3, lane, 0,
+        '', $4, $5, $4, $5, body_bytes, $6, install
+    FROM delivery WHERE seq = $1
+    RETURNING seq),
+kept AS (INSERT INTO body (seq, payload) SELECT seq, $7 FROM made),
+replaced AS (UPDATE delivery SET state = 5, successor = $2, updated_ms = $5, holder = $3 WHERE seq = $1 AND state = 4),
+settled AS (
+    UPDATE key_state k SET phase = 'pending', changed_ms = $5
+    WHERE k.uid = $8 AND k.key_hash = $9 AND k.armed AND k.arming = $10 AND k.phase = 'dead')
+SELECT seq FROM made";
+
 const HAS_NEWER: &str = "
 SELECT EXISTS (SELECT 1 FROM delivery n
     WHERE n.fence = $1 AND n.ordering = $2 AND n.config_namespace = $3 AND n.service = $4 AND n.recipient = $5 AND n.seq > $6
@@ -46,6 +64,9 @@ const PARKED: &str = select_delivery!(
 const HASTEN: &str = "
 UPDATE delivery SET due_ms = $3, updated_ms = $3, holder = $4
 WHERE config_namespace = $1 AND service = $2 AND state = 1 AND due_ms > $3";
+
+/// Said of a delivery that another process moved in between.
+const MOVED_ON: &str = "it moved on meanwhile";
 
 fn failed(error: sqlx::Error) -> Error {
     fault("read or move deliveries", &error)
@@ -84,23 +105,88 @@ pub(super) async fn get(connection: &mut PgConnection, id: DeliveryId, keys: &Ke
     Ok(Some(Detail { delivery, attempts, payload, locked }))
 }
 
-/// Moves what the filter finds, or says what it would move.
-pub(super) async fn fulfil(
+/// Who replays.
+pub(super) struct Replayer<'a> {
+    pub keys: &'a Keys,
+    pub process: i64,
+}
+
+/// Sends again what the filter finds, the oldest first, or says what it would send.
+pub(super) async fn replay(
     connection: &mut PgConnection,
-    wish: Wish,
+    filter: &Filter,
+    how: Replay,
+    replayer: Replayer<'_>,
+) -> Result<Moved, Error> {
+    let wish = if how.as_new { Wish::Repeat } else { Wish::Replay };
+    let (mut moved, mut due_ms) = (Moved::default(), how.now_ms);
+    for delivery in list(connection, filter).await?.into_iter().rev() {
+        let done = match obstacle(connection, wish, &delivery).await? {
+            Some(why) => Err(why),
+            None if how.dry_run => Ok(None),
+            None if how.as_new => repeat(connection, &delivery, (how.now_ms, due_ms), &replayer).await?.map(Some),
+            None => match shift(connection, REPLAY, &delivery, None, (replayer.process, due_ms)).await? {
+                true => Ok(None),
+                false => Err(MOVED_ON.to_owned()),
+            },
+        };
+        match done {
+            Ok(made) => {
+                moved.moved.push(delivery.id);
+                moved.made.extend(made.map(|made| (delivery.id, made)));
+                due_ms = due_ms.saturating_add(how.spacing_ms);
+            }
+            Err(why) => moved.skipped.push((delivery.id, why)),
+        }
+    }
+    Ok(moved)
+}
+
+/// A new delivery with the body of this one; a dead letter gives way to it. The text: why there can be none.
+async fn repeat(
+    connection: &mut PgConnection,
+    delivery: &Delivery,
+    (now_ms, due_ms): (i64, i64),
+    replayer: &Replayer<'_>,
+) -> Result<Result<DeliveryId, String>, Error> {
+    let Some(detail) = get(connection, delivery.id, replayer.keys).await? else { return Ok(Err(GONE.to_owned())) };
+    if let Some(why) = detail.locked {
+        return Ok(Err(why));
+    }
+    let id = DeliveryId::new(now_ms, rand::random());
+    let body = replayer.keys.seal(id, Part::Body, &detail.payload)?;
+    let made = sqlx::query(REPEAT)
+        .bind(delivery.sequence)
+        .bind(&id.as_bytes()[..])
+        .bind(replayer.process)
+        .bind(due_ms)
+        .bind(now_ms)
+        .bind(body.key_id)
+        .bind(body.bytes)
+        .bind(write(&delivery.occurrence.object.uid))
+        .bind(key_hash(&delivery.state_key))
+        .bind(delivery.occurrence.arming.cast_signed())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    Ok(made.map(|_| id).ok_or_else(|| GONE.to_owned()))
+}
+
+/// Throws away what the filter finds, or says what it would throw away.
+pub(super) async fn discard(
+    connection: &mut PgConnection,
     filter: &Filter,
     dry_run: bool,
-    (process, now_ms): (i64, i64),
+    at: (i64, i64),
 ) -> Result<Moved, Error> {
     let mut moved = Moved::default();
-    let sql = if wish == Wish::Replay { REPLAY } else { DISCARD };
     for delivery in list(connection, filter).await? {
-        if let Some(why) = obstacle(connection, wish, &delivery).await? {
+        if let Some(why) = obstacle(connection, Wish::Discard, &delivery).await? {
             moved.skipped.push((delivery.id, why));
-        } else if dry_run || shift(connection, sql, &delivery, None, (process, now_ms)).await? {
+        } else if dry_run || shift(connection, DISCARD, &delivery, None, at).await? {
             moved.moved.push(delivery.id);
         } else {
-            moved.skipped.push((delivery.id, "it moved on meanwhile".to_owned()));
+            moved.skipped.push((delivery.id, MOVED_ON.to_owned()));
         }
     }
     Ok(moved)
@@ -110,7 +196,7 @@ async fn obstacle(connection: &mut PgConnection, wish: Wish, delivery: &Delivery
     if let Some(why) = refusal(wish, delivery) {
         return Ok(Some(why));
     }
-    let replaced = wish == Wish::Replay && has_newer(connection, delivery).await?;
+    let replaced = wish != Wish::Discard && has_newer(connection, delivery).await?;
     Ok(replaced.then(|| REPLACED.to_owned()))
 }
 

@@ -5,6 +5,7 @@
 
 mod changes;
 mod claim;
+mod destinations;
 mod intents;
 mod log;
 mod objects;
@@ -18,12 +19,12 @@ mod writer;
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, ClaimToken, Delivery, DeliveryId, Lane, State, Transition};
-use super::people::Wish;
+use super::destination::{Destination, Off};
 use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Retention,
-    Store,
+    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
@@ -330,10 +331,13 @@ impl Store for SqliteStore {
         self.read(move |connection| Box::pin(async move { people::get(connection, id, &keys).await })).await
     }
 
-    async fn replay(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
-        let filter = filter.clone();
+    async fn replay(&self, filter: &Filter, how: Replay) -> Result<Moved, Error> {
+        let (filter, shared) = (filter.clone(), Arc::clone(&self.shared));
         self.write(Priority::First, move |connection| {
-            Box::pin(async move { people::fulfil(connection, Wish::Replay, &filter, dry_run, now_ms).await })
+            Box::pin(async move {
+                let (keys, process) = (shared.keys.as_ref(), shared.identity.process);
+                people::replay(connection, &filter, how, people::Replayer { keys, process }).await
+            })
         })
         .await
     }
@@ -341,7 +345,7 @@ impl Store for SqliteStore {
     async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
         let filter = filter.clone();
         self.write(Priority::First, move |connection| {
-            Box::pin(async move { people::fulfil(connection, Wish::Discard, &filter, dry_run, now_ms).await })
+            Box::pin(async move { people::discard(connection, &filter, dry_run, now_ms).await })
         })
         .await
     }
@@ -372,6 +376,22 @@ impl Store for SqliteStore {
                 query.execute(connection).await.map_err(|error| fault("keep a breaker", &error))?;
                 Ok(())
             })
+        })
+        .await
+    }
+
+    async fn destinations(&self) -> Result<Vec<Destination>, Error> {
+        self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {
+        self.read(|connection| Box::pin(destinations::switched_off(connection))).await
+    }
+
+    async fn switch(&self, lane: &Lane, off: Option<&Off>) -> Result<bool, Error> {
+        let (lane, off) = (lane.clone(), off.cloned());
+        self.write(Priority::First, move |connection| {
+            Box::pin(async move { destinations::switch(connection, &lane, off.as_ref()).await })
         })
         .await
     }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only; a file that a newer version wrote is refused.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/sqlite/0001_outbox.sql"),
     include_str!("../migrations/sqlite/0002_encryption.sql"),
     include_str!("../migrations/sqlite/0003_install.sql"),
     include_str!("../migrations/sqlite/0004_last_object.sql"),
     include_str!("../migrations/sqlite/0005_gate_questions.sql"),
     include_str!("../migrations/sqlite/0006_approval_run.sql"),
+    include_str!("../migrations/sqlite/0007_destinations.sql"),
 ];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [

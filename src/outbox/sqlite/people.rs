@@ -1,10 +1,10 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId, State};
-use super::super::people::{REPLACED, Wish, narrow, refusal};
+use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
-use super::super::seal::Keys;
-use super::super::store::{Detail, Error, Filter, Moved, Release};
+use super::super::seal::{Keys, Part};
+use super::super::store::{Detail, Error, Filter, Moved, Release, Replay};
 use super::writer::fault;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
@@ -20,6 +20,20 @@ const DISCARD: &str = "
 UPDATE delivery SET state = 7, updated_ms = $2 WHERE seq = $1;
 UPDATE key_state SET phase = 'truncated', changed_ms = $2
 WHERE uid = $3 AND state_key = $4 AND armed = 1 AND arming = $5 AND phase IN ('pending', 'dead')";
+
+// No unique key: the occurrence has its delivery, this is another one that a person asked for.
+const REPEAT: &str = "
+INSERT INTO delivery (id, unique_key, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
+    recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, process, state, reason, due_ms,
+    created_ms, since_ms, updated_ms, body_bytes, key_id, lane, install)
+SELECT $2, NULL, uid, namespace, name, config_namespace, trigger_name, condition_key, once_per, service,
+    recipient, arming, state_key, service_kind, ordering, supersedes, idempotent, digest, $3, 0, '', $4,
+    $5, $4, $5, body_bytes, $6, lane, install
+FROM delivery WHERE seq = $1;
+INSERT INTO body (seq, payload) VALUES (last_insert_rowid(), $7);
+UPDATE delivery SET state = 5, successor = $2, updated_ms = $5 WHERE seq = $1 AND state = 4;
+UPDATE key_state SET phase = 'pending', changed_ms = $5
+WHERE uid = $8 AND state_key = $9 AND armed = 1 AND arming = $10 AND phase = 'dead'";
 
 const HAS_NEWER: &str = "
 SELECT EXISTS (SELECT 1 FROM delivery n
@@ -76,26 +90,87 @@ pub(super) async fn get(
     Ok(Some(Detail { delivery, attempts, payload, locked }))
 }
 
-/// Moves what the filter finds, or says what it would move.
-pub(super) async fn fulfil(
+/// Who replays.
+pub(super) struct Replayer<'a> {
+    pub keys: &'a Keys,
+    pub process: i64,
+}
+
+/// Sends again what the filter finds, the oldest first, or says what it would send.
+pub(super) async fn replay(
     connection: &mut SqliteConnection,
-    wish: Wish,
+    filter: &Filter,
+    how: Replay,
+    replayer: Replayer<'_>,
+) -> Result<Moved, Error> {
+    let wish = if how.as_new { Wish::Repeat } else { Wish::Replay };
+    let (mut moved, mut due_ms) = (Moved::default(), how.now_ms);
+    for delivery in list(connection, filter).await?.into_iter().rev() {
+        let done = match obstacle(connection, wish, &delivery).await? {
+            Some(why) => Err(why),
+            None if how.dry_run => Ok(None),
+            None if how.as_new => repeat(connection, &delivery, (how.now_ms, due_ms), &replayer).await?.map(Some),
+            None => shift(connection, REPLAY, &delivery, due_ms).await.map(|()| Ok(None))?,
+        };
+        match done {
+            Ok(made) => {
+                moved.moved.push(delivery.id);
+                moved.made.extend(made.map(|made| (delivery.id, made)));
+                due_ms = due_ms.saturating_add(how.spacing_ms);
+            }
+            Err(why) => moved.skipped.push((delivery.id, why)),
+        }
+    }
+    Ok(moved)
+}
+
+/// A new delivery with the body of this one; a dead letter gives way to it. The text: why there can be none.
+async fn repeat(
+    connection: &mut SqliteConnection,
+    delivery: &Delivery,
+    (now_ms, due_ms): (i64, i64),
+    replayer: &Replayer<'_>,
+) -> Result<Result<DeliveryId, String>, Error> {
+    let Some(detail) = get(connection, delivery.id, replayer.keys).await? else { return Ok(Err(GONE.to_owned())) };
+    if let Some(why) = detail.locked {
+        return Ok(Err(why));
+    }
+    let id = DeliveryId::new(now_ms, rand::random());
+    let body = replayer.keys.seal(id, Part::Body, &detail.payload)?;
+    sqlx::query(REPEAT)
+        .bind(delivery.sequence)
+        .bind(&id.as_bytes()[..])
+        .bind(replayer.process)
+        .bind(due_ms)
+        .bind(now_ms)
+        .bind(body.key_id)
+        .bind(body.bytes)
+        .bind(&delivery.occurrence.object.uid)
+        .bind(&delivery.state_key)
+        .bind(delivery.occurrence.arming.cast_signed())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(Ok(id))
+}
+
+/// Throws away what the filter finds, or says what it would throw away.
+pub(super) async fn discard(
+    connection: &mut SqliteConnection,
     filter: &Filter,
     dry_run: bool,
     now_ms: i64,
 ) -> Result<Moved, Error> {
     let mut moved = Moved::default();
     for delivery in list(connection, filter).await? {
-        match obstacle(connection, wish, &delivery).await? {
-            Some(why) => moved.skipped.push((delivery.id, why)),
-            None => {
-                if !dry_run {
-                    let sql = if wish == Wish::Replay { REPLAY } else { DISCARD };
-                    shift(connection, sql, &delivery, now_ms).await?;
-                }
-                moved.moved.push(delivery.id);
-            }
+        if let Some(why) = obstacle(connection, Wish::Discard, &delivery).await? {
+            moved.skipped.push((delivery.id, why));
+            continue;
         }
+        if !dry_run {
+            shift(connection, DISCARD, &delivery, now_ms).await?;
+        }
+        moved.moved.push(delivery.id);
     }
     Ok(moved)
 }
@@ -104,7 +179,7 @@ async fn obstacle(connection: &mut SqliteConnection, wish: Wish, delivery: &Deli
     if let Some(why) = refusal(wish, delivery) {
         return Ok(Some(why));
     }
-    let replaced = wish == Wish::Replay && has_newer(connection, delivery).await?;
+    let replaced = wish != Wish::Discard && has_newer(connection, delivery).await?;
     Ok(replaced.then(|| REPLACED.to_owned()))
 }
 

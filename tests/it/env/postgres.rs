@@ -59,6 +59,16 @@ impl Postgres {
         format!("{}/{name}", self.url)
     }
 
+    /// What `pg_dump` writes of a database.
+    pub async fn dump(&self, database: &str) -> Vec<u8> {
+        let mut dump = Command::new("pg_dump");
+        dump.arg(format!("{}/{database}", self.url)).stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || dump.output()).await.expect("pg_dump was waited for");
+        let output = output.expect("pg_dump can be run: apt-get install postgresql-client");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// What `psql` answers to one statement in `database`: a row a line, columns parted by `|`.
     pub async fn query(&self, database: &str, statement: &str) -> String {
         let mut psql = Command::new("psql");

@@ -28,6 +28,8 @@ pub enum Answer {
         /// The whole body.
         body: Vec<u8>,
     },
+    /// Answers with what it heard: path, headers and body, as they are, in base64 and URL-encoded.
+    Echo(u16),
     /// Reads the request and never answers.
     Hang,
     /// Reads the request and closes the connection.
@@ -188,8 +190,9 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
 async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
-        let answer = state.lock().unwrap().next_answer(request);
+        let answer = state.lock().unwrap().next_answer(request.clone());
         match answer {
+            Answer::Echo(status) => stream.write_all(&response(status, &[], echo(&request).as_bytes())).await?,
             Answer::Hang => std::future::pending().await,
             Answer::Close => return Ok(()),
             Answer::Respond { delay, status, headers, body } => {
@@ -199,6 +202,17 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn echo(request: &Received) -> String {
+    use base64::Engine as _;
+    let parts = request.headers.iter().map(|(_, value)| value.clone()).chain([request.path.clone(), request.text()]);
+    let forms = parts.map(|part| {
+        let shifted = base64::engine::general_purpose::STANDARD.encode(format!("x{part}"));
+        let encoded: String = url::form_urlencoded::byte_serialize(part.as_bytes()).collect();
+        format!("{part}\n{shifted}\n{encoded}\n")
+    });
+    forms.collect()
 }
 
 /// An answer as it goes over the wire.

@@ -18,7 +18,7 @@ use gatepost::gate::approval;
 use gatepost::notify;
 use gatepost::outbox::postgres::PostgresOptions;
 use gatepost::outbox::seal::Keys;
-use gatepost::outbox::{PostgresStore, change, delivery, intents, runs, store};
+use gatepost::outbox::{PostgresStore, breaker, change, delivery, destination, intents, runs, store};
 use model_tests::{cases, life, run};
 use proptest::test_runner::TestRunner;
 use std::sync::Arc;

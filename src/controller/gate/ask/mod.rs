@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// Time for everything where the gate names none.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time between two pieces of an answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Header that carries [`Question::key`].
 const KEY_HEADER: &str = "Idempotency-Key";
 
@@ -113,6 +115,8 @@ impl Asker {
             answer_timeout: options.longest_timeout,
             answer_limit: options.answer_limit,
             whole: true,
+            longest_pause: LONGEST_PAUSE,
+            longest_body: options.longest_timeout,
             redirects: Redirects::SameOrigin(options.redirects.clone()),
             ..defaults
         }
