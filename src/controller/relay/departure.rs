@@ -45,24 +45,27 @@ impl Relay {
 
     /// The list is at its end: whoever is known and was not in it is looked for one by one.
     pub(super) async fn settle_absent(self: Arc<Self>, present: HashSet<Digest>, workers: Vec<mpsc::WeakSender<Work>>) {
-        let mut absent: BTreeSet<ObjectId> = BTreeSet::new();
         let is_absent = |object: &ObjectId| !present.contains(&digest_of(Some(&object.uid)));
         let kept = patiently("read which objects are kept", || self.store.kept()).await;
-        absent.extend(kept.into_iter().map(|one| one.object).filter(is_absent));
+        let kept: BTreeSet<ObjectId> = kept.into_iter().map(|one| one.object).filter(is_absent).collect();
+        let mut count = kept.len();
+        if !look_for(kept.iter().cloned(), &workers).await {
+            return;
+        }
+        // Page by page: of those that are known there may be very many.
         let mut after = String::new();
         loop {
             let page = patiently("read which objects are known", || self.store.objects(&after, PAGE)).await;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.uid);
-            absent.extend(page.into_iter().filter(is_absent));
+            let absent: Vec<_> = page.into_iter().filter(|one| is_absent(one) && !kept.contains(one)).collect();
+            count += absent.len();
+            if !look_for(absent, &workers).await {
+                return;
+            }
         }
-        if !absent.is_empty() {
-            tracing::info!(count = absent.len(), "Applications are known that the list did not have");
-        }
-        for object in absent {
-            let Some(worker) = workers.get(slot(&object.uid)).and_then(mpsc::WeakSender::upgrade) else { return };
-            drop(worker.send(Work::Missed { object, tries: 0 }).await);
-            tokio::time::sleep(GONE_PAUSE).await;
+        if count > 0 {
+            tracing::info!(count, "Applications were known that the list did not have");
         }
     }
 
@@ -211,6 +214,16 @@ pub(super) fn again(worker: mpsc::WeakSender<Work>, object: ObjectId, tries: u32
             drop(worker.send(Work::Missed { object, tries: tries + 1 }).await);
         }
     });
+}
+
+/// Hands out who is to be looked for, spaced; `false` where nobody works any more.
+async fn look_for(absent: impl IntoIterator<Item = ObjectId>, workers: &[mpsc::WeakSender<Work>]) -> bool {
+    for object in absent {
+        let Some(worker) = workers.get(slot(&object.uid)).and_then(mpsc::WeakSender::upgrade) else { return false };
+        drop(worker.send(Work::Missed { object, tries: 0 }).await);
+        tokio::time::sleep(GONE_PAUSE).await;
+    }
+    true
 }
 
 fn unsettled(id: &ObjectId, cause: &str) -> Settled {
