@@ -54,7 +54,8 @@ impl Death {
 
     /// Whether a delivery that is under way may have to be repeated after it.
     pub fn may_repeat(self) -> bool {
-        let inside = ["answer.received", "outcome.written", "group.applied"];
+        // A decision's row is claimed in the transaction that decides it: its sending runs beside what the look does after the commit.
+        let inside = ["answer.received", "outcome.written", "group.applied", "decision.committed", "disarm.committed"];
         match self {
             Self::Point(name) => inside.contains(&name),
             Self::Written | Self::AnyTime => true,
