@@ -8,6 +8,7 @@ mod answers;
 pub mod approval;
 mod commit_report;
 pub mod gate;
+pub mod identity;
 mod memory;
 mod relay;
 mod report;

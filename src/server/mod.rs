@@ -1,7 +1,8 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
+//! Listeners: metrics and health for the cluster, API and overview page for people who log in, hooks for those who wake gates.
 
 mod address;
 mod api;
+pub mod auth;
 mod callbacks;
 mod destinations;
 mod gates;
@@ -11,6 +12,7 @@ mod problem;
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
 
 use crate::controller::Relay;
+use crate::controller::approval::Desk;
 use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
@@ -33,6 +35,10 @@ pub struct State {
     pub limits: Arc<OnceLock<Vec<String>>>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
+    /// Who gets in.
+    pub auth: Arc<auth::Auth>,
+    /// Runs of approvals, where they are served.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -75,11 +81,18 @@ pub fn application(
         InitError = (),
     >,
 > {
+    let desk = state.desk.clone();
     App::new()
         .app_data(web::Data::new(state))
         .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
-        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .wrap(actix_web::middleware::from_fn(auth::recognise))
+        .configure(auth::routes)
+        .configure(|config| {
+            if let Some(desk) = desk {
+                config.app_data(web::Data::from(desk)).configure(callbacks::approvals::routes);
+            }
+        })
         .configure(api::routes)
         .configure(destinations::routes)
         .configure(gates::routes)

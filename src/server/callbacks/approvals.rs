@@ -1,21 +1,23 @@
-//! `/api/v1/approvals`: runs for people, Argo Rollouts and hook Jobs. Every call carries a bearer token, also on loopback.
+//! `/api/v1/approvals`: runs for people, Argo Rollouts and hook Jobs. On the listener of callbacks every call carries a bearer token; on
+//! that of the dashboard whoever logged in decides under that login.
 
 use super::{answered, bearer, from};
-use crate::controller::approval::{Denied, Desk, Visitor};
+use crate::controller::approval::{Call, Claimed, Denied, Desk};
 use crate::gate::approval::answer::reply;
 use crate::gate::approval::{Case, Outcome};
 use crate::outbox::runs::RunFilter;
+use crate::server::auth::Vouched;
 use crate::server::problem;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Largest body of a call.
-pub(super) const BODY_MAX: usize = 16 << 10;
+pub(in crate::server) const BODY_MAX: usize = 16 << 10;
 
 /// Adds the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
+pub(in crate::server) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v1/approvals/runs/{id}", web::get().to(show))
         .route("/api/v1/approvals/runs/{id}/approve", web::post().to(approve))
@@ -58,8 +60,13 @@ struct Words {
     reason: String,
 }
 
-fn visitor(request: &HttpRequest) -> Visitor<'_> {
-    Visitor { bearer: bearer(request), from: from(request) }
+/// Who calls: whoever the listener has judged, else the bearer of a token.
+fn call(request: &HttpRequest) -> Call<'_> {
+    let vouched = request.extensions().get::<Vouched>().cloned();
+    match vouched {
+        Some(Vouched { caller, reads_all, from }) => Call { who: Claimed::Known { known: caller, reads_all }, from },
+        None => Call { who: Claimed::Bearer(bearer(request)), from: from(request) },
+    }
 }
 
 async fn of_namespace(
@@ -69,7 +76,7 @@ async fn of_namespace(
     query: web::Query<Query>,
 ) -> HttpResponse {
     let filter = query.into_inner().filter(namespace.into_inner(), None);
-    told(desk.list_runs(visitor(&request), filter).await)
+    told(desk.list_runs(call(&request), filter).await)
 }
 
 async fn of_approval(
@@ -79,28 +86,28 @@ async fn of_approval(
     query: web::Query<Query>,
 ) -> HttpResponse {
     let (namespace, name) = path.into_inner();
-    told(desk.list_runs(visitor(&request), query.into_inner().filter(namespace, Some(name))).await)
+    told(desk.list_runs(call(&request), query.into_inner().filter(namespace, Some(name))).await)
 }
 
 async fn show(desk: web::Data<Desk>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    told(desk.show_run(visitor(&request), &id).await)
+    told(desk.show_run(call(&request), &id).await)
 }
 
 async fn approve(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.vote(visitor(&r), &id, true, &words.reason).await)
+    told(d.vote(call(&r), &id, true, &words.reason).await)
 }
 
 async fn reject(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.vote(visitor(&r), &id, false, &words.reason).await)
+    told(d.vote(call(&r), &id, false, &words.reason).await)
 }
 
 async fn cancel(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.cancel(visitor(&r), &id, &words.reason).await)
+    told(d.cancel(call(&r), &id, &words.reason).await)
 }
 
 async fn put(desk: web::Data<Desk>, request: HttpRequest, path: web::Path<(String, String, String)>) -> HttpResponse {
     let (namespace, name, run) = path.into_inner();
-    told(desk.put_run(visitor(&request), &namespace, &name, &run).await)
+    told(desk.put_run(call(&request), &namespace, &name, &run).await)
 }
 
 fn told(result: Result<Value, Denied>) -> HttpResponse {
