@@ -280,6 +280,8 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         cluster: cluster.clone(),
         folder: None,
         gates: None,
+        approvals: None,
+        watchers: Arc::new(server::Watchers::new(stop.clone())),
         limits: Arc::default(),
     };
     let mut approvals = None;
@@ -305,7 +307,9 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                     standing: &standing,
                     reporter: owners,
                 };
-                approvals = Some(approvals::start(parts, &stop)?);
+                let serving = approvals::start(parts, &stop)?;
+                state.approvals = Some(Arc::clone(serving.desk()));
+                approvals = Some(serving);
             }
             let limits = Arc::clone(&state.limits);
             let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));

@@ -5,15 +5,16 @@ mod api;
 mod assets;
 mod auth;
 mod callbacks;
-mod destinations;
-mod gates;
 pub mod hooks;
 mod pages;
-mod problem;
+mod stream;
 
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
+pub use stream::Watchers;
 
+use self::api::problem;
 use crate::controller::Relay;
+use crate::controller::approval::Desk;
 use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
@@ -36,6 +37,10 @@ pub struct State {
     pub limits: Arc<OnceLock<Vec<String>>>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
+    /// Runs of approvals, where they are served.
+    pub approvals: Option<Arc<Desk>>,
+    /// Who is told that something changed.
+    pub watchers: Arc<Watchers>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -82,11 +87,11 @@ pub fn application(
         .app_data(web::Data::new(state))
         .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+        .app_data(web::PathConfig::default().error_handler(problem::bad_path))
         .wrap(actix_web::middleware::from_fn(auth::recognise))
         .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .wrap(actix_web::middleware::from_fn(api::problems))
         .configure(api::routes)
-        .configure(destinations::routes)
-        .configure(gates::routes)
         .configure(assets::routes)
         .configure(pages::routes)
         .default_service(web::to(pages::not_found))

@@ -47,7 +47,8 @@ async fn state() -> State {
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let relay = Arc::new(Relay::new(store, options, metrics, Arc::new(LogReporter)));
-    State { relay, cluster: None, folder: None, limits: Arc::default(), gates: None }
+    let (limits, watchers) = (Arc::default(), Arc::default());
+    State { relay, cluster: None, folder: None, limits, gates: None, approvals: None, watchers }
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {

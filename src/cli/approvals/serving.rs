@@ -8,7 +8,7 @@ use crate::controller::approval::cluster::KubernetesCluster;
 use crate::controller::approval::oidc::Issuers;
 use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, Limits, RingKeeper, Shelf};
 use crate::controller::gate::ask::{self, Asker};
-use crate::controller::{Relay, Reporter};
+use crate::controller::{Changes, Relay, Reporter};
 use crate::coordination::Status;
 use crate::egress::Egress;
 use crate::egress::address::Cidr;
@@ -50,6 +50,11 @@ pub(in crate::cli) struct Serving {
 }
 
 impl Serving {
+    /// Where runs are decided.
+    pub(in crate::cli) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
     /// The outbox's sender, requests of runs included.
     pub(in crate::cli) fn sender(self, others: Arc<dyn Sender>) -> Arc<dyn Sender> {
         Arc::new(AskingSender::new(self.desk, self.asker, self.engine, others))
@@ -99,6 +104,7 @@ fn desk(parts: &Parts<'_>) -> Desk {
         cluster: Some(Arc::new(KubernetesCluster::new(parts.client.clone()))),
         limits: Limits::new(settings.caller_rate),
         changed: Notify::new(),
+        changes: Changes::default(),
         shown: Notify::new(),
         metrics: Arc::clone(parts.relay.metrics()),
     }

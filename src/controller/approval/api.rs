@@ -5,13 +5,13 @@ use super::callers::Known;
 use super::cluster::{Deed, Identity};
 use super::crd::{StageName, WebhookApproval};
 use super::desk::{Changed, Desk};
-use super::view;
+use super::view::{self, RunDetail, RunSummary};
 use crate::clock;
 use crate::gate::approval::people::may_vote;
 use crate::gate::approval::{ApprovalId, Caller, Case, Event, Opening, Outcome, Run, RunId, Subject, run};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Opened, RunFilter};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -29,6 +29,13 @@ pub struct Visitor<'a> {
     pub bearer: Option<&'a str>,
     /// Address.
     pub from: IpAddr,
+}
+
+/// Runs, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunList {
+    /// The runs.
+    pub items: Vec<RunSummary>,
 }
 
 /// What a call of the API came to, besides its answer.
@@ -118,7 +125,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, or the store is away.
-    pub async fn list_runs(&self, visitor: Visitor<'_>, filter: RunFilter) -> Result<Value, Denied> {
+    pub async fn list_runs(&self, visitor: Visitor<'_>, filter: RunFilter) -> Result<RunList, Denied> {
         let named = filter.namespace.as_deref().zip(filter.name.as_deref());
         let approval = named.and_then(|(namespace, name)| self.shelf.named(namespace, name));
         let known = self.known(visitor, approval.as_ref()).await?;
@@ -132,19 +139,36 @@ impl Desk {
         );
         self.require_read(&known, &id).await?;
         let found = self.store.runs(&filter).await?;
-        Ok(json!({"items": found.iter().map(|kept| view::short(&kept.run)).collect::<Vec<_>>()}))
+        Ok(RunList { items: found.iter().map(|kept| view::short(&kept.run)).collect() })
     }
 
     /// One run with everything.
     ///
     /// # Errors
     /// Denied, no such run, or the store is away.
-    pub async fn show_run(&self, visitor: Visitor<'_>, id: &str) -> Result<Value, Denied> {
+    pub async fn show_run(&self, visitor: Visitor<'_>, id: &str) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?;
         let approval = kept.as_ref().and_then(|kept| self.shelf.of(&kept.run.approval));
         let known = self.known(visitor, approval.as_ref()).await?;
         let kept = kept.ok_or_else(|| no_run(id))?;
         self.require_read(&known, &kept.run.approval).await?;
+        Ok(view::whole(&kept.run))
+    }
+
+    /// Runs for somebody who may see all, newest first.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, Denied> {
+        Ok(self.store.runs(filter).await?.iter().map(|kept| view::short(&kept.run)).collect())
+    }
+
+    /// One run for somebody who may see all.
+    ///
+    /// # Errors
+    /// No such run, or the store is away.
+    pub async fn run(&self, id: &str) -> Result<RunDetail, Denied> {
+        let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         Ok(view::whole(&kept.run))
     }
 
@@ -159,14 +183,28 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn vote(&self, visitor: Visitor<'_>, id: &str, approve: bool, reason: &str) -> Result<Value, Denied> {
+    pub async fn vote(&self, visitor: Visitor<'_>, id: &str, approve: bool, reason: &str) -> Result<RunDetail, Denied> {
         let who = self.person(visitor).await?;
+        self.vote_of(who, visitor.from, id, (approve, reason)).await
+    }
+
+    /// The vote of somebody that another door has recognised; the cluster says all the same whether they may.
+    ///
+    /// # Errors
+    /// Denied, no such run, decided already, or the store is away.
+    pub async fn vote_of(
+        &self,
+        who: Identity,
+        from: IpAddr,
+        id: &str,
+        (approve, reason): (bool, &str),
+    ) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Approve, &kept.run.approval).await?;
         let approval = self.shelf.of(&kept.run.approval).ok_or_else(|| gone(&kept.run))?;
         let person = who.person();
         may_vote(approval.voters().as_ref(), &kept.run, &person).map_err(|why| Denied::Forbidden(why.to_string()))?;
-        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: visitor.from.to_string() };
+        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: from.to_string() };
         self.decided(kept, event).await
     }
 
@@ -174,15 +212,23 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn cancel(&self, visitor: Visitor<'_>, id: &str, reason: &str) -> Result<Value, Denied> {
+    pub async fn cancel(&self, visitor: Visitor<'_>, id: &str, reason: &str) -> Result<RunDetail, Denied> {
         let who = self.person(visitor).await?;
+        self.cancel_of(who, visitor.from, id, reason).await
+    }
+
+    /// The same for somebody that another door has recognised.
+    ///
+    /// # Errors
+    /// Denied, no such run, decided already, or the store is away.
+    pub async fn cancel_of(&self, who: Identity, from: IpAddr, id: &str, reason: &str) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Cancel, &kept.run.approval).await?;
-        let by = Known::Cluster(who).caller(visitor.from);
+        let by = Known::Cluster(who).caller(from);
         self.decided(kept, Event::Cancelled { by, reason: format!("cancelled: {}", cleaned(reason)?) }).await
     }
 
-    async fn decided(&self, kept: Kept, event: Event) -> Result<Value, Denied> {
+    async fn decided(&self, kept: Kept, event: Event) -> Result<RunDetail, Denied> {
         let is_cancel = matches!(event, Event::Cancelled { .. });
         let Changed { run, outcome } = self.apply_to(kept, event).await?;
         match outcome {
@@ -196,7 +242,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such approval, one whose runs are not opened so, too many open runs, or the store is away.
-    pub async fn put_run(&self, visitor: Visitor<'_>, namespace: &str, name: &str, run: &str) -> Result<Value, Denied> {
+    pub async fn put_run(&self, visitor: Visitor<'_>, namespace: &str, name: &str, run: &str) -> Result<RunSummary, Denied> {
         let who = self.person(visitor).await?;
         let asked = ApprovalId { namespace: namespace.to_owned(), name: name.to_owned(), uid: String::new() };
         self.require(&who, Deed::Run, &asked).await?;
@@ -217,7 +263,7 @@ impl Desk {
         let step = Run::open(opening, clock::now().millis());
         match self.store.open_run(&step.run, run::OPEN_MAX).await? {
             Opened::New(kept) => {
-                self.changed.notify_one();
+                self.has_changed();
                 Ok(view::short(&kept.run))
             }
             Opened::Known(kept) => self.polled(kept).await,
@@ -225,7 +271,7 @@ impl Desk {
         }
     }
 
-    async fn polled(&self, kept: Kept) -> Result<Value, Denied> {
+    async fn polled(&self, kept: Kept) -> Result<RunSummary, Denied> {
         let is_stale = kept.run.polled_ms.is_none_or(|at| clock::now().millis().saturating_sub(at) >= POLL_NOTED_MS);
         if !kept.run.phase.is_open() || !is_stale {
             return Ok(view::short(&kept.run));

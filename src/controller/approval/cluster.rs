@@ -55,6 +55,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Somebody that another door has recognised already.
+    #[must_use]
+    pub fn named(user: &str, groups: &[String]) -> Self {
+        Self { user: user.to_owned(), groups: groups.to_vec(), ..Self::default() }
+    }
+
     /// As the rules know people.
     #[must_use]
     pub fn person(&self) -> Person {

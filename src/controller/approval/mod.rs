@@ -23,7 +23,7 @@ mod showing;
 mod view;
 mod watching;
 
-pub use api::{Denied, Visitor};
+pub use api::{Denied, RunList, Visitor};
 pub use asking::{AskingObserver, AskingSender};
 pub use callers::{Admitted, Known, run_token};
 pub use desk::{Changed, Desk, Issued};
@@ -31,3 +31,4 @@ pub use keeping::{Keeper, ROLLBACKS};
 pub use limits::{Limits, TooMany};
 pub use ringkeeper::{Home, InSecret, Nowhere, RingKeeper};
 pub use shelf::Shelf;
+pub use view::{RunDetail, RunSummary};

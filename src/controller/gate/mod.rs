@@ -27,6 +27,7 @@ pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 
+use crate::controller::Changes;
 use crate::coordination;
 use crate::egress::redact::Scrubber;
 use crate::gate::{Engine, Integers};
@@ -163,6 +164,12 @@ impl Gates {
             metrics: Arc::clone(metrics),
             kept: Mutex::default(),
         }
+    }
+
+    /// How often any gate changed.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        self.views.changes()
     }
 
     /// Every gate in short, and what keeps gates from being handled.

@@ -8,8 +8,7 @@ use crate::outbox::runs::RunFilter;
 use crate::server::problem;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 /// Largest body of a call.
 pub(super) const BODY_MAX: usize = 16 << 10;
@@ -46,6 +45,7 @@ impl Query {
             sha: self.sha,
             is_open: self.open,
             before_ms: self.before,
+            after: None,
             limit: self.limit.unwrap_or(0).min(1_000),
         }
     }
@@ -103,7 +103,7 @@ async fn put(desk: web::Data<Desk>, request: HttpRequest, path: web::Path<(Strin
     told(desk.put_run(visitor(&request), &namespace, &name, &run).await)
 }
 
-fn told(result: Result<Value, Denied>) -> HttpResponse {
+fn told(result: Result<impl Serialize, Denied>) -> HttpResponse {
     match result {
         Ok(body) => HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body),
         Err(Denied::Case(case)) => answered(reply(&case)),

@@ -73,6 +73,7 @@ pub fn callbacks(
             .app_data(trusted.clone())
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
+            .wrap(actix_web::middleware::from_fn(super::api::problems))
             .configure(routes)
             .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
