@@ -38,6 +38,12 @@ pub(super) struct Which {
     /// Namespace of the configuration; empty: the controller's own.
     #[param(value_type = String)]
     config_namespace: Option<String>,
+    /// Host of the destination.
+    #[param(value_type = String)]
+    host: Option<String>,
+    /// What the last attempt said; of a dead letter the cause, such as `rejected`.
+    #[param(value_type = String)]
+    reason: Option<String>,
     /// States, separated by commas.
     #[param(value_type = String, example = "dead,waiting",
         pattern = r"^((prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded)(,(prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded))*)?$")]
@@ -73,6 +79,10 @@ pub(super) struct ReplayOrder {
     service: Option<String>,
     /// Namespace of the configuration; empty: the controller's own.
     config_namespace: Option<String>,
+    /// Host of the destination.
+    host: Option<String>,
+    /// What the last attempt said; of a dead letter the cause, such as `rejected`.
+    reason: Option<String>,
     /// States, separated by commas.
     #[schema(
         pattern = r"^((prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded)(,(prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded))*)?$"
@@ -110,6 +120,10 @@ pub(super) struct DiscardOrder {
     service: Option<String>,
     /// Namespace of the configuration; empty: the controller's own.
     config_namespace: Option<String>,
+    /// Host of the destination.
+    host: Option<String>,
+    /// What the last attempt said; of a dead letter the cause, such as `rejected`.
+    reason: Option<String>,
     /// States, separated by commas.
     #[schema(
         pattern = r"^((prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded)(,(prepared|claimed|waiting|delivered|dead|superseded|takenOver|discarded))*)?$"
@@ -143,6 +157,8 @@ impl Which {
         Ok(Filter {
             object,
             config_namespace: self.config_namespace.clone(),
+            host: self.host.clone(),
+            reason: self.reason.clone(),
             trigger: self.trigger.clone(),
             service: self.service.clone(),
             states: states.map(state).collect::<Result<_, _>>()?,
@@ -164,6 +180,8 @@ macro_rules! which {
                     trigger: order.trigger.clone(),
                     service: order.service.clone(),
                     config_namespace: order.config_namespace.clone(),
+                    host: order.host.clone(),
+                    reason: order.reason.clone(),
                     state: order.state.clone(),
                     since: order.since,
                     until: order.until,

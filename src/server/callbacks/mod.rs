@@ -75,6 +75,7 @@ pub fn callbacks(
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
             .wrap(actix_web::middleware::from_fn(super::api::problems))
             .configure(routes)
+            .configure(crate::server::assets::routes)
             .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
             .default_service(web::to(problem::not_found))

@@ -4,17 +4,29 @@
 //! A page only shows. What changes something goes to the API, called by `gatepost.js`; no page changes anything on GET. Whatever others
 //! wrote is shown as a [`Text`], which can only be made by scrubbing ([`Words`]).
 
-mod filters;
+mod callback;
+mod causes;
+mod configuration;
+mod dead_letters;
+mod deliveries;
+mod delivery;
+mod destinations;
 mod frame;
 mod layout;
 mod overview;
 mod parts;
+mod request;
 mod rows;
 mod text;
 
-pub(super) use frame::{Frame, not_found};
+#[cfg(test)]
+mod tests;
+
+pub(super) use callback::show as callback;
+pub(super) use frame::not_found;
+use frame::Frame;
 use layout::{Layout, Section};
-use parts::{Badge, Count, Moment, Paging, Tone, href};
+use parts::{Badge, Count, Link, Millis, Moment, Paging, Tone, href};
 use rows::DeliveryRow;
 use text::{Text, Words};
 
@@ -25,5 +37,11 @@ const PAGE_ROWS: usize = 50;
 
 /// Adds the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/", web::get().to(overview::show));
+    config
+        .route("/", web::get().to(overview::show))
+        .route("/deliveries", web::get().to(deliveries::show))
+        .route("/deliveries/{id}", web::get().to(delivery::show))
+        .route("/dead-letters", web::get().to(dead_letters::show))
+        .route("/destinations", web::get().to(destinations::show))
+        .route("/configuration", web::get().to(configuration::show));
 }
