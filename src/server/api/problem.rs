@@ -73,6 +73,7 @@ pub(in crate::server) enum Kind {
 
 impl Kind {
     /// Every kind that has a name.
+    #[cfg(test)]
     pub(super) const NAMED: [Self; 23] = [
         Self::InvalidParameter,
         Self::UnknownParameter,
