@@ -1,11 +1,14 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
+//! Listeners: metrics and health for the cluster, API and dashboard for people on loopback, hooks for those who wake gates.
 
 mod address;
 mod api;
+mod assets;
+mod auth;
 mod callbacks;
 mod destinations;
 mod gates;
 pub mod hooks;
+mod pages;
 mod problem;
 
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
@@ -50,7 +53,7 @@ pub fn metrics(listener: TcpListener, state: State) -> std::io::Result<Server> {
     Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
 }
 
-/// Serves `/api/v1` and the overview page.
+/// Serves `/api/v1` and the dashboard.
 ///
 /// # Errors
 /// The listener cannot be used.
@@ -79,20 +82,14 @@ pub fn application(
         .app_data(web::Data::new(state))
         .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+        .wrap(actix_web::middleware::from_fn(auth::recognise))
         .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
         .configure(api::routes)
         .configure(destinations::routes)
         .configure(gates::routes)
-        .route("/", web::get().to(overview))
-        .default_service(web::to(problem::not_found))
-}
-
-async fn overview() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
-        .body(include_str!("../../templates/dashboard/overview.html"))
+        .configure(assets::routes)
+        .configure(pages::routes)
+        .default_service(web::to(pages::not_found))
 }
 
 async fn scrape(state: web::Data<State>) -> HttpResponse {

@@ -1,0 +1,29 @@
+//! The pages of the dashboard: HTML made on the server, for people.
+//!
+//! One file a page: a `Page` (the template's values, made by one function from what a room below knows), one handler, tests beside it.
+//! A page only shows. What changes something goes to the API, called by `gatepost.js`; no page changes anything on GET. Whatever others
+//! wrote is shown as a [`Text`], which can only be made by scrubbing ([`Words`]).
+
+mod filters;
+mod frame;
+mod layout;
+mod overview;
+mod parts;
+mod rows;
+mod text;
+
+pub(super) use frame::{Frame, not_found};
+use layout::{Layout, Section};
+use parts::{Badge, Count, Moment, Paging, Tone, href};
+use rows::DeliveryRow;
+use text::{Text, Words};
+
+use actix_web::web;
+
+/// Rows of a page.
+const PAGE_ROWS: usize = 50;
+
+/// Adds the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/", web::get().to(overview::show));
+}
