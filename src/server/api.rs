@@ -129,7 +129,8 @@ fn masked_by(scrubber: &Scrubber, view: serde_json::Value) -> serde_json::Value 
     }
 }
 
-async fn find(state: &State, namespace: &str, name: &str) -> Result<Option<Object>, String> {
+/// One Application, as it is at its source now.
+pub(super) async fn find(state: &State, namespace: &str, name: &str) -> Result<Option<Object>, String> {
     if let Some(cluster) = &state.cluster {
         return cluster.get(namespace, name).await.map_err(|e| e.to_string());
     }

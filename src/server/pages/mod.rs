@@ -4,11 +4,20 @@
 //! A page only shows. What changes something goes to the API, called by `gatepost.js`; no page changes anything on GET. Whatever others
 //! wrote is shown as a [`Text`], which can only be made by scrubbing ([`Words`]).
 
+mod application;
+mod applications;
+mod approval;
+mod approvals;
 mod filters;
 mod frame;
+mod gate;
+mod gates;
 mod layout;
+mod outcome;
 mod overview;
 mod parts;
+mod picture;
+mod reasons;
 mod rows;
 mod text;
 
@@ -25,5 +34,12 @@ const PAGE_ROWS: usize = 50;
 
 /// Adds the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/", web::get().to(overview::show));
+    config
+        .route("/", web::get().to(overview::show))
+        .route("/applications", web::get().to(applications::show))
+        .route("/applications/{namespace}/{name}", web::get().to(application::show))
+        .route("/gates", web::get().to(gates::show))
+        .route("/gates/{namespace}/{name}", web::get().to(gate::show))
+        .route("/approvals", web::get().to(approvals::show))
+        .route("/approvals/{id}", web::get().to(approval::show));
 }
