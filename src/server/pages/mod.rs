@@ -19,6 +19,8 @@ mod parts;
 mod picture;
 mod reasons;
 mod rows;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub(super) use frame::{Frame, not_found};
