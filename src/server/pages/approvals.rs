@@ -159,4 +159,4 @@ pub(super) const fn stage(run: &Run) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -108,6 +108,7 @@ fn mark(delivery: &Delivery, words: &Words) -> Mark {
 fn deployments(object: &Value, words: &Words) -> Vec<Mark> {
     let Some(Value::List(list)) = object.at(&["status", "history"]) else { return Vec::new() };
     let mut marks: Vec<Mark> = list
+        .items
         .iter()
         .filter_map(|entry| {
             let at_ms = millis(entry.at(&["deployedAt"])?.as_str()?)?;
