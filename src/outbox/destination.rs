@@ -7,7 +7,7 @@
 use super::breaker::Breaker;
 use super::delivery::{DeliveryId, Lane, State};
 use super::rows::{self, Columns};
-use super::store::Error;
+use super::store::{DeadGroup, Error};
 use serde::{Deserialize, Serialize};
 
 /// Longest reason that is kept, bytes.
@@ -97,6 +97,17 @@ pub(super) fn read(row: &impl Columns) -> Result<Destination, Error> {
         pending: row.int("pending")?.unsigned_abs(),
         oldest_pending_ms: row.maybe_int("oldest")?,
         last: last.transpose()?,
+    })
+}
+
+/// A row of a group of dead letters: that of its lane, with `reason`, `n`, `oldest` and `newest`.
+pub(super) fn dead_group(row: &impl Columns) -> Result<DeadGroup, Error> {
+    Ok(DeadGroup {
+        lane: rows::lane(row)?,
+        reason: row.text("reason")?,
+        count: row.int("n")?.unsigned_abs(),
+        oldest_ms: row.int("oldest")?,
+        newest_ms: row.int("newest")?,
     })
 }
 

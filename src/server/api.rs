@@ -147,6 +147,10 @@ struct Query {
     app: Option<String>,
     trigger: Option<String>,
     service: Option<String>,
+    #[serde(rename = "configNamespace")]
+    config_namespace: Option<String>,
+    host: Option<String>,
+    reason: Option<String>,
     state: Option<String>,
     since: Option<i64>,
     until: Option<i64>,
@@ -186,9 +190,11 @@ impl Query {
         let parse = |text: &String| text.parse::<DeliveryId>().map_err(|e| e.to_string());
         Ok(Filter {
             object: object.transpose()?,
-            config_namespace: None,
+            config_namespace: self.config_namespace.clone(),
             trigger: self.trigger.clone(),
             service: self.service.clone(),
+            host: self.host.clone(),
+            reason: self.reason.clone(),
             states: states
                 .map(|s| DeliveryState::parse(s).ok_or_else(|| format!("there is no state `{s}`")))
                 .collect::<Result<_, _>>()?,

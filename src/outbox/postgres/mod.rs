@@ -31,7 +31,7 @@ use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State,
 use super::destination::{Destination, Off};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    ClaimLimits, Claims, Counts, DeadGroup, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
     Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
@@ -465,6 +465,10 @@ impl Store for PostgresStore {
 
     async fn destinations(&self) -> Result<Vec<Destination>, Error> {
         self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error> {
+        self.read(|connection| Box::pin(destinations::dead(connection))).await
     }
 
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {

@@ -23,7 +23,7 @@ use super::destination::{Destination, Off};
 use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    ClaimLimits, Claims, Counts, DeadGroup, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
     Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
@@ -387,6 +387,10 @@ impl Store for SqliteStore {
 
     async fn destinations(&self) -> Result<Vec<Destination>, Error> {
         self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error> {
+        self.read(|connection| Box::pin(destinations::dead(connection))).await
     }
 
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {

@@ -74,6 +74,7 @@ pub fn callbacks(
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
             .configure(routes)
+            .configure(crate::server::assets::routes)
             .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
             .default_service(web::to(problem::not_found))

@@ -2,13 +2,12 @@
 
 use super::frame::render;
 use super::outcome::Outcome;
-use super::parts::{Link, href, path};
-use super::{Badge, Count, Frame, Layout, Moment, PAGE_ROWS, Paging, Section, Text, Words, rows};
+use super::{Badge, Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Words, href, parts, rows};
 use crate::controller::{RosterPage, RosterQuery, RosterRow, RosterTotals, Subscribed};
 use crate::coordination::Standing;
 use crate::outbox::store::Filter;
 use crate::outbox::{Delivery, Error, Store};
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use futures::StreamExt as _;
 use serde::Deserialize;
@@ -28,7 +27,7 @@ const FILTER_MAX: usize = 512;
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+struct Asked {
     q: String,
     project: String,
     health: String,
@@ -184,7 +183,11 @@ async fn last_deliveries(store: &Arc<dyn Store>, rows: &[RosterRow]) -> Result<V
 }
 
 /// Answers.
-pub(super) async fn show(frame: Frame, asked: web::Query<Asked>) -> HttpResponse {
+pub(super) async fn show(frame: Frame) -> HttpResponse {
+    let asked: Asked = match frame.query() {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
     if !asked.after.is_empty() && !asked.after.contains('/') {
         return frame.invalid("`after` is <namespace>/<name> of the last row of a page");
     }
@@ -201,15 +204,16 @@ pub(super) async fn show(frame: Frame, asked: web::Query<Asked>) -> HttpResponse
 }
 
 fn page(layout: Layout, asked: &Asked, facts: &Facts, words: &Words, now_ms: i64) -> Page {
-    let next = facts.page.next.as_ref().map(|(namespace, name)| format!("{namespace}/{name}"));
-    let filters = asked.filters();
+    let next = facts.page.next.as_ref().and_then(|(namespace, name)| words.exact(&format!("{namespace}/{name}")));
+    let shown = asked.filters().map(|(name, value)| (name, words.line(value).to_string()));
+    let filters = shown.each_ref().map(|(name, value)| (*name, value.as_str()));
     let after = Some(asked.after.as_str()).filter(|after| !after.is_empty());
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
     Page {
         layout,
         asked: Filters {
-            q: words.show(&asked.q),
-            project: words.show(&asked.project),
+            q: words.line(&asked.q),
+            project: words.line(&asked.project),
             health: choices(HEALTHS, &asked.health, words),
             sync: choices(SYNCS, &asked.sync, words),
             phase: choices(OPERATIONS, &asked.phase, words),
@@ -236,13 +240,12 @@ fn counted(totals: &RosterTotals, words: &Words) -> Vec<Counted> {
     let kinds: [(&str, &[(Arc<str>, u32)], Make); 2] =
         [("health", &totals.healths, Outcome::health), ("sync", &totals.syncs, Outcome::sync)];
     let of_kind = |(field, all, make): (&str, &[(Arc<str>, u32)], Make)| {
-        let named = all.iter().filter(|(word, _)| !word.is_empty() && word.len() <= FILTER_MAX).take(WORDS_COUNTED);
-        let one = |(word, number): &(Arc<str>, u32)| Counted {
-            outcome: make(word, words),
-            count: Count(u64::from(*number)),
-            href: href("/applications", &[(field, &**word)]),
+        let named = all.iter().filter(|(word, _)| !word.is_empty()).take(WORDS_COUNTED);
+        let one = |(word, number): &(Arc<str>, u32)| {
+            let href = href("/applications", &[(field, words.exact(word)?.as_str())]);
+            Some(Counted { outcome: make(word, words), count: Count(u64::from(*number)), href })
         };
-        named.map(one).collect::<Vec<_>>()
+        named.filter_map(one).collect::<Vec<_>>()
     };
     kinds.into_iter().flat_map(of_kind).collect()
 }
@@ -263,7 +266,7 @@ fn of(row: &RosterRow, last: Option<&Delivery>, words: &Words, now_ms: i64) -> R
         delivery: last.map(|delivery| Last {
             state: delivery.state.into(),
             at: Moment::new(delivery.updated_ms, now_ms),
-            href: path(&["deliveries", &delivery.id.to_string()]),
+            href: parts::path(&["deliveries", &delivery.id.to_string()]),
         }),
     }
 }

@@ -2,14 +2,13 @@
 
 use super::frame::render;
 use super::outcome::Outcome;
-use super::parts::{Link, path};
-use super::{Count, Frame, Layout, Moment, PAGE_ROWS, Paging, Section, Text, Words};
+use super::{Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Words, parts};
 use crate::gate::approval::{Run, markdown};
 use crate::outbox::Error;
 use crate::outbox::runs::{Kept, RunFilter};
 use crate::server::auth::Visitor;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use serde::Deserialize;
 
@@ -19,7 +18,7 @@ const MESSAGE_MAX: usize = 120;
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+struct Asked {
     /// When the last run of a page was requested, Unix milliseconds.
     after: String,
 }
@@ -85,10 +84,14 @@ pub(super) fn refused(frame: &Frame) -> HttpResponse {
 }
 
 /// Answers.
-pub(super) async fn show(frame: Frame, asked: web::Query<Asked>) -> HttpResponse {
+pub(super) async fn show(frame: Frame) -> HttpResponse {
     if !may_see_approvals(&frame.visitor) {
         return refused(&frame);
     }
+    let asked: Asked = match frame.query() {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
     let before_ms = match asked.after.as_str() {
         "" => None,
         text => match text.parse::<i64>() {
@@ -127,7 +130,7 @@ fn of(run: &Run, words: &Words, now_ms: i64) -> Row {
     let name = words.show(&format!("{}/{}", run.approval.namespace, run.approval.name));
     let message = markdown::to_plain(&run.message, MESSAGE_MAX);
     Row {
-        approval: Link { name, href: path(&["approvals", &id]) },
+        approval: Link { name, href: parts::path(&["approvals", &id]) },
         run: Outcome::run(run.phase, words),
         subject: words.show(&run.subject.branch),
         commit: words.show(&run.subject.sha),

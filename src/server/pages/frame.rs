@@ -8,6 +8,7 @@ use actix_web::error::InternalError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use askama::Template;
+use serde::de::DeserializeOwned;
 use std::future::{Ready, ready};
 
 /// Nothing but what comes from here, nothing inline, in nobody's frame.
@@ -22,6 +23,7 @@ pub(in crate::server) struct Frame {
     pub visitor: Visitor,
     /// When, Unix milliseconds.
     pub now_ms: i64,
+    query: String,
 }
 
 impl FromRequest for Frame {
@@ -32,7 +34,10 @@ impl FromRequest for Frame {
         let state = request.app_data::<web::Data<State>>().cloned();
         let visitor = request.extensions().get::<Visitor>().filter(|visitor| visitor.may_read).cloned();
         ready(match (state, visitor) {
-            (Some(state), Some(visitor)) => Ok(Self { state, visitor, now_ms: crate::clock::now().millis() }),
+            (Some(state), Some(visitor)) => {
+                let (now_ms, query) = (crate::clock::now().millis(), request.query_string().to_owned());
+                Ok(Self { state, visitor, now_ms, query })
+            }
             _ => Err(refused()),
         })
     }
@@ -48,6 +53,14 @@ impl Frame {
     /// Makes of foreign texts what may be shown.
     pub fn words(&self) -> Words {
         Words::new(self.state.relay.scrubber())
+    }
+
+    /// What the address asks for; else a page that says why it cannot be read.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T, HttpResponse> {
+        match web::Query::<T>::from_query(&self.query) {
+            Ok(read) => Ok(read.into_inner()),
+            Err(error) => Err(self.invalid(&error.to_string())),
+        }
     }
 
     /// The surroundings of a page.
@@ -96,6 +109,11 @@ struct Apology {
 /// A page as an answer.
 pub(in crate::server) fn render(page: &impl Template) -> HttpResponse {
     render_as(StatusCode::OK, page)
+}
+
+/// Sends a visitor on to another page.
+pub(in crate::server) fn redirect(to: &str) -> HttpResponse {
+    html_answer(StatusCode::SEE_OTHER).insert_header((header::LOCATION, to)).finish()
 }
 
 /// A page as an answer with this status.

@@ -3,9 +3,8 @@
 use super::frame::render;
 use super::gates::{APPLICATION_GATE, Summary, moment};
 use super::outcome::{Outcome, gate_tone};
-use super::parts::{Millis, path};
 use super::picture::{self, Band, Change, Picture};
-use super::{Frame, Layout, Moment, Section, Text, Words};
+use super::{Frame, Layout, Link, Millis, Moment, Section, Text, Words, rows};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -23,7 +22,7 @@ const APPLICATIONS: usize = 10;
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+struct Asked {
     /// `application` for an ApplicationGate where there is another gate of the name.
     kind: String,
 }
@@ -157,8 +156,7 @@ struct Answer {
 /// What one Application came to.
 struct Judged {
     branch: Text,
-    application: Text,
-    href: String,
+    application: Link,
     phase: Outcome,
     health: Outcome,
     sync: Outcome,
@@ -173,8 +171,12 @@ struct Written {
 }
 
 /// Answers.
-pub(super) async fn show(frame: Frame, place: web::Path<(String, String)>, asked: web::Query<Asked>) -> HttpResponse {
+pub(super) async fn show(frame: Frame, place: web::Path<(String, String)>) -> HttpResponse {
     let (namespace, name) = place.into_inner();
+    let asked: Asked = match frame.query() {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
     let Some(gates) = &frame.state.gates else {
         return frame.missing("Gates are switched off.", "Set gates.enabled = true, and run on a cluster.");
     };
@@ -281,8 +283,7 @@ fn of_answer(of: &str, answer: &AnswerOf, words: &Words, now_ms: i64) -> Answer 
 fn judged(environments: &[JudgedOf], words: &Words) -> Vec<Judged> {
     let of = |environment: &JudgedOf, one: &ApplicationOf| Judged {
         branch: words.show(&environment.branch),
-        application: words.show(&format!("{}/{}", one.namespace, one.name)),
-        href: path(&["applications", &one.namespace, &one.name]),
+        application: rows::application(&one.namespace, &one.name, words),
         phase: Outcome::gate(&one.phase, words),
         health: Outcome::health(&one.health, words),
         sync: Outcome::sync(&one.sync, words),

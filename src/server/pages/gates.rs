@@ -2,10 +2,9 @@
 
 use super::frame::render;
 use super::outcome::{Outcome, gate_tone};
-use super::parts::{Link, href, path};
-use super::{Count, Frame, Layout, Moment, PAGE_ROWS, Paging, Section, Text, Tone, Words};
+use super::{Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Tone, Words, href, parts};
 use crate::controller::gate::Gates;
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ pub(super) const APPLICATION_GATE: &str = "ApplicationGate";
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+struct Asked {
     after: String,
 }
 
@@ -111,7 +110,11 @@ impl Facts {
 }
 
 /// Answers.
-pub(super) async fn show(frame: Frame, asked: web::Query<Asked>) -> HttpResponse {
+pub(super) async fn show(frame: Frame) -> HttpResponse {
+    let asked: Asked = match frame.query() {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
     let facts = Facts::read(frame.state.gates.as_deref());
     render(&page(frame.layout("Gates", Section::Gates), facts, &asked.after, &frame.words(), frame.now_ms))
 }
@@ -145,7 +148,7 @@ fn page(layout: Layout, facts: Facts, after: &str, words: &Words, now_ms: i64) -
     all.sort_by(|a, b| a.0.cmp(&b.0));
     let behind = parsed(after);
     all.retain(|(order, _)| behind.as_ref().is_none_or(|behind| order > behind));
-    let next = (all.len() > PAGE_ROWS).then(|| place_of(&all[PAGE_ROWS - 1].0));
+    let next = (all.len() > PAGE_ROWS).then(|| place_of(&all[PAGE_ROWS - 1].0)).and_then(|next| words.exact(&next));
     all.truncate(PAGE_ROWS);
     Page {
         layout,
@@ -193,8 +196,10 @@ fn of(gate: &Summary, words: &Words, now_ms: i64) -> Row {
 /// Two gates of different kinds may have one name.
 fn link(gate: &Summary, words: &Words) -> Link {
     let kind = if gate.kind == APPLICATION_GATE { "application" } else { "" };
-    let address = href(&path(&["gates", &gate.namespace, &gate.name]), &[("kind", kind)]);
-    Link { name: words.show(&format!("{}/{}", gate.namespace, gate.name)), href: address }
+    let name = format!("{}/{}", gate.namespace, gate.name);
+    let address = words.exact(&name).map(|_| parts::path(&["gates", &gate.namespace, &gate.name]));
+    let address = address.map(|address| href(&address, &[("kind", kind)]));
+    Link { name: words.show(&name), href: address.unwrap_or_default() }
 }
 
 /// A time as the API says it.

@@ -67,6 +67,7 @@ pub(super) struct Entry {
 pub(in crate::server) struct Layout {
     /// Title and `h1`.
     pub title: Text,
+    has_menu: bool,
     section: Section,
     /// Who looks.
     pub who: Text,
@@ -80,11 +81,29 @@ impl Layout {
     pub fn new(title: &str, section: Section, visitor: &Visitor, words: &Words) -> Self {
         Self {
             title: words.show(title),
+            has_menu: true,
             section,
             who: words.show(&visitor.name),
             may_change: visitor.may_change,
             csrf: visitor.csrf.clone(),
         }
+    }
+
+    /// The surroundings of a page for whom nobody knows: no menu, no script.
+    pub fn bare(title: &str, words: &Words) -> Self {
+        Self {
+            title: words.show(title),
+            has_menu: false,
+            section: Section::None,
+            who: Text::default(),
+            may_change: false,
+            csrf: None,
+        }
+    }
+
+    /// Whether there is a menu, and a script that keeps the page fresh.
+    pub(super) const fn has_menu(&self) -> bool {
+        self.has_menu
     }
 
     /// The menu.
@@ -121,6 +140,8 @@ impl Layout {
     /// One for tests: a local visitor who may change everything.
     #[cfg(test)]
     pub(super) fn sample(section: Section) -> Self {
-        Self::new("Sample", section, &Visitor::local(), &Words::default())
+        let name = "local".to_owned();
+        let visitor = Visitor { name, may_read: true, may_change: true, csrf: None, groups: Vec::new() };
+        Self::new("Sample", section, &visitor, &Words::default())
     }
 }

@@ -8,7 +8,13 @@ mod application;
 mod applications;
 mod approval;
 mod approvals;
-mod filters;
+mod callback;
+mod causes;
+mod configuration;
+mod dead_letters;
+mod deliveries;
+mod delivery;
+mod destinations;
 mod frame;
 mod gate;
 mod gates;
@@ -18,14 +24,20 @@ mod overview;
 mod parts;
 mod picture;
 mod reasons;
+mod request;
 mod rows;
 #[cfg(test)]
 mod testing;
 mod text;
 
-pub(super) use frame::{Frame, not_found};
+#[cfg(test)]
+mod tests;
+
+pub(super) use callback::show as callback;
+pub(super) use frame::not_found;
+use frame::Frame;
 use layout::{Layout, Section};
-use parts::{Badge, Count, Moment, Paging, Tone, href};
+use parts::{Badge, Count, Link, Millis, Moment, Paging, Tone, href};
 use rows::DeliveryRow;
 use text::{Text, Words};
 
@@ -40,8 +52,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/", web::get().to(overview::show))
         .route("/applications", web::get().to(applications::show))
         .route("/applications/{namespace}/{name}", web::get().to(application::show))
+        .route("/deliveries", web::get().to(deliveries::show))
+        .route("/deliveries/{id}", web::get().to(delivery::show))
+        .route("/dead-letters", web::get().to(dead_letters::show))
+        .route("/destinations", web::get().to(destinations::show))
         .route("/gates", web::get().to(gates::show))
         .route("/gates/{namespace}/{name}", web::get().to(gate::show))
         .route("/approvals", web::get().to(approvals::show))
-        .route("/approvals/{id}", web::get().to(approval::show));
+        .route("/approvals/{id}", web::get().to(approval::show))
+        .route("/configuration", web::get().to(configuration::show));
 }

@@ -1,10 +1,7 @@
 //! Deliveries as rows of a table: the same on every page that lists them (`delivery_rows.html`).
 
-use super::{Badge, Link, Moment, Text, Words, parts};
+use super::{Badge, Link, Moment, Text, Words, causes, parts};
 use crate::outbox::{Delivery, State};
-
-/// Longest address of a link in a row: a name beyond it is shown without one.
-const HREF_MAX: usize = 700;
 
 /// One delivery in a list.
 pub(in crate::server) struct DeliveryRow {
@@ -45,7 +42,10 @@ impl DeliveryRow {
             recipient: words.show(&delivery.occurrence.destination.recipient),
             state: delivery.state.into(),
             attempts: delivery.attempts,
-            reason: words.show(&delivery.reason),
+            reason: match delivery.state {
+                State::Dead => words.show(causes::of(&delivery.reason).name),
+                _ => words.show(&delivery.reason),
+            },
             updated: Moment::new(delivery.updated_ms, now_ms),
             due: (delivery.state == State::Waiting).then(|| Moment::new(delivery.due_ms, now_ms)),
         }
@@ -54,9 +54,9 @@ impl DeliveryRow {
 
 /// An Application, with the address of its page.
 pub(in crate::server) fn application(namespace: &str, name: &str, words: &Words) -> Link {
-    let href = parts::path(&["applications", namespace, name]);
-    let href = if href.len() > HREF_MAX { String::new() } else { href };
-    Link { name: words.show(&format!("{namespace}/{name}")), href }
+    let name_shown = format!("{namespace}/{name}");
+    let href = words.exact(&name_shown).map(|_| parts::path(&["applications", namespace, name]));
+    Link { name: words.show(&name_shown), href: href.unwrap_or_default() }
 }
 
 /// The service of a lane; that of a tenant with its namespace.

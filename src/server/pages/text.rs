@@ -5,12 +5,16 @@ use crate::egress::redact::Scrubber;
 use std::fmt;
 use std::sync::Arc;
 
-/// Characters of a name or a line in a table.
+/// Characters of a name.
 const NAME_MAX: usize = 120;
+/// Characters of a sentence, or of what was typed into a field.
+const LINE_MAX: usize = 300;
+/// Bytes of what names a thing.
+const EXACT_MAX: usize = 512;
 /// Characters of a message.
 const PASSAGE_MAX: usize = 2_000;
 /// Characters of a whole document, such as a request's body.
-const DOCUMENT_MAX: usize = 20_000;
+const DOCUMENT_MAX: usize = 12_000;
 
 /// A text that may be shown. Only [`Words`] makes one of what others wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Words {
         Self(scrubber)
     }
 
-    /// A name, or a line of a table.
+    /// A name, or the beginning of a message in a list.
     pub fn show(&self, text: &str) -> Text {
         self.within(text, NAME_MAX)
     }
@@ -47,6 +51,16 @@ impl Words {
     /// A message.
     pub fn passage(&self, text: &str) -> Text {
         self.within(text, PASSAGE_MAX)
+    }
+
+    /// A sentence, or what somebody typed into a field.
+    pub fn line(&self, text: &str) -> Text {
+        self.within(text, LINE_MAX)
+    }
+
+    /// The very text, for an address or a request that has to name a thing; none where it holds a secret or is too long to be a name.
+    pub fn exact(&self, text: &str) -> Option<String> {
+        (text.len() <= EXACT_MAX && self.0.scrub(text) == text).then(|| text.to_owned())
     }
 
     /// A whole document.
@@ -86,6 +100,7 @@ mod tests {
         let long = format!("{}hunter22", "x".repeat(NAME_MAX - 4));
         assert_eq!(words.show(&long).to_string(), format!("{}[sec…", "x".repeat(NAME_MAX - 4)));
         assert_eq!(words.show("a\u{202e}b\u{0}\r\n").to_string(), "a\u{fffd}b\u{fffd}\n");
+        assert_eq!((words.exact("a hunter22"), words.exact("a")), (None, Some("a".to_owned())));
         assert_eq!(words.document(&"é".repeat(30_000)).to_string().chars().count(), DOCUMENT_MAX + 1);
     }
 }

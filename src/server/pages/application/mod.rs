@@ -7,9 +7,8 @@ mod tests;
 
 use super::frame::render;
 use super::outcome::Outcome;
-use super::parts::href;
 use super::picture::{self, Picture};
-use super::{DeliveryRow, Frame, Layout, Moment, Section, Text, Words};
+use super::{DeliveryRow, Frame, Layout, Moment, Section, Text, Words, href};
 use crate::controller::{Decision, Explained};
 use crate::outbox::store::Filter;
 use crate::outbox::{Delivery, Error};
@@ -115,6 +114,6 @@ fn page(layout: Layout, facts: &Facts, words: &Words, now_ms: i64) -> Page {
         timeline: picture::timeline(&happened.lanes(words), now_ms),
         chain: Chain::of(&facts.explained, words),
         rows: facts.deliveries.iter().take(LISTED).map(|one| DeliveryRow::new(one, words, now_ms)).collect(),
-        all_deliveries: href("/deliveries", &[("app", &application)]),
+        all_deliveries: href("/deliveries", &[("app", words.exact(&application).unwrap_or_default().as_str())]),
     }
 }

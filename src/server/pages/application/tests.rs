@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::super::testing::{checked, hostile, words};
+use super::super::tests::deliveries;
 use super::*;
 use crate::notify::evaluate::{ConditionOutcome, DestinationOutcome, Evaluation, TriggerOutcome};
 use crate::notify::{Destination, Reason, Subscription};
@@ -121,7 +122,8 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
         object["status"]["health"]["message"] = json!(text());
         object["status"]["history"] = json!(vec![json!({"deployedAt": "2027-01-14T08:00:00Z", "revision": text()}); 500]);
     });
-    let html = shown(&Facts { object, explained: vec![all], decisions: vec![decision; 2_000], deliveries: Vec::new() });
+    let deliveries = deliveries(DRAWN);
+    let html = shown(&Facts { object, explained: vec![all], decisions: vec![decision; 2_000], deliveries });
     assert!(html.contains("more entries are not shown"));
 }
 

@@ -85,7 +85,8 @@ impl Svg {
                 ("width", &Px(width)),
                 ("height", &Px(height)),
                 ("role", &"img"),
-                ("aria-labelledby", &format!("{title_id} {description_id}")),
+                ("aria-labelledby", &title_id),
+                ("aria-describedby", &description_id),
             ],
         );
         svg.worded("title", &[("id", &title_id)], title);
