@@ -128,13 +128,12 @@ fn heard(process: &str, id: &str) -> Option<Counts> {
 
 /// How often each thing changed, wherever it did.
 fn counts(state: &State) -> Counts {
-    let gates = state.gates.as_ref().map(|gates| gates.changes().counts());
-    let approvals = state.approvals.as_ref().map(|desk| desk.changes.counts());
-    let mut sum = state.relay.changes.counts();
-    for more in gates.into_iter().chain(approvals) {
-        sum.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
-    }
-    sum
+    let gates = state.gates.iter().flat_map(|gates| gates.changes());
+    let all = gates.chain(state.approvals.iter().map(|desk| &desk.changes)).chain([&state.relay.changes]);
+    all.fold(Counts::default(), |mut sum, changes| {
+        sum.iter_mut().zip(changes.counts()).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
+        sum
+    })
 }
 
 /// Watch what changes, as server-sent events.

@@ -5,6 +5,7 @@
 use super::asking::Shown;
 use super::index::Name;
 use super::lock;
+use super::phases::{Phases, Present};
 use super::status::rfc3339;
 use crate::clock;
 use crate::controller::{Changes, What};
@@ -27,6 +28,7 @@ const LONGEST_VALUE: usize = 200;
 /// One gate, as its last look left it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
+    uid: String,
     strategy: String,
     key: String,
     mode: &'static str,
@@ -40,6 +42,7 @@ pub(super) struct View {
     steps: Vec<Json>,
     error: Option<String>,
     answers: BTreeMap<String, Shown>,
+    history: Phases,
 }
 
 /// Every gate's.
@@ -59,6 +62,7 @@ impl View {
         };
         let phases = outcome.status.phases();
         Self {
+            uid: gate.uid.clone(),
             strategy: gate.spec.strategy.clone(),
             key: gate.spec.key.clone(),
             mode: match gate.spec.mode {
@@ -77,6 +81,7 @@ impl View {
             steps: outcome.looks.iter().map(step).collect(),
             error: outcome.error(),
             answers: BTreeMap::new(),
+            history: Phases::default(),
         }
     }
 
@@ -91,7 +96,7 @@ impl View {
             .as_ref()
             .map(|Ready { status, reason, message }| json!({"status": status, "reason": reason, "message": message}));
         json!({
-            "namespace": name.namespace, "name": name.name, "strategy": self.strategy, "key": self.key, "mode": self.mode,
+            "kind": super::kinds::GATE, "namespace": name.namespace, "name": name.name, "strategy": self.strategy, "key": self.key, "mode": self.mode,
             "phases": phases, "ready": ready, "error": self.error, "lookedAt": time(Some(self.looked_at_ms)),
             "nextLook": time(self.next_look_ms), "nextTry": time(self.next_try_ms),
         })
@@ -102,6 +107,7 @@ impl View {
         view["steps"] = Json::from(self.steps.clone());
         let answers = self.answers.iter().map(|(scope, answer)| (scope.clone(), shown(answer, scrub)));
         view["answers"] = answers.collect::<serde_json::Map<_, _>>().into();
+        view["history"] = self.history.shown();
         view["why"] = self.why().into();
         view
     }
@@ -144,6 +150,10 @@ impl Views {
         let before = all.remove(name).unwrap_or_default();
         count(name, &before, metrics, 0);
         count(name, &view, metrics, 1);
+        let present = view.phases.iter();
+        let present = present.map(|(branch, (phase, sha))| Present { branch, phase: *phase, sha });
+        view.history = before.history;
+        view.history.note(present, view.looked_at_ms);
         view.answers = before.answers;
         view.answers.extend(answers);
         let scopes: Vec<&str> = view.steps.iter().filter_map(|step| step["scope"].as_str()).collect();
@@ -189,6 +199,11 @@ impl Views {
     /// All of them, in short.
     pub fn list(&self) -> Vec<Json> {
         lock(&self.all).iter().map(|(name, view)| view.summary(name)).collect()
+    }
+
+    /// The UID of one of them.
+    pub fn uid(&self, name: &Name) -> Option<String> {
+        lock(&self.all).get(name).map(|view| view.uid.clone())
     }
 
     /// One of them; its Secret's name comes with it so that it can be scrubbed.

@@ -1,8 +1,8 @@
-//! `/api/v1/gates`: gates by request as their last looks left them. Read-only.
+//! `/api/v1/gates`: gates by request and ApplicationGates, as their last looks left them. Read-only.
 
 use super::parameters::Query;
 use super::resource::Resource;
-use super::{Answer, Kind, Problem, State, cut, deliveries, parameters, shown};
+use super::{Answer, Kind, Problem, State, cut, parameters, shown};
 use crate::controller::gate::Gates;
 use crate::gate::Phase;
 use actix_web::web;
@@ -23,6 +23,9 @@ pub(super) fn resources() -> Vec<Resource> {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
+    /// `WebRequestCommitStatus` or `ApplicationGate`.
+    #[param(value_type = Kinds)]
+    kind: Option<String>,
     /// Namespace.
     #[param(value_type = String)]
     namespace: Option<String>,
@@ -33,7 +36,7 @@ pub(super) struct Which {
     #[param(value_type = String, pattern = r"^(pending|success|failure)$")]
     phase: Option<String>,
     /// Only those behind this one: the `next` of the page before.
-    #[param(value_type = String, pattern = r"^[^/]+/[^/]+$")]
+    #[param(value_type = String, pattern = r"^[^/]+/[^/]+/[^/]+$")]
     after: Option<String>,
     /// Rows of a page; 0 and none read as 10000.
     #[param(value_type = usize, minimum = 0, maximum = 10000)]
@@ -44,6 +47,8 @@ pub(super) struct Which {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GateSummary {
+    /// `WebRequestCommitStatus` or `ApplicationGate`.
+    kind: String,
     /// Namespace.
     namespace: String,
     /// Name.
@@ -52,7 +57,7 @@ pub(super) struct GateSummary {
     strategy: String,
     /// Its key.
     key: String,
-    /// `polling` or `trigger`; empty until its first look.
+    /// `polling`, `trigger` or `applications`; empty until its first look.
     mode: String,
     /// How each environment stands, by branch.
     phases: BTreeMap<String, EnvironmentView>,
@@ -80,6 +85,9 @@ pub(super) struct EnvironmentView {
     phase: String,
     /// The commit that it is about; empty where that is not known.
     sha: String,
+    /// Why, for people; empty where the gate says it otherwise.
+    #[serde(default)]
+    description: String,
 }
 
 /// The `Ready` condition.
@@ -95,17 +103,58 @@ pub(super) struct ReadyView {
 
 /// A gate with everything that is known of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct GateDetail {
     /// In short.
     #[serde(flatten)]
     summary: GateSummary,
     /// Why the gate is not passed, in sentences, the most important first.
     why: Vec<String>,
-    /// The steps of its last look: `scope`, `decision`, and what was evaluated.
+    /// Of a gate by request the steps of its last look: `scope`, `decision`, and what was evaluated.
+    #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     steps: Vec<Value>,
-    /// What was answered last, by scope.
+    /// Of a gate by request what was answered last, by scope.
+    #[serde(default)]
     answers: BTreeMap<String, AnswerView>,
+    /// Of an ApplicationGate what each environment was judged by, as its status has it.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    environments: Vec<Value>,
+    /// What each environment went through since this process began, oldest first.
+    history: BTreeMap<String, Vec<PhaseChange>>,
+    /// The CommitStatuses that it has written, as they are in the cluster.
+    commit_statuses: Vec<WrittenStatus>,
+}
+
+/// Another phase, or the same one for another commit.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct PhaseChange {
+    /// When.
+    at: String,
+    /// `pending`, `success` or `failure`.
+    phase: String,
+    /// The commit; empty where that is not known.
+    sha: String,
+}
+
+/// A CommitStatus.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct WrittenStatus {
+    /// Namespace.
+    namespace: String,
+    /// Name.
+    name: String,
+    /// Key.
+    key: String,
+    /// Commit.
+    sha: String,
+    /// Its `Ready` condition; empty until it has one.
+    ready: String,
+    /// Why, as a word.
+    reason: String,
+    /// Why, for people.
+    message: String,
 }
 
 /// What an endpoint answered.
@@ -129,6 +178,15 @@ pub(super) struct AnswerView {
     body: String,
 }
 
+/// Kinds of gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+pub(super) enum Kinds {
+    /// A gate by request.
+    WebRequestCommitStatus,
+    /// A gate of what Argo CD made of a commit.
+    ApplicationGate,
+}
+
 /// A page of gates.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GatePage {
@@ -142,27 +200,47 @@ pub(super) struct GatePage {
 }
 
 impl GateSummary {
-    fn place(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
+    fn place(&self) -> (&str, &str, &str) {
+        (&self.namespace, &self.name, &self.kind)
     }
 }
 
 impl Which {
     fn chooses(&self, gate: &GateSummary) -> bool {
-        self.namespace.as_ref().is_none_or(|wanted| *wanted == gate.namespace)
+        self.kind.as_ref().is_none_or(|wanted| *wanted == gate.kind)
+            && self.namespace.as_ref().is_none_or(|wanted| *wanted == gate.namespace)
             && self.strategy.as_ref().is_none_or(|wanted| *wanted == gate.strategy)
             && self.phase.as_ref().is_none_or(|wanted| gate.phases.values().any(|one| one.phase == *wanted))
     }
 
     fn check(&self) -> Result<(), Problem> {
-        const PHASES: [Phase; 3] = [Phase::Pending, Phase::Success, Phase::Failure];
-        match &self.phase {
-            Some(phase) if PHASES.iter().all(|known| known.as_str() != phase) => Err(Problem::new(
-                Kind::InvalidParameter,
-                format!("phase: there is no phase `{phase}`; there are: pending, success, failure"),
-            )),
-            _ => Ok(()),
+        if let Some(phase) = &self.phase {
+            one_of("phase", phase, &PHASES)?;
         }
+        self.kind.as_deref().map_or(Ok(()), check_kind)
+    }
+}
+
+const PHASES: [&str; 3] = [Phase::Pending.as_str(), Phase::Success.as_str(), Phase::Failure.as_str()];
+
+fn check_kind(kind: &str) -> Result<(), Problem> {
+    one_of("kind", kind, &["WebRequestCommitStatus", "ApplicationGate"])
+}
+
+fn one_of(name: &str, found: &str, known: &[&str]) -> Result<(), Problem> {
+    if known.contains(&found) {
+        return Ok(());
+    }
+    let detail = format!("{name}: there is no {name} `{found}`; there are: {}", known.join(", "));
+    Err(Problem::new(Kind::InvalidParameter, detail))
+}
+
+/// The names of a gate, as a page is continued with.
+fn place(text: &str) -> Result<(&str, &str, &str), Problem> {
+    let mut parts = text.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(namespace), Some(name), Some(kind), None) => Ok((namespace, name, kind)),
+        _ => Err(Problem::new(Kind::InvalidParameter, format!("after: `{text}` is not the `next` of a page"))),
     }
 }
 
@@ -177,31 +255,53 @@ pub(super) async fn list(app: web::Data<State>, Query(which): Query<Which>) -> A
         None | Some(0) => PAGE_MAX,
         limit => parameters::page(limit, PAGE_MAX)?,
     };
-    let after = which.after.as_deref().map(deliveries::application).transpose()?;
-    let mut all = handled(&app)?.list();
+    let after = which.after.as_deref().map(place).transpose()?;
+    let gates = handled(&app)?;
+    let mut all = gates.list();
     let obstacle = all["obstacle"].as_str().unwrap_or_default().to_owned();
     let mut found: Vec<GateSummary> = read(all["items"].take())?;
+    found.extend(gates.list_applications().into_iter().map(read).collect::<Result<Vec<GateSummary>, _>>()?);
     found.sort_by(|a, b| a.place().cmp(&b.place()));
-    let behind = |gate: &GateSummary| after.as_ref().is_none_or(|(a, b)| gate.place() > (a.as_str(), b.as_str()));
-    found.retain(|gate| behind(gate) && which.chooses(gate));
-    let page = cut(found, page, |gate| format!("{}/{}", gate.namespace, gate.name));
+    found.retain(|gate| after.is_none_or(|after| gate.place() > after) && which.chooses(gate));
+    let page = cut(found, page, |gate| format!("{}/{}/{}", gate.namespace, gate.name, gate.kind));
     shown(&app, &GatePage { items: page.items, obstacle, next: page.next })
+}
+
+/// Which of two gates of one name.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfKind {
+    /// `WebRequestCommitStatus` or `ApplicationGate`; without a word the gate by request, if there is one.
+    #[param(value_type = Kinds)]
+    kind: Option<String>,
 }
 
 /// Show one gate: phases and why, the steps of its last look, and what was answered.
 #[utoipa::path(get, path = "/api/v1/gates/{namespace}/{name}", operation_id = "getGate", tag = "gates",
-    params(("namespace" = String, Path, description = "Its namespace."), ("name" = String, Path, description = "Its name.")),
+    params(("namespace" = String, Path, description = "Its namespace."), ("name" = String, Path, description = "Its name."), OfKind),
     responses(
         (status = 200, description = "The gate.", body = GateDetail),
         (status = 404, description = "There is no such gate, or gates are not handled here.", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn show(app: web::Data<State>, path: web::Path<(String, String)>) -> Answer {
+pub(super) async fn show(
+    app: web::Data<State>,
+    path: web::Path<(String, String)>,
+    Query(of): Query<OfKind>,
+) -> Answer {
     let (namespace, name) = path.into_inner();
-    let found = handled(&app)?.show(&namespace, &name).await;
+    of.kind.as_deref().map_or(Ok(()), check_kind)?;
+    let gates = handled(&app)?;
+    let is_wanted = |kind: &str| of.kind.as_deref().is_none_or(|wanted| wanted == kind);
+    let mut found = None;
+    if is_wanted("WebRequestCommitStatus") {
+        found = gates.show(&namespace, &name).await;
+    }
+    if found.is_none() && is_wanted("ApplicationGate") {
+        found = gates.show_application(&namespace, &name);
+    }
     let found = found.ok_or_else(|| {
-        let detail = format!(
-            "no WebRequestCommitStatus {namespace}/{name} is handled here; /api/v1/gates lists those that are"
-        );
+        let detail = format!("no gate {namespace}/{name} is handled here; /api/v1/gates lists those that are");
         Problem::new(Kind::NoSuchGate, detail)
     })?;
     shown(&app, &read::<GateDetail>(found)?)

@@ -79,7 +79,7 @@ pub(super) fn check(html: &str) -> &str {
     assert_eq!(page.errors, Vec::<String>::new(), "it is no valid HTML: {html}");
     assert!(html.len() < BYTES_MAX, "{} bytes", html.len());
     assert_eq!(all(&page, "html[lang=en]").len(), 1);
-    assert_eq!((all(&page, "title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
+    assert_eq!((all(&page, "head > title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
     assert!(all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty()));
     nothing_inline(&page);
     ids_are_unique(&page);
@@ -208,6 +208,15 @@ async fn every_page_has_the_headers_and_no_secret() {
         ("/dead-letters?after=x", 400),
         ("/destinations", 200),
         ("/destinations?after=x", 400),
+        ("/applications", 200),
+        ("/applications?q=hunter22&health=Healthy&told=no&deliveries=failed", 200),
+        ("/applications?after=x", 400),
+        ("/applications/argocd/hunter22", 404),
+        ("/gates", 200),
+        ("/gates/argocd/hunter22", 404),
+        ("/approvals", 200),
+        ("/approvals?after=x", 400),
+        ("/approvals/hunter22", 404),
         ("/configuration", 200),
         ("/configuration?namespace=nobody", 404),
         ("/nowhere%3Cscript%3E", 404),
@@ -249,7 +258,7 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let state = state().await;
     state.relay.store().close().await;
     let app = init_service(server::application(state)).await;
-    for path in ["/", "/deliveries", "/dead-letters", "/destinations"] {
+    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"] {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
