@@ -9,6 +9,7 @@ pub mod approval;
 mod changes;
 mod commit_report;
 pub mod gate;
+pub mod identity;
 mod memory;
 mod relay;
 mod report;

@@ -1,9 +1,9 @@
-//! Listeners: metrics and health for the cluster, API and dashboard for people on loopback, hooks for those who wake gates.
+//! Listeners: metrics and health for the cluster, API and dashboard for people who log in, hooks for those who wake gates.
 
 mod address;
 mod api;
 mod assets;
-mod auth;
+pub mod auth;
 mod callbacks;
 pub mod hooks;
 mod pages;
@@ -37,10 +37,12 @@ pub struct State {
     pub limits: Arc<OnceLock<Vec<String>>>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
-    /// Runs of approvals, where they are served.
-    pub approvals: Option<Arc<Desk>>,
     /// Who is told that something changed.
     pub watchers: Arc<Watchers>,
+    /// Who gets in.
+    pub auth: Arc<auth::Auth>,
+    /// Runs of approvals, where they are served.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -89,8 +91,8 @@ pub fn application(
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
         .app_data(web::PathConfig::default().error_handler(problem::bad_path))
         .wrap(actix_web::middleware::from_fn(auth::recognise))
-        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
         .wrap(actix_web::middleware::from_fn(api::problems))
+        .configure(auth::routes)
         .configure(api::routes)
         .configure(assets::routes)
         .configure(pages::routes)

@@ -129,7 +129,7 @@ fn heard(process: &str, id: &str) -> Option<Counts> {
 /// How often each thing changed, wherever it did.
 fn counts(state: &State) -> Counts {
     let gates = state.gates.iter().flat_map(|gates| gates.changes());
-    let all = gates.chain(state.approvals.iter().map(|desk| &desk.changes)).chain([&state.relay.changes]);
+    let all = gates.chain(state.desk.iter().map(|desk| &desk.changes)).chain([&state.relay.changes]);
     all.fold(Counts::default(), |mut sum, changes| {
         sum.iter_mut().zip(changes.counts()).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
         sum

@@ -2,11 +2,12 @@
 //! says what they may do; a client or subject that an approval believes may read its runs.
 
 use super::callers::Known;
-use super::cluster::{Deed, Identity};
 use super::crd::{StageName, WebhookApproval};
+use super::deed::Deed;
 use super::desk::{Changed, Desk};
 use super::view::{self, RunDetail, RunSummary};
 use crate::clock;
+use crate::controller::identity::Identity;
 use crate::gate::approval::people::may_vote;
 use crate::gate::approval::{ApprovalId, Caller, Case, Event, Opening, Outcome, Run, RunId, Subject, run};
 use crate::outbox::Error as StoreError;
@@ -22,13 +23,27 @@ const NAME_MAX: usize = 128;
 /// Longest reason that a person gives.
 const REASON_MAX: usize = 1024;
 
-/// Who calls the API, from where.
-#[derive(Debug, Clone, Copy)]
-pub struct Visitor<'a> {
-    /// The bearer token, if one came.
-    pub bearer: Option<&'a str>,
-    /// Address.
+/// A call of the API.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub who: Claimed<'a>,
+    /// From which address.
     pub from: IpAddr,
+}
+
+/// Who calls, as far as the listener knows.
+#[derive(Debug, Clone)]
+pub enum Claimed<'a> {
+    /// The bearer token, if one came; to be judged.
+    Bearer(Option<&'a str>),
+    /// Judged by the listener already.
+    Known {
+        /// Who.
+        known: Known,
+        /// Whether the listener lets them read everything.
+        reads_all: bool,
+    },
 }
 
 /// Runs, newest first.
@@ -69,29 +84,32 @@ impl From<StoreError> for Denied {
 }
 
 impl Desk {
-    /// Who a visitor is.
-    async fn known(&self, visitor: Visitor<'_>, about: Option<&Arc<WebhookApproval>>) -> Result<Known, Denied> {
-        let bearer = visitor.bearer.filter(|bearer| !bearer.is_empty());
-        let known = match bearer {
-            Some(bearer) => self.identify(bearer, about, visitor.from).await,
-            None => Err(Case::Unknown),
+    /// Who a caller is.
+    async fn known(&self, call: &Call<'_>, about: Option<&Arc<WebhookApproval>>) -> Result<Known, Denied> {
+        let known = match (&call.who, about) {
+            (Claimed::Known { known, .. }, _) => Ok(known.clone()),
+            (Claimed::Bearer(None | Some("")), _) => Err(Case::Unknown),
+            (Claimed::Bearer(Some(bearer)), None) => self.identify_person(bearer, call.from).await,
+            (Claimed::Bearer(Some(bearer)), about) => self.identify(bearer, about, call.from).await,
         };
         match known {
             Ok(known) => {
-                self.count_call(&known.caller(visitor.from).label())?;
+                self.count_call(&known.caller(call.from).label())?;
                 Ok(known)
             }
-            Err(Case::Unknown) => Err(self.wrong(visitor.from).into()),
+            Err(Case::Unknown) => Err(self.wrong(call.from).into()),
             Err(case) => Err(case.into()),
         }
     }
 
-    /// A visitor that the cluster knows: people and service accounts.
-    async fn person(&self, visitor: Visitor<'_>) -> Result<Identity, Denied> {
-        match self.known(visitor, None).await? {
-            Known::Cluster(identity) => Ok(identity),
+    /// A caller that the cluster can be asked about: people and service accounts.
+    async fn person(&self, call: &Call<'_>) -> Result<(Known, Identity), Denied> {
+        let known = self.known(call, None).await?;
+        match &known {
+            Known::Cluster(identity) | Known::Person(identity) => Ok((known.clone(), identity.clone())),
             _ => Err(Denied::Forbidden(
-                "people are known by a token of the cluster with the audience gatepost".to_owned(),
+                "decisions are made by people under their own login: log in with OIDC, or bring a token of the cluster with the audience gatepost"
+                    .to_owned(),
             )),
         }
     }
@@ -106,8 +124,11 @@ impl Desk {
         )))
     }
 
-    async fn require_read(&self, known: &Known, id: &ApprovalId) -> Result<(), Denied> {
-        if let Known::Cluster(identity) = known {
+    async fn require_read(&self, call: &Call<'_>, known: &Known, id: &ApprovalId) -> Result<(), Denied> {
+        if matches!(call.who, Claimed::Known { reads_all: true, .. }) {
+            return Ok(());
+        }
+        if let Known::Cluster(identity) | Known::Person(identity) = known {
             return self.require(identity, Deed::Read, id).await;
         }
         let believed = match self.shelf.of(id) {
@@ -125,10 +146,10 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, or the store is away.
-    pub async fn list_runs(&self, visitor: Visitor<'_>, filter: RunFilter) -> Result<RunList, Denied> {
+    pub async fn list_runs(&self, call: Call<'_>, filter: RunFilter) -> Result<RunList, Denied> {
         let named = filter.namespace.as_deref().zip(filter.name.as_deref());
         let approval = named.and_then(|(namespace, name)| self.shelf.named(namespace, name));
-        let known = self.known(visitor, approval.as_ref()).await?;
+        let known = self.known(&call, approval.as_ref()).await?;
         let id = approval.map_or_else(
             || ApprovalId {
                 namespace: filter.namespace.clone().unwrap_or_default(),
@@ -137,7 +158,7 @@ impl Desk {
             },
             |approval| approval.id(),
         );
-        self.require_read(&known, &id).await?;
+        self.require_read(&call, &known, &id).await?;
         let found = self.store.runs(&filter).await?;
         Ok(RunList { items: found.iter().map(|kept| view::short(&kept.run)).collect() })
     }
@@ -146,29 +167,12 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, or the store is away.
-    pub async fn show_run(&self, visitor: Visitor<'_>, id: &str) -> Result<RunDetail, Denied> {
+    pub async fn show_run(&self, call: Call<'_>, id: &str) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?;
         let approval = kept.as_ref().and_then(|kept| self.shelf.of(&kept.run.approval));
-        let known = self.known(visitor, approval.as_ref()).await?;
+        let known = self.known(&call, approval.as_ref()).await?;
         let kept = kept.ok_or_else(|| no_run(id))?;
-        self.require_read(&known, &kept.run.approval).await?;
-        Ok(view::whole(&kept.run))
-    }
-
-    /// Runs for somebody who may see all, newest first.
-    ///
-    /// # Errors
-    /// The store is away.
-    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, Denied> {
-        Ok(self.store.runs(filter).await?.iter().map(|kept| view::short(&kept.run)).collect())
-    }
-
-    /// One run for somebody who may see all.
-    ///
-    /// # Errors
-    /// No such run, or the store is away.
-    pub async fn run(&self, id: &str) -> Result<RunDetail, Denied> {
-        let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
+        self.require_read(&call, &known, &kept.run.approval).await?;
         Ok(view::whole(&kept.run))
     }
 
@@ -183,28 +187,14 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn vote(&self, visitor: Visitor<'_>, id: &str, approve: bool, reason: &str) -> Result<RunDetail, Denied> {
-        let who = self.person(visitor).await?;
-        self.vote_of(who, visitor.from, id, (approve, reason)).await
-    }
-
-    /// The vote of somebody that another door has recognised; the cluster says all the same whether they may.
-    ///
-    /// # Errors
-    /// Denied, no such run, decided already, or the store is away.
-    pub async fn vote_of(
-        &self,
-        who: Identity,
-        from: IpAddr,
-        id: &str,
-        (approve, reason): (bool, &str),
-    ) -> Result<RunDetail, Denied> {
+    pub async fn vote(&self, call: Call<'_>, id: &str, approve: bool, reason: &str) -> Result<RunDetail, Denied> {
+        let (_, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Approve, &kept.run.approval).await?;
         let approval = self.shelf.of(&kept.run.approval).ok_or_else(|| gone(&kept.run))?;
         let person = who.person();
         may_vote(approval.voters().as_ref(), &kept.run, &person).map_err(|why| Denied::Forbidden(why.to_string()))?;
-        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: from.to_string() };
+        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: call.from.to_string() };
         self.decided(kept, event).await
     }
 
@@ -212,19 +202,11 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn cancel(&self, visitor: Visitor<'_>, id: &str, reason: &str) -> Result<RunDetail, Denied> {
-        let who = self.person(visitor).await?;
-        self.cancel_of(who, visitor.from, id, reason).await
-    }
-
-    /// The same for somebody that another door has recognised.
-    ///
-    /// # Errors
-    /// Denied, no such run, decided already, or the store is away.
-    pub async fn cancel_of(&self, who: Identity, from: IpAddr, id: &str, reason: &str) -> Result<RunDetail, Denied> {
+    pub async fn cancel(&self, call: Call<'_>, id: &str, reason: &str) -> Result<RunDetail, Denied> {
+        let (known, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Cancel, &kept.run.approval).await?;
-        let by = Known::Cluster(who).caller(from);
+        let by = known.caller(call.from);
         self.decided(kept, Event::Cancelled { by, reason: format!("cancelled: {}", cleaned(reason)?) }).await
     }
 
@@ -242,8 +224,8 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such approval, one whose runs are not opened so, too many open runs, or the store is away.
-    pub async fn put_run(&self, visitor: Visitor<'_>, namespace: &str, name: &str, run: &str) -> Result<RunSummary, Denied> {
-        let who = self.person(visitor).await?;
+    pub async fn put_run(&self, call: Call<'_>, namespace: &str, name: &str, run: &str) -> Result<RunSummary, Denied> {
+        let (_, who) = self.person(&call).await?;
         let asked = ApprovalId { namespace: namespace.to_owned(), name: name.to_owned(), uid: String::new() };
         self.require(&who, Deed::Run, &asked).await?;
         let approval = self.shelf.named(namespace, name);

@@ -3,12 +3,11 @@
 
 use super::access::{Issuer, Refusal, Wanted};
 use super::callers::{Admitted, too_many};
-use super::cluster::Cluster;
-use super::limits::Limits;
-use super::oidc::Issuers;
+use super::clients::Clients;
 use super::ringkeeper::RingKeeper;
 use super::shelf::Shelf;
 use crate::clock;
+use crate::controller::identity::{Cluster, Issuers, Limits, People};
 use crate::gate::approval::{Body, Case, Event, Outcome, Run, RunId};
 use crate::controller::{Changes, What};
 use crate::outbox::Error as StoreError;
@@ -36,9 +35,13 @@ pub struct Desk {
     /// Gatepost's own token endpoint.
     pub issuer: Issuer,
     /// Issuers of others.
-    pub issuers: Issuers,
-    /// Who knows people; `None` on a folder.
+    pub issuers: Arc<Issuers>,
+    /// Who knows people and service accounts; `None` on a folder.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// Clients of the token endpoint; `None` on a folder.
+    pub clients: Option<Arc<dyn Clients>>,
+    /// People of the issuer that the settings name.
+    pub people: Option<Arc<People>>,
     /// How often somebody may come.
     pub limits: Limits,
     /// Woken when a run changed: status and CommitStatus are owed.
@@ -153,7 +156,7 @@ impl Desk {
         self.metrics.approval_decided.observe(seconds.as_secs_f64());
         let by = match event {
             Event::Decision { by, .. } | Event::Cancelled { by, .. } => by.label(),
-            Event::Vote { person, .. } => format!("kubernetes:{}", person.user),
+            Event::Vote { person, .. } => format!("person:{}", person.user),
             _ => "gatepost".to_owned(),
         };
         let message = crate::gate::approval::markdown::to_plain(&run.message, 512);
@@ -192,8 +195,8 @@ impl Desk {
         if let Err(wait) = self.limits.token(from, &wanted.client_id) {
             return Issued::TooMany(wait.0);
         }
-        let Some(cluster) = &self.cluster else { return Issued::Away };
-        let client = match cluster.client(&wanted.client_id).await {
+        let Some(clients) = &self.clients else { return Issued::Away };
+        let client = match clients.client(&wanted.client_id).await {
             Ok(client) => client,
             Err(error) => {
                 tracing::warn!(%error, "no token can be issued now");

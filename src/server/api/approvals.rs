@@ -5,15 +5,14 @@
 
 use super::parameters::Query;
 use super::resource::Resource;
-use super::{Answer, Kind, Page, Problem, State, Visitor, cut, parameters, shown};
-use crate::controller::approval::cluster::Identity;
-use crate::controller::approval::{Denied, Desk, RunDetail, RunSummary};
+use super::{Answer, Kind, Page, Problem, State, cut, parameters, shown};
+use crate::controller::approval::{Call, Claimed, Denied, Desk, RunDetail, RunSummary};
 use crate::gate::approval::RunId;
 use crate::gate::approval::answer::reply;
 use crate::outbox::runs::RunFilter;
-use crate::server::address;
+use crate::server::auth::Vouched;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,6 +26,8 @@ pub(super) fn resources() -> Vec<Resource> {
         Resource::at("/api/v1/approvals/runs/{id}/approve").post(approve),
         Resource::at("/api/v1/approvals/runs/{id}/reject").post(reject),
         Resource::at("/api/v1/approvals/runs/{id}/cancel").post(cancel),
+        Resource::at("/api/v1/approvals/{namespace}/runs").get(of_namespace),
+        Resource::at("/api/v1/approvals/{namespace}/{name}/runs").get(of_approval),
     ]
 }
 
@@ -58,6 +59,35 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
+/// Which runs of a namespace or an approval; what is absent matches all.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// Environment's branch, or `<namespace>/<name>` of the Application.
+    #[param(value_type = String)]
+    branch: Option<String>,
+    /// SHA, revision, or name of the run.
+    #[param(value_type = String)]
+    sha: Option<String>,
+    /// Only those that are open, or only those that are not.
+    #[param(value_type = bool)]
+    open: Option<bool>,
+    /// Only those behind this one: the `next` of the page before.
+    #[param(value_type = String, pattern = r"^[0-9a-f]{32}$")]
+    after: Option<String>,
+    /// Rows of a page; 0 and none read as 100.
+    #[param(value_type = usize, minimum = 0, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+impl Part {
+    fn of(self, namespace: String, name: Option<String>) -> Which {
+        let Self { branch, sha, open, after, limit } = self;
+        Which { namespace: Some(namespace), name, branch, sha, open, after, limit }
+    }
+}
+
 /// Why somebody decides.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -69,7 +99,7 @@ pub(super) struct Words {
 
 fn desk(state: &State) -> Result<&Desk, Problem> {
     let detail = "approvals are not served: set callbacks.externalUrl, and run on a cluster";
-    state.approvals.as_deref().ok_or_else(|| Problem::new(Kind::SwitchedOff, detail))
+    state.desk.as_deref().ok_or_else(|| Problem::new(Kind::SwitchedOff, detail))
 }
 
 fn refused(denied: Denied) -> Problem {
@@ -98,7 +128,42 @@ fn refused(denied: Denied) -> Problem {
     responses(
         (status = 200, description = "A page of runs.", body = Page<RunSummary>),
         (status = 404, description = "Approvals are not served here.", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn list(app: web::Data<State>, Query(which): Query<Which>) -> Answer {
+pub(super) async fn list(app: web::Data<State>, by: web::ReqData<Vouched>, Query(which): Query<Which>) -> Answer {
+    page(&app, &by, which).await
+}
+
+/// List runs of the approvals of a namespace, newest first.
+#[utoipa::path(get, path = "/api/v1/approvals/{namespace}/runs", operation_id = "listRunsOfNamespace", tag = "approvals",
+    params(("namespace" = String, Path, description = "Its name."), Part),
+    responses(
+        (status = 200, description = "A page of runs.", body = Page<RunSummary>),
+        (status = 404, description = "Approvals are not served here.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn of_namespace(
+    app: web::Data<State>,
+    by: web::ReqData<Vouched>,
+    path: web::Path<String>,
+    Query(part): Query<Part>,
+) -> Answer {
+    page(&app, &by, part.of(path.into_inner(), None)).await
+}
+
+/// List runs of an approval, newest first.
+#[utoipa::path(get, path = "/api/v1/approvals/{namespace}/{name}/runs", operation_id = "listRunsOfApproval", tag = "approvals",
+    params(("namespace" = String, Path, description = "Its namespace."), ("name" = String, Path, description = "Its name."), Part),
+    responses(
+        (status = 200, description = "A page of runs.", body = Page<RunSummary>),
+        (status = 404, description = "Approvals are not served here.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn of_approval(
+    app: web::Data<State>,
+    by: web::ReqData<Vouched>,
+    path: web::Path<(String, String)>,
+    Query(part): Query<Part>,
+) -> Answer {
+    let (namespace, name) = path.into_inner();
+    page(&app, &by, part.of(namespace, Some(name))).await
+}
+
+async fn page(app: &State, by: &Vouched, which: Which) -> Answer {
     let page = parameters::page(which.limit, PAGE_MAX)?;
     let after = which.after.as_deref().map(id).transpose()?;
     let filter = RunFilter {
@@ -111,8 +176,13 @@ pub(super) async fn list(app: web::Data<State>, Query(which): Query<Which>) -> A
         after,
         limit: page.saturating_add(1),
     };
-    let found = desk(&app)?.runs(&filter).await.map_err(refused)?;
-    shown(&app, &cut(found, page, |run| run.id.clone()))
+    let found = desk(app)?.list_runs(call(by), filter).await.map_err(refused)?;
+    shown(app, &cut(found.items, page, |run| run.id.clone()))
+}
+
+/// Whoever the listener has recognised.
+fn call(by: &Vouched) -> Call<'static> {
+    Call { who: Claimed::Known { known: by.caller.clone(), reads_all: by.reads_all }, from: by.from }
 }
 
 fn id(text: &str) -> Result<RunId, Problem> {
@@ -126,8 +196,8 @@ fn id(text: &str) -> Result<RunId, Problem> {
         (status = 200, description = "The run.", body = RunDetail),
         (status = 404, description = "There is no such run, or approvals are not served here.", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn show(app: web::Data<State>, path: web::Path<String>) -> Answer {
-    shown(&app, &desk(&app)?.run(&path).await.map_err(refused)?)
+pub(super) async fn show(app: web::Data<State>, by: web::ReqData<Vouched>, path: web::Path<String>) -> Answer {
+    shown(&app, &desk(&app)?.show_run(call(&by), &path).await.map_err(refused)?)
 }
 
 /// Approve a run, under your own login.
@@ -140,12 +210,11 @@ pub(super) async fn show(app: web::Data<State>, path: web::Path<String>) -> Answ
         (status = 409, description = "It is decided already.", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn approve(
     app: web::Data<State>,
-    visitor: web::ReqData<Visitor>,
-    request: HttpRequest,
+    by: web::ReqData<Vouched>,
     path: web::Path<String>,
     words: web::Json<Words>,
 ) -> Answer {
-    vote(&app, &visitor, &request, &path, (true, &words.reason)).await
+    vote(&app, &by, &path, (true, &words.reason)).await
 }
 
 /// Reject a run, under your own login.
@@ -158,12 +227,11 @@ pub(super) async fn approve(
         (status = 409, description = "It is decided already.", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn reject(
     app: web::Data<State>,
-    visitor: web::ReqData<Visitor>,
-    request: HttpRequest,
+    by: web::ReqData<Vouched>,
     path: web::Path<String>,
     words: web::Json<Words>,
 ) -> Answer {
-    vote(&app, &visitor, &request, &path, (false, &words.reason)).await
+    vote(&app, &by, &path, (false, &words.reason)).await
 }
 
 /// End a run without a decision.
@@ -176,28 +244,13 @@ pub(super) async fn reject(
         (status = 409, description = "It is decided already.", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn cancel(
     app: web::Data<State>,
-    visitor: web::ReqData<Visitor>,
-    request: HttpRequest,
+    by: web::ReqData<Vouched>,
     path: web::Path<String>,
     words: web::Json<Words>,
 ) -> Answer {
-    let from = address::of(&request, &[]);
-    let desk = desk(&app)?;
-    shown(&app, &desk.cancel_of(person(&visitor), from, &path, &words.reason).await.map_err(refused)?)
+    shown(&app, &desk(&app)?.cancel(call(&by), &path, &words.reason).await.map_err(refused)?)
 }
 
-async fn vote(
-    app: &State,
-    visitor: &Visitor,
-    request: &HttpRequest,
-    id: &str,
-    words: (bool, &str),
-) -> Answer {
-    let from = address::of(request, &[]);
-    shown(app, &desk(app)?.vote_of(person(visitor), from, id, words).await.map_err(refused)?)
-}
-
-/// As the cluster is asked about them.
-fn person(visitor: &Visitor) -> Identity {
-    Identity::named(&visitor.name, &visitor.groups)
+async fn vote(app: &State, by: &Vouched, id: &str, (approve, reason): (bool, &str)) -> Answer {
+    shown(app, &desk(app)?.vote(call(by), id, approve, reason).await.map_err(refused)?)
 }

@@ -28,11 +28,7 @@ pub(super) use self::resource::Resource;
 use super::State;
 use super::auth::Visitor;
 use crate::egress::redact::Scrubber;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 /// What a handler comes to.
@@ -111,33 +107,6 @@ fn masked_by(scrubber: &Scrubber, view: serde_json::Value) -> serde_json::Value 
             .into(),
         other => other,
     }
-}
-
-/// A page of another site that resolves to loopback (DNS rebinding) carries its own name in `Host`: refused.
-/// A change needs a JSON content type, which no plain form of another site can send.
-pub(super) async fn only_local_hosts(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let host = request.connection_info().host().to_owned();
-    let name = host
-        .rsplit_once(':')
-        .map_or(host.as_str(), |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &host });
-    let local = name.eq_ignore_ascii_case("localhost")
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let json_body =
-        request.headers().get("content-type").is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
-    if !local {
-        let refusal =
-            problem::answer(StatusCode::FORBIDDEN, "Host not allowed", "ask for localhost or a loopback address");
-        return Ok(request.into_response(refusal).map_into_right_body());
-    }
-    if !request.method().is_safe() && !json_body {
-        let refusal =
-            problem::answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON only", "send Content-Type: application/json");
-        return Ok(request.into_response(refusal).map_into_right_body());
-    }
-    Ok(next.call(request).await?.map_into_left_body())
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub(super) fn resources() -> Vec<Resource> {
         approvals::approve,
         approvals::reject,
         approvals::cancel,
+        approvals::of_namespace,
+        approvals::of_approval,
         stream::watch,
         show
     ),

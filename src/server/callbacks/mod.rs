@@ -102,7 +102,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/oauth/token", web::post().to(token::issue))
         .route("/oauth/jwks", web::get().to(token::keys))
         .route("/.well-known/oauth-authorization-server", web::get().to(token::about))
+        .route("/login/methods", web::get().to(methods))
         .configure(approvals::routes);
+}
+
+/// How people log in, for `gatepost login`.
+async fn methods(desk: web::Data<Desk>) -> HttpResponse {
+    HttpResponse::Ok().json(super::auth::login_methods(desk.people.as_deref()))
 }
 
 /// The address that a request came from.
