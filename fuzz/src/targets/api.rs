@@ -56,6 +56,7 @@ async fn state() -> State {
         gates: None,
         auth: Arc::new(Auth::open()),
         desk: None,
+        watchers: Arc::default(),
     }
 }
 

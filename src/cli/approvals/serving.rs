@@ -8,7 +8,7 @@ use crate::controller::approval::clients::InSecrets;
 use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, RingKeeper, Shelf};
 use crate::controller::gate::ask::{self, Asker};
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
-use crate::controller::{Relay, Reporter};
+use crate::controller::{Changes, Relay, Reporter};
 use crate::coordination::Status;
 use crate::egress::Egress;
 use crate::egress::address::Cidr;
@@ -109,6 +109,7 @@ fn desk(parts: &Parts<'_>) -> Desk {
         people: parts.people.clone(),
         limits: Limits::new(settings.caller_rate),
         changed: Notify::new(),
+        changes: Changes::default(),
         shown: Notify::new(),
         metrics: Arc::clone(parts.relay.metrics()),
     }

@@ -5,14 +5,14 @@ use super::callers::Known;
 use super::crd::{StageName, WebhookApproval};
 use super::deed::Deed;
 use super::desk::{Changed, Desk};
-use super::view;
+use super::view::{self, RunDetail, RunSummary};
 use crate::clock;
 use crate::controller::identity::Identity;
 use crate::gate::approval::people::may_vote;
 use crate::gate::approval::{ApprovalId, Caller, Case, Event, Opening, Outcome, Run, RunId, Subject, run};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Opened, RunFilter};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -44,6 +44,13 @@ pub enum Claimed<'a> {
         /// Whether the listener lets them read everything.
         reads_all: bool,
     },
+}
+
+/// Runs, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunList {
+    /// The runs.
+    pub items: Vec<RunSummary>,
 }
 
 /// What a call of the API came to, besides its answer.
@@ -139,7 +146,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, or the store is away.
-    pub async fn list_runs(&self, call: Call<'_>, filter: RunFilter) -> Result<Value, Denied> {
+    pub async fn list_runs(&self, call: Call<'_>, filter: RunFilter) -> Result<RunList, Denied> {
         let named = filter.namespace.as_deref().zip(filter.name.as_deref());
         let approval = named.and_then(|(namespace, name)| self.shelf.named(namespace, name));
         let known = self.known(&call, approval.as_ref()).await?;
@@ -153,14 +160,14 @@ impl Desk {
         );
         self.require_read(&call, &known, &id).await?;
         let found = self.store.runs(&filter).await?;
-        Ok(json!({"items": found.iter().map(|kept| view::short(&kept.run)).collect::<Vec<_>>()}))
+        Ok(RunList { items: found.iter().map(|kept| view::short(&kept.run)).collect() })
     }
 
     /// One run with everything.
     ///
     /// # Errors
     /// Denied, no such run, or the store is away.
-    pub async fn show_run(&self, call: Call<'_>, id: &str) -> Result<Value, Denied> {
+    pub async fn show_run(&self, call: Call<'_>, id: &str) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?;
         let approval = kept.as_ref().and_then(|kept| self.shelf.of(&kept.run.approval));
         let known = self.known(&call, approval.as_ref()).await?;
@@ -180,7 +187,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn vote(&self, call: Call<'_>, id: &str, approve: bool, reason: &str) -> Result<Value, Denied> {
+    pub async fn vote(&self, call: Call<'_>, id: &str, approve: bool, reason: &str) -> Result<RunDetail, Denied> {
         let (_, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Approve, &kept.run.approval).await?;
@@ -195,7 +202,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn cancel(&self, call: Call<'_>, id: &str, reason: &str) -> Result<Value, Denied> {
+    pub async fn cancel(&self, call: Call<'_>, id: &str, reason: &str) -> Result<RunDetail, Denied> {
         let (known, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Cancel, &kept.run.approval).await?;
@@ -203,7 +210,7 @@ impl Desk {
         self.decided(kept, Event::Cancelled { by, reason: format!("cancelled: {}", cleaned(reason)?) }).await
     }
 
-    async fn decided(&self, kept: Kept, event: Event) -> Result<Value, Denied> {
+    async fn decided(&self, kept: Kept, event: Event) -> Result<RunDetail, Denied> {
         let is_cancel = matches!(event, Event::Cancelled { .. });
         let Changed { run, outcome } = self.apply_to(kept, event).await?;
         match outcome {
@@ -217,7 +224,7 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such approval, one whose runs are not opened so, too many open runs, or the store is away.
-    pub async fn put_run(&self, call: Call<'_>, namespace: &str, name: &str, run: &str) -> Result<Value, Denied> {
+    pub async fn put_run(&self, call: Call<'_>, namespace: &str, name: &str, run: &str) -> Result<RunSummary, Denied> {
         let (_, who) = self.person(&call).await?;
         let asked = ApprovalId { namespace: namespace.to_owned(), name: name.to_owned(), uid: String::new() };
         self.require(&who, Deed::Run, &asked).await?;
@@ -238,7 +245,7 @@ impl Desk {
         let step = Run::open(opening, clock::now().millis());
         match self.store.open_run(&step.run, run::OPEN_MAX).await? {
             Opened::New(kept) => {
-                self.changed.notify_one();
+                self.has_changed();
                 Ok(view::short(&kept.run))
             }
             Opened::Known(kept) => self.polled(kept).await,
@@ -246,7 +253,7 @@ impl Desk {
         }
     }
 
-    async fn polled(&self, kept: Kept) -> Result<Value, Denied> {
+    async fn polled(&self, kept: Kept) -> Result<RunSummary, Denied> {
         let is_stale = kept.run.polled_ms.is_none_or(|at| clock::now().millis().saturating_sub(at) >= POLL_NOTED_MS);
         if !kept.run.phase.is_open() || !is_stale {
             return Ok(view::short(&kept.run));

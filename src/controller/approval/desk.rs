@@ -8,6 +8,7 @@ use super::ringkeeper::RingKeeper;
 use super::shelf::Shelf;
 use crate::clock;
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
+use crate::controller::{Changes, What};
 use crate::gate::approval::{Body, Case, Event, Outcome, Run, RunId};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Runs};
@@ -45,6 +46,8 @@ pub struct Desk {
     pub limits: Limits,
     /// Woken when a run changed: status and CommitStatus are owed.
     pub changed: Notify,
+    /// The same, for those who only watch.
+    pub changes: Changes,
     /// Woken when something was shown.
     pub shown: Notify,
     /// Metrics.
@@ -126,13 +129,19 @@ impl Desk {
             }
             if self.store.put_run(&step.run, kept.version, now_ms).await? {
                 self.told(&kept.run, &step.run, &event);
-                self.changed.notify_one();
+                self.has_changed();
                 return Ok(Changed { run: step.run, outcome: step.outcome });
             }
             let Some(anew) = self.store.run(kept.run.id).await? else { break };
             kept = anew;
         }
         Err(StoreError::Unavailable { what: "change a run", cause: "others changed it again and again".to_owned() })
+    }
+
+    /// A run changed: what shows it is woken, and whoever watches sees it.
+    pub(super) fn has_changed(&self) {
+        self.changed.notify_one();
+        self.changes.bump(What::Approvals);
     }
 
     /// Metrics and the log.

@@ -22,10 +22,11 @@ mod showing;
 mod view;
 mod watching;
 
-pub use api::{Call, Claimed, Denied};
+pub use api::{Call, Claimed, Denied, RunList};
 pub use asking::{AskingObserver, AskingSender};
 pub use callers::{Admitted, Known, run_token};
 pub use desk::{Changed, Desk, Issued};
 pub use keeping::{Keeper, ROLLBACKS};
 pub use ringkeeper::{Home, InSecret, Nowhere, RingKeeper};
 pub use shelf::Shelf;
+pub use view::{RunDetail, RunSummary};

@@ -6,6 +6,7 @@ use super::known::{Known, Proof, Refused};
 use super::sessions::Session;
 use super::{Auth, Posture, cookies, login};
 use crate::controller::approval::Known as Caller;
+use crate::server::api::{Kind, Problem};
 use crate::server::{State, address, problem};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -175,7 +176,7 @@ impl Auth {
         asked.filter(|authority| self.hosts.allow(authority)).ok_or_else(|| {
             let advice =
                 "ask for localhost or a loopback address, or list the host in server.hosts or server.externalUrl";
-            problem::answer(StatusCode::FORBIDDEN, "Host not allowed", advice)
+            Problem::new(Kind::HostNotAllowed, advice).response()
         })
     }
 

@@ -1,23 +1,21 @@
-//! `/api/v1/approvals`: runs for people, Argo Rollouts and hook Jobs. On the listener of callbacks every call carries a bearer token; on
-//! that of the dashboard whoever logged in decides under that login.
+//! `/api/v1/approvals` on the listener of callbacks: runs for people, Argo Rollouts and hook Jobs. Every call carries a bearer token.
+//! What whoever logged in to the dashboard may do is in `server/api/approvals.rs`.
 
 use super::{answered, bearer, from};
 use crate::controller::approval::{Call, Claimed, Denied, Desk};
 use crate::gate::approval::answer::reply;
 use crate::gate::approval::{Case, Outcome};
 use crate::outbox::runs::RunFilter;
-use crate::server::auth::Vouched;
 use crate::server::problem;
 use actix_web::http::StatusCode;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::Value;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
 
 /// Largest body of a call.
-pub(in crate::server) const BODY_MAX: usize = 16 << 10;
+pub(super) const BODY_MAX: usize = 16 << 10;
 
 /// Adds the routes.
-pub(in crate::server) fn routes(config: &mut web::ServiceConfig) {
+pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v1/approvals/runs/{id}", web::get().to(show))
         .route("/api/v1/approvals/runs/{id}/approve", web::post().to(approve))
@@ -48,6 +46,7 @@ impl Query {
             sha: self.sha,
             is_open: self.open,
             before_ms: self.before,
+            after: None,
             limit: self.limit.unwrap_or(0).min(1_000),
         }
     }
@@ -60,13 +59,9 @@ struct Words {
     reason: String,
 }
 
-/// Who calls: whoever the listener has judged, else the bearer of a token.
+/// Who calls: the bearer of a token.
 fn call(request: &HttpRequest) -> Call<'_> {
-    let vouched = request.extensions().get::<Vouched>().cloned();
-    match vouched {
-        Some(Vouched { caller, reads_all, from }) => Call { who: Claimed::Known { known: caller, reads_all }, from },
-        None => Call { who: Claimed::Bearer(bearer(request)), from: from(request) },
-    }
+    Call { who: Claimed::Bearer(bearer(request)), from: from(request) }
 }
 
 async fn of_namespace(
@@ -110,7 +105,7 @@ async fn put(desk: web::Data<Desk>, request: HttpRequest, path: web::Path<(Strin
     told(desk.put_run(call(&request), &namespace, &name, &run).await)
 }
 
-fn told(result: Result<Value, Denied>) -> HttpResponse {
+fn told(result: Result<impl Serialize, Denied>) -> HttpResponse {
     match result {
         Ok(body) => HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body),
         Err(Denied::Case(case)) => answered(reply(&case)),

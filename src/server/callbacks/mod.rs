@@ -1,7 +1,7 @@
 //! The listener for those outside: callbacks of approvals, Gatepost's own token endpoint, and the API of approvals. Who calls is
 //! known before a body is read; a body is bounded, and nothing of a credential is ever answered or logged.
 
-pub(super) mod approvals;
+mod approvals;
 mod run;
 mod tls;
 mod token;
@@ -73,7 +73,9 @@ pub fn callbacks(
             .app_data(trusted.clone())
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
+            .wrap(actix_web::middleware::from_fn(super::api::problems))
             .configure(routes)
+            .configure(crate::server::assets::routes)
             .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
             .default_service(web::to(problem::not_found))

@@ -2,6 +2,7 @@
 
 use crate::env::{Namespace, cluster};
 use actix_web::dev::ServerHandle;
+use gatepost::controller::Changes;
 use gatepost::controller::approval::access::Issuer;
 use gatepost::controller::approval::clients::InSecrets;
 use gatepost::controller::approval::crd::WebhookApproval;
@@ -92,6 +93,7 @@ impl House {
             people: None,
             limits: Limits::new(1_000),
             changed: Notify::new(),
+            changes: Changes::default(),
             shown: Notify::new(),
             metrics: Arc::new(Metrics::new().unwrap()),
         });

@@ -181,11 +181,11 @@ fn approver() -> Value {
 }
 
 /// Opens a run under an account of its own; its id.
-async fn opened(scene: &Scene) -> String {
+async fn opened(scene: &Scene, callbacks: &str) -> String {
     let rules = json!([{"apiGroups": ["gatepost.dev"], "resources": ["webhookapprovals/runs"], "verbs": ["create"]}]);
     let pipeline = scene.account("pipeline", rules, AUDIENCE).await;
     let path = format!("/api/v1/approvals/{}/people/runs/one", scene.namespace.name);
-    let put = || client().put(format!("{}{path}", scene.gatepost.api)).bearer_auth(&pipeline).json(&json!({}));
+    let put = || client().put(format!("{callbacks}{path}")).bearer_auth(&pipeline).json(&json!({}));
     crate::env::wait_for("the run is open", crate::env::PATIENCE, || async {
         let answer = send(put()).await;
         let value: Value = serde_json::from_str(&answer.body).ok()?;
@@ -199,7 +199,7 @@ async fn people_decide_on_the_dashboard_and_on_the_command_line_as_themselves() 
     let issuer = Issuer::start().await;
     let settings = format!("[auth]\nissuer = \"{}\"\nclientId = \"gatepost\"", issuer.url());
     let (scene, _receiver, callbacks) = with_approvals(&settings).await;
-    let run = opened(&scene).await;
+    let run = opened(&scene, &callbacks).await;
     let path = format!("/api/v1/approvals/runs/{run}");
 
     let (status, told) = scene.status_of_keeper(&format!("{path}/approve")).await;
