@@ -198,6 +198,14 @@ impl Desk {
         self.decided(kept, event).await
     }
 
+    /// Whether somebody known may vote on a run as it is: for those who show it. A vote is judged anew.
+    pub async fn may_vote(&self, known: &Known, run: &Run) -> bool {
+        let (Known::Cluster(who) | Known::Person(who)) = known else { return false };
+        let Some(approval) = self.shelf.of(&run.approval) else { return false };
+        let listed = run.phase.is_open() && may_vote(approval.voters().as_ref(), run, &who.person()).is_ok();
+        listed && self.may(who, Deed::Approve, &run.approval).await.unwrap_or(false)
+    }
+
     /// Ends a run without a decision.
     ///
     /// # Errors

@@ -91,7 +91,9 @@ pub(super) async fn show(frame: Frame, id: web::Path<String>) -> HttpResponse {
         Ok(Some(kept)) => {
             let run = &kept.run;
             let title = format!("{}/{}", run.approval.namespace, run.approval.name);
-            render(&page(frame.layout(&title, Section::Approvals), run, &frame.words(), frame.now_ms))
+            let may_change = frame.may_vote(run).await;
+            let layout = Layout { may_change, ..frame.layout(&title, Section::Approvals) };
+            render(&page(layout, run, &frame.words(), frame.now_ms))
         }
         Ok(None) => missing(&frame),
         Err(error) => frame.away(&error),

@@ -1,7 +1,9 @@
 //! What surrounds the making of a page: who asks, of what, when; the answer's headers; and pages that say what went wrong.
 
 use super::{Layout, Section, Text, Words};
-use crate::server::auth::Visitor;
+use crate::controller::approval::Known;
+use crate::gate::approval::Run;
+use crate::server::auth::{Visitor, Vouched};
 use crate::server::{State, problem};
 use actix_web::dev::Payload;
 use actix_web::error::InternalError;
@@ -24,6 +26,8 @@ pub(in crate::server) struct Frame {
     /// When, Unix milliseconds.
     pub now_ms: i64,
     query: String,
+    /// As approvals know who asks.
+    known: Option<Known>,
 }
 
 impl FromRequest for Frame {
@@ -36,7 +40,8 @@ impl FromRequest for Frame {
         ready(match (state, visitor) {
             (Some(state), Some(visitor)) => {
                 let (now_ms, query) = (crate::clock::now().millis(), request.query_string().to_owned());
-                Ok(Self { state, visitor, now_ms, query })
+                let known = request.extensions().get::<Vouched>().map(|vouched| vouched.caller.clone());
+                Ok(Self { state, visitor, now_ms, query, known })
             }
             _ => Err(refused()),
         })
@@ -60,6 +65,14 @@ impl Frame {
         match web::Query::<T>::from_query(&self.query) {
             Ok(read) => Ok(read.into_inner()),
             Err(error) => Err(self.invalid(&error.to_string())),
+        }
+    }
+
+    /// Whether who asks may vote on a run: people may who may change nothing else.
+    pub async fn may_vote(&self, run: &Run) -> bool {
+        match self.state.desk.as_deref().zip(self.known.as_ref()) {
+            Some((desk, known)) => desk.may_vote(known, run).await,
+            None => false,
         }
     }
 
