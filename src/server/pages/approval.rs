@@ -91,8 +91,8 @@ pub(super) async fn show(frame: Frame, id: web::Path<String>) -> HttpResponse {
         Ok(Some(kept)) => {
             let run = &kept.run;
             let title = format!("{}/{}", run.approval.namespace, run.approval.name);
-            let may_change = frame.may_vote(run).await;
-            let layout = Layout { may_change, ..frame.layout(&title, Section::Approvals) };
+            let mut layout = frame.layout(&title, Section::Approvals);
+            layout.may_change = frame.may_vote(run).await;
             render(&page(layout, run, &frame.words(), frame.now_ms))
         }
         Ok(None) => missing(&frame),
