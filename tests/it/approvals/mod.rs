@@ -4,4 +4,4 @@
 mod admission;
 mod answers;
 mod house;
-mod stories;
+pub mod stories;
