@@ -11,7 +11,8 @@ use std::time::Duration;
 
 /// Long enough for a second request to show itself.
 const A_WHILE: Duration = Duration::from_secs(1);
-const YES: &str = r#"{"success": true, "mdMessage": "all *good*"}"#;
+/// A callback that lets it pass.
+pub const YES: &str = r#"{"success": true, "mdMessage": "all *good*"}"#;
 const NO: &str = r#"{"success": false, "mdMessage": "broken"}"#;
 
 /// A SHA of one digit.
@@ -92,7 +93,8 @@ impl Story {
         told
     }
 
-    async fn call_back(&self, asked: &Value, body: &str) -> Called {
+    /// The outside process answers.
+    pub async fn call_back(&self, asked: &Value, body: &str) -> Called {
         let bearer = format!("Authorization: Bearer {}", asked["token"].as_str().unwrap());
         let url = format!("http://{}", asked["uri"].as_str().unwrap());
         curl(&["--header", &bearer, "--header", "Content-Type: application/json", "--data", body, &url]).await

@@ -1,6 +1,6 @@
 //! Somebody logs in on a cluster's dashboard, approves one run and rejects another: with a name, a reason, and the commit's status.
 
-use crate::approvals::stories::{Story, sha};
+use crate::approvals::stories::{Story, YES, sha};
 use crate::env::{Window, browser};
 use crate::running::Gatepost;
 use serde_json::json;
@@ -39,8 +39,10 @@ async fn decide(window: &Window, gatepost: &Gatepost, verb: &str, reason: &str) 
 async fn a_person_approves_one_run_and_rejects_another() {
     let story = Story::begin([]).await;
     story.strategy(&sha('a'), &sha('0')).await;
-    story.approval("beforeDeployment", json!({"httpRequest": null, "manual": {"approvers": {"minimum": 1}}})).await;
+    story.approval("beforeDeployment", json!({"manualApproval": {"minApprovals": 1}})).await;
     let gatepost = story.gatepost().await;
+    let asked = story.asked(0).await;
+    assert_eq!(story.call_back(&asked, YES).await.status, 200);
     story.reported(&sha('a'), "pending").await;
     let window = browser().await.window(SIZE).await;
     log_in(&window, &gatepost, "/approvals").await;
