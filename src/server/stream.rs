@@ -48,9 +48,9 @@ impl Watchers {
 
     /// A place among those who watch, if there is one.
     fn place(&self) -> Option<Place> {
-        let taken = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-            (count < WATCHERS_MAX).then_some(count + 1)
-        });
+        let taken = self
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < WATCHERS_MAX).then_some(count + 1));
         taken.ok().map(|_| Place(Arc::clone(&self.count)))
     }
 }
@@ -147,7 +147,8 @@ fn counts(state: &State) -> Counts {
         (status = 200, description = "Events, without an end.", body = String, content_type = "text/event-stream")))]
 pub(super) async fn watch(app: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let place = app.watchers.place().ok_or_else(|| {
-        let detail = format!("{WATCHERS_MAX} watch already, as many as may; ask again later, or read the API from time to time");
+        let detail =
+            format!("{WATCHERS_MAX} watch already, as many as may; ask again later, or read the API from time to time");
         Problem::new(Kind::TooManyWatchers, detail)
     })?;
     let last_event = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());

@@ -6,6 +6,7 @@ mod application_gates;
 mod approvals;
 mod arrows;
 mod attacks;
+mod auth;
 mod backstage;
 mod canary;
 mod catalog;

@@ -164,9 +164,8 @@ pub(super) async fn show(app: web::Data<State>, path: web::Path<(String, String)
     let found = found.map_err(|cause| {
         Problem::new(Kind::ClusterAway, format!("the Application {namespace}/{name} cannot be read: {cause}"))
     })?;
-    let object = found.ok_or_else(|| {
-        Problem::new(Kind::NoSuchApplication, format!("there is no Application {namespace}/{name}"))
-    })?;
+    let object = found
+        .ok_or_else(|| Problem::new(Kind::NoSuchApplication, format!("there is no Application {namespace}/{name}")))?;
     let explanation = explained_view(&app.relay.explain(&object).await?);
     let application = format!("{namespace}/{name}");
     let filter = Filter { object: Some((namespace, name)), limit: DELIVERIES, ..Filter::default() };

@@ -284,11 +284,7 @@ pub(super) struct OfKind {
         (status = 200, description = "The gate.", body = GateDetail),
         (status = 404, description = "There is no such gate, or gates are not handled here.", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn show(
-    app: web::Data<State>,
-    path: web::Path<(String, String)>,
-    Query(of): Query<OfKind>,
-) -> Answer {
+pub(super) async fn show(app: web::Data<State>, path: web::Path<(String, String)>, Query(of): Query<OfKind>) -> Answer {
     let (namespace, name) = path.into_inner();
     of.kind.as_deref().map_or(Ok(()), check_kind)?;
     let gates = handled(&app)?;
@@ -309,7 +305,8 @@ pub(super) async fn show(
 
 /// What the gates say of themselves, in the form that the document describes.
 fn read<T: serde::de::DeserializeOwned>(view: Value) -> Result<T, Problem> {
-    serde_json::from_value(view).map_err(|error| Problem::new(Kind::Internal, format!("a gate's view has another form: {error}")))
+    serde_json::from_value(view)
+        .map_err(|error| Problem::new(Kind::Internal, format!("a gate's view has another form: {error}")))
 }
 
 fn handled(state: &State) -> Result<&Gates, Problem> {

@@ -7,8 +7,8 @@ use super::problem::{MEDIA_TYPE, Problem};
 use super::resource::Resource;
 use super::{applications, approvals, decisions, deliveries, destinations, gates, series, status};
 use crate::server::stream;
-use actix_web::http::Method;
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use std::sync::OnceLock;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -185,7 +185,10 @@ mod tests {
             std::fs::write(&place, copy()).unwrap();
         }
         let found = std::fs::read_to_string(place).unwrap_or_default();
-        assert!(found == copy(), "docs/openapi.json is behind the code: GATEPOST_WRITE_OPENAPI=1 cargo test --lib openapi writes it");
+        assert!(
+            found == copy(),
+            "docs/openapi.json is behind the code: GATEPOST_WRITE_OPENAPI=1 cargo test --lib openapi writes it"
+        );
     }
 
     #[test]
@@ -210,7 +213,8 @@ mod tests {
     #[test]
     fn operations_have_names_of_their_own() {
         let document = described();
-        let operations = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+        let operations =
+            document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
         let names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     }

@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn a_page_has_a_size() {
         assert_eq!(page(None, 1000).ok(), Option::Some(100));
-        assert_eq!((page(Option::Some(7), 1000).ok(), page(Option::Some(0), 50).ok()), (Option::Some(7), Option::Some(50)));
+        assert_eq!(
+            (page(Option::Some(7), 1000).ok(), page(Option::Some(0), 50).ok()),
+            (Option::Some(7), Option::Some(50))
+        );
         assert!(page(Option::Some(1001), 1000).unwrap_err().to_string().contains("more than 1000"));
     }
 }

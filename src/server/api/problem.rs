@@ -257,9 +257,7 @@ pub(in crate::server) fn bad_body(error: JsonPayloadError, _: &HttpRequest) -> E
         JsonPayloadError::OverflowKnownLength { limit, .. } | JsonPayloadError::Overflow { limit } => {
             (Kind::BodyTooLarge, format!("a body has at most {limit} bytes"))
         }
-        JsonPayloadError::ContentType => {
-            (Kind::UnsupportedMediaType, "send Content-Type: application/json".to_owned())
-        }
+        JsonPayloadError::ContentType => (Kind::UnsupportedMediaType, "send Content-Type: application/json".to_owned()),
         JsonPayloadError::Deserialize(cause) => (Kind::InvalidBody, cause.to_string()),
         other => (Kind::InvalidBody, other.to_string()),
     };

@@ -84,8 +84,11 @@ async fn no_answer_shows_a_secret() {
     let paths = paths.as_array().unwrap().iter().map(|path| path.as_str().unwrap().to_owned());
     // What has parameters in it is shown below; what is only to be posted, and what has no end, not at all.
     let plain = paths.filter(|path| !path.contains('{') && !path.ends_with("able") && path != "stream");
-    let plain = plain.filter(|path| !["deliveries/replay", "deliveries/discard", "gates", "approvals/runs"].contains(&path.as_str()));
-    let more = [format!("deliveries/{dead}"), "applications/argocd/shop".to_owned(), "applications/argocd/orders".to_owned()];
+    let plain = plain.filter(|path| {
+        !["deliveries/replay", "deliveries/discard", "gates", "approvals/runs"].contains(&path.as_str())
+    });
+    let more =
+        [format!("deliveries/{dead}"), "applications/argocd/shop".to_owned(), "applications/argocd/orders".to_owned()];
     let mut searched = 0;
     for path in plain.chain(more) {
         let answer = text(client().get(format!("{}/api/v1/{path}", scene.gatepost.api))).await;

@@ -34,8 +34,20 @@ async fn every_refusal_is_a_problem() {
         (get("/api/v1/nowhere"), 404, "no-such-resource", "/api/v1/nowhere", "there is no GET /api/v1/nowhere"),
         (get(none), 404, "no-such-delivery", none, "there is no delivery dlv_"),
         (get("/api/v1/deliveries/x"), 400, "invalid-parameter", "/api/v1/deliveries/x", "is not a delivery id"),
-        (get("/api/v1/applications/argocd/none"), 404, "no-such-application", "/api/v1/applications/argocd/none", "argocd/none"),
-        (get("/api/v1/applications/argocd/..%2F..%2Fsecrets"), 404, "no-such-application", "/api/v1/applications/argocd/..%2F..%2Fsecrets", ""),
+        (
+            get("/api/v1/applications/argocd/none"),
+            404,
+            "no-such-application",
+            "/api/v1/applications/argocd/none",
+            "argocd/none",
+        ),
+        (
+            get("/api/v1/applications/argocd/..%2F..%2Fsecrets"),
+            404,
+            "no-such-application",
+            "/api/v1/applications/argocd/..%2F..%2Fsecrets",
+            "",
+        ),
         (get("/api/v1/gates"), 404, "switched-off", "/api/v1/gates", "gates.enabled"),
         (get("/api/v1/approvals/runs"), 404, "switched-off", "/api/v1/approvals/runs", "callbacks.externalUrl"),
         (get("/api/v1/deliveries?triger=x"), 400, "unknown-parameter", "/api/v1/deliveries", "did you mean `trigger`?"),
@@ -47,7 +59,13 @@ async fn every_refusal_is_a_problem() {
         (post(replay, "{\"idz\": []}"), 400, "invalid-body", replay, "unknown field `idz`"),
         (post(replay, &large), 413, "body-too-large", replay, "65536 bytes"),
         (client().post(at(replay)).body("{}"), 415, "unsupported-media-type", replay, "application/json"),
-        (post("/api/v1/destinations/disable", "{\"service\": \"none\"}"), 404, "no-such-destination", "/api/v1/destinations/disable", ""),
+        (
+            post("/api/v1/destinations/disable", "{\"service\": \"none\"}"),
+            404,
+            "no-such-destination",
+            "/api/v1/destinations/disable",
+            "",
+        ),
     ];
     for (request, status, name, instance, detail) in cases {
         let (response, body) = refused(request).await;
@@ -62,9 +80,11 @@ async fn every_refusal_is_a_problem() {
 async fn another_method_is_told_what_there_is() {
     let scene = Scene::start(0).await;
     let at = |path: &str| format!("{}/api/v1/{path}", scene.gatepost.api);
-    for (method, path, allow) in
-        [(Method::DELETE, "deliveries", "GET"), (Method::GET, "deliveries/replay", "POST"), (Method::PUT, "status", "GET")]
-    {
+    for (method, path, allow) in [
+        (Method::DELETE, "deliveries", "GET"),
+        (Method::GET, "deliveries/replay", "POST"),
+        (Method::PUT, "status", "GET"),
+    ] {
         let request = client().request(method, at(path)).header("content-type", "application/json");
         let (response, body) = refused(request).await;
         assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, allow), "{path}");

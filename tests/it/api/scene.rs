@@ -22,9 +22,8 @@ pub struct Scene {
 
 /// An Application that failed, subscribed by these annotations.
 fn application(name: &str, subscriptions: &[(&str, String)]) -> Value {
-    let annotation = |(to, recipients): &(&str, String)| {
-        (format!("notifications.argoproj.io/subscribe.{to}"), json!(recipients))
-    };
+    let annotation =
+        |(to, recipients): &(&str, String)| (format!("notifications.argoproj.io/subscribe.{to}"), json!(recipients));
     json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
         "metadata": {"name": name, "namespace": "argocd", "uid": name,
@@ -41,9 +40,11 @@ fn application(name: &str, subscriptions: &[(&str, String)]) -> Value {
 impl Scene {
     /// `orders` tells `hook` of `on-failed` and `on-degraded`; `shop` tells so many recipients of `refused` of `on-failed`.
     pub async fn start(recipients: usize) -> Self {
-        let (taking, refusing) = (Receiver::start([Answer::status(200)]).await, Receiver::start([Answer::Echo(400)]).await);
+        let (taking, refusing) =
+            (Receiver::start([Answer::status(200)]).await, Receiver::start([Answer::Echo(400)]).await);
         let folder = tempfile::tempdir().unwrap();
-        let service = |url: &str| json!({"url": url, "retryMax": -1, "headers": [{"name": "X-Token", "value": "$token"}]});
+        let service =
+            |url: &str| json!({"url": url, "retryMax": -1, "headers": [{"name": "X-Token", "value": "$token"}]});
         let body = |name: &str| json!({"webhook": {name: {"method": "POST", "path": "/in", "body": "{{.app.metadata.name}}"}}});
         let template = json!({"webhook": {"hook": body("hook")["webhook"]["hook"], "refused": body("refused")["webhook"]["refused"]}});
         let data = json!({

@@ -3,5 +3,5 @@
 
 mod admission;
 mod answers;
-mod house;
+pub mod house;
 pub mod stories;
