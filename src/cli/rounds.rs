@@ -1,6 +1,6 @@
-//! What `gatepost serve` does again and again beside its events: lists of all Applications, the clock's beat, pruning.
+//! What `gatepost serve` does again and again beside its events: lists of all Applications, the clock's beat, samples, pruning.
 
-use crate::controller::Relay;
+use crate::controller::{Relay, series};
 use crate::notify::ObjectId;
 use crate::outbox::Store;
 use crate::source::{self, kubernetes::Kubernetes};
@@ -78,6 +78,21 @@ async fn refresh(cluster: &Kubernetes, due: &[ObjectId]) {
         pace.tick().await;
         if let Err(error) = cluster.refresh(&object.namespace, &object.name).await {
             tracing::warn!(error = %error, "failed to look again at an Application; its next change or the next beat does");
+        }
+    }
+}
+
+/// Samples of the queue for the pages.
+pub(super) async fn sample(relay: Arc<Relay>, stop: CancellationToken) {
+    let mut pace = tokio::time::interval(series::EVERY);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = pace.tick() => {}
+        }
+        if let Err(error) = relay.sample().await {
+            tracing::debug!(error = %error, "the store could not be sampled; the pictures of the last hour have a gap");
         }
     }
 }

@@ -341,6 +341,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     serve_http(plan.metrics, plan.api, state, &stop)?;
     tokio::spawn(Arc::clone(&relay).run(events));
     tokio::spawn(rounds::prune(Arc::clone(&store), stop.clone()));
+    tokio::spawn(rounds::sample(Arc::clone(&relay), stop.clone()));
     tokio::spawn(rounds::refresh_asked(Arc::clone(&relay), cluster.clone(), stop.clone()));
     tokio::spawn(rounds::beat(Arc::clone(&relay), cluster, stop.clone()));
     let sender: Arc<dyn Sender> = match approvals {

@@ -12,13 +12,16 @@ mod memory;
 mod relay;
 mod report;
 mod sender;
+pub mod series;
 mod view;
 
 pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use commit_report::{ClusterReports, CommitReports};
 pub use memory::forget_unused;
-pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
+pub use relay::{
+    Decision, Explained, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals, Sightings, Subscribed,
+};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
 pub use view::{config_view, explained_view};
