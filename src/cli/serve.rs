@@ -2,8 +2,9 @@
 
 use super::approvals::serving as approvals;
 use super::repo_server::{self, RepoServerFlags};
-use super::{gates, hidden, own, rights, rounds};
+use super::{gates, hidden, own, people, rights, rounds};
 use crate::controller::approval::AskingObserver;
+use crate::controller::identity::{Cluster, Issuers, KubernetesCluster};
 use crate::controller::{
     ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
     Relay, RelayOptions, Reporter,
@@ -131,6 +132,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> {
+    // Said before anything else is tried: where it is refused, nobody shall have listened there.
+    people::stance(&settings, arguments.files.is_none(), settings.server.api)?;
     let metrics = Some(listen(settings.server.metrics)?);
     let api = listen(settings.server.api)?;
     let self_service = arguments.self_service_notification_enabled == "true";
@@ -222,6 +225,8 @@ pub(super) struct Running {
     guarding: Option<tokio::task::JoinHandle<()>>,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
+    /// Its file goes when this does.
+    _local: Option<server::auth::LocalToken>,
 }
 
 impl Running {
@@ -275,17 +280,36 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     };
     let sender = Outgoing::new(Arc::clone(&relay), Arc::clone(&door), reader).reporting(reports);
     let api = plan.api.local_addr().context("the API has no address")?;
+    let issuers = Arc::new(Issuers::new(Arc::clone(&door), plan.namespace.clone()));
+    let folk = people::people(&plan.settings.auth, &issuers, &plan.namespace)?;
+    let reviews = match &plan.origin {
+        Origin::Files(_) => None,
+        Origin::Cluster(client, _) => {
+            Some(Arc::new(KubernetesCluster::new(client.as_ref().clone())) as Arc<dyn Cluster>)
+        }
+    };
+    let house = people::House {
+        settings: &plan.settings,
+        namespace: &plan.namespace,
+        api,
+        cluster: reviews.clone(),
+        people: folk.clone(),
+    };
+    let (auth, local) = people::auth(house)?;
     let mut state = server::State {
         relay: Arc::clone(&relay),
         cluster: cluster.clone(),
         folder: None,
         gates: None,
+        watchers: Arc::new(server::Watchers::new(stop.clone())),
         limits: Arc::default(),
+        auth: Arc::new(auth),
+        desk: None,
     };
     let mut approvals = None;
     let broken = Arc::new(AtomicBool::new(false));
-    match (plan.origin, cluster.clone()) {
-        (Origin::Cluster(client, watched), Some(cluster)) => {
+    match (plan.origin, cluster.clone().zip(reviews)) {
+        (Origin::Cluster(client, watched), Some((cluster, reviews))) => {
             let shared = gates::Shared {
                 client: client.as_ref().clone(),
                 store: Arc::clone(&store),
@@ -304,8 +328,13 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                     relay: &relay,
                     standing: &standing,
                     reporter: owners,
+                    issuers: &issuers,
+                    cluster: &reviews,
+                    people: folk,
                 };
-                approvals = Some(approvals::start(parts, &stop)?);
+                let serving = approvals::start(parts, &stop)?;
+                state.desk = Some(serving.desk());
+                approvals = Some(serving);
             }
             let limits = Arc::clone(&state.limits);
             let lease = (plan.settings.coordination.lease > 0).then(|| lease_name(&plan.config_map));
@@ -349,7 +378,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         None => Arc::new(sender),
     };
     let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
-    Ok(Running { relay, api, dispatching, guarding, stop, broken })
+    Ok(Running { relay, api, dispatching, guarding, stop, broken, _local: local })
 }
 
 fn dispatch(

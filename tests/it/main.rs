@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod api;
 mod application_gates;
 mod approvals;
 mod arrows;

@@ -4,11 +4,11 @@ use crate::cli::gates;
 use crate::cli::serve::{listen, run_server};
 use crate::clock;
 use crate::controller::approval::access::Issuer;
-use crate::controller::approval::cluster::KubernetesCluster;
-use crate::controller::approval::oidc::Issuers;
-use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, Limits, RingKeeper, Shelf};
+use crate::controller::approval::clients::InSecrets;
+use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, RingKeeper, Shelf};
 use crate::controller::gate::ask::{self, Asker};
-use crate::controller::{Relay, Reporter};
+use crate::controller::identity::{Cluster, Issuers, Limits, People};
+use crate::controller::{Changes, Relay, Reporter};
 use crate::coordination::Status;
 use crate::egress::Egress;
 use crate::egress::address::Cidr;
@@ -40,6 +40,9 @@ pub(in crate::cli) struct Parts<'a> {
     pub relay: &'a Arc<Relay>,
     pub standing: &'a Status,
     pub reporter: Arc<dyn Reporter>,
+    pub issuers: &'a Arc<Issuers>,
+    pub cluster: &'a Arc<dyn Cluster>,
+    pub people: Option<Arc<People>>,
 }
 
 /// Approvals that are served.
@@ -50,6 +53,11 @@ pub(in crate::cli) struct Serving {
 }
 
 impl Serving {
+    /// Where people decide, for the dashboard.
+    pub(in crate::cli) fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
     /// The outbox's sender, requests of runs included.
     pub(in crate::cli) fn sender(self, others: Arc<dyn Sender>) -> Arc<dyn Sender> {
         Arc::new(AskingSender::new(self.desk, self.asker, self.engine, others))
@@ -95,10 +103,13 @@ fn desk(parts: &Parts<'_>) -> Desk {
         shelf: Arc::new(Shelf::default()),
         ring: Arc::new(RingKeeper::new(Box::new(home))),
         issuer: Issuer { url, audiences },
-        issuers: Issuers::new(Arc::clone(parts.door), parts.namespaces.own.clone()),
-        cluster: Some(Arc::new(KubernetesCluster::new(parts.client.clone()))),
+        issuers: Arc::clone(parts.issuers),
+        cluster: Some(Arc::clone(parts.cluster)),
+        clients: Some(Arc::new(InSecrets::new(parts.client.clone()))),
+        people: parts.people.clone(),
         limits: Limits::new(settings.caller_rate),
         changed: Notify::new(),
+        changes: Changes::default(),
         shown: Notify::new(),
         metrics: Arc::clone(parts.relay.metrics()),
     }

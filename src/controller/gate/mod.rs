@@ -28,6 +28,7 @@ pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 
+use crate::controller::Changes;
 use crate::coordination;
 use crate::egress::redact::Scrubber;
 use crate::gate::{Engine, Integers};
@@ -176,6 +177,11 @@ impl Gates {
             metrics: Arc::clone(metrics),
             kept: Mutex::default(),
         }
+    }
+
+    /// What happened to gates, for those who watch.
+    pub fn changes(&self) -> impl Iterator<Item = &Changes> {
+        [self.views.changes(), self.application_views.changes()].into_iter()
     }
 
     /// Every gate in short, and what keeps gates from being handled.

@@ -8,6 +8,7 @@ use super::lock;
 use super::phases::{Phases, Present};
 use super::status::rfc3339;
 use crate::clock;
+use crate::controller::{Changes, What};
 use crate::gate::ready::Ready;
 use crate::gate::spec::Mode;
 use crate::gate::web_request::{Decision, Look, Outcome, Plan, Trigger};
@@ -48,6 +49,7 @@ pub(super) struct View {
 #[derive(Default)]
 pub(super) struct Views {
     all: Mutex<BTreeMap<Name, View>>,
+    changes: Changes,
 }
 
 impl View {
@@ -158,6 +160,7 @@ impl Views {
         view.answers.retain(|scope, _| scopes.contains(&scope.as_str()));
         all.insert(name.clone(), view);
         metrics.gates.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+        self.changes.bump(What::Gates);
     }
 
     /// A gate could not be looked at.
@@ -167,12 +170,14 @@ impl Views {
         view.error = Some(error.to_owned());
         let pause = u64::try_from(pause.as_millis()).unwrap_or(0);
         view.next_look_ms = Some(clock::now().millis().saturating_add_unsigned(pause));
+        self.changes.bump(What::Gates);
     }
 
     /// The `Ready` condition changed.
     pub fn ready(&self, name: &Name, ready: &Ready) {
         if let Some(view) = lock(&self.all).get_mut(name) {
             view.ready = Some(ready.clone());
+            self.changes.bump(What::Gates);
         }
     }
 
@@ -181,8 +186,14 @@ impl Views {
         let mut all = lock(&self.all);
         if let Some(view) = all.remove(name) {
             count(name, &view, metrics, 0);
+            self.changes.bump(What::Gates);
         }
         metrics.gates.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+    }
+
+    /// How often any of them changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// All of them, in short.

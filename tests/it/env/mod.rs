@@ -8,6 +8,7 @@
 pub mod backstage;
 pub mod cluster;
 pub mod http;
+pub mod issuer;
 pub mod nats;
 mod part;
 pub mod postgres;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use backstage::backstage;
 pub use cluster::{Namespace, cluster};
 pub use http::{client, json, json_of_any, text};
+pub use issuer::Issuer;
 pub use nats::nats;
 pub use postgres::postgres;
 pub use receiver::{Answer, Receiver};

@@ -5,6 +5,7 @@ use super::super::lock;
 use super::super::phases::{Phases, Present};
 use super::super::status::rfc3339;
 use crate::clock;
+use crate::controller::{Changes, What};
 use crate::gate::Phase;
 use crate::gate::application::{EnvironmentStatus, Gate, Outcome};
 use crate::gate::ready::Ready;
@@ -31,6 +32,7 @@ pub(super) struct View {
 #[derive(Default)]
 pub(in crate::controller::gate) struct Views {
     all: Mutex<BTreeMap<Name, View>>,
+    changes: Changes,
 }
 
 impl View {
@@ -110,6 +112,7 @@ impl Views {
         let present = present.map(|one| Present { branch: &one.branch, phase: one.phase, sha: &one.reported_sha });
         view.phases.note(present, view.looked_at_ms);
         all.insert(name.clone(), view);
+        self.changes.bump(What::Gates);
     }
 
     /// A gate could not be looked at; without a pause it is not tried again before it changes.
@@ -118,11 +121,19 @@ impl Views {
         let view = all.entry(name.clone()).or_default();
         view.error = Some(error.to_owned());
         view.next_look_ms = pause.map(|pause| later(clock::now().millis(), pause));
+        self.changes.bump(What::Gates);
     }
 
     /// A gate is gone, or handled elsewhere.
     pub fn remove(&self, name: &Name) {
-        lock(&self.all).remove(name);
+        if lock(&self.all).remove(name).is_some() {
+            self.changes.bump(What::Gates);
+        }
+    }
+
+    /// How often any of them changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// All of them, in short.

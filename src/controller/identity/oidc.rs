@@ -1,12 +1,12 @@
-//! Tokens of OpenID Connect issuers: exact issuer and audience, an algorithm of the list, a rule for claims. An issuer's keys
-//! are fetched with the reach of the approval's namespace, at most once a minute.
+//! Tokens of OpenID Connect issuers: exact issuer and audience, an algorithm of the list, its time. An issuer's keys are fetched
+//! with the reach of the namespace that asks, at most once a minute.
 
-use super::crd::{OidcAlgorithm, OidcCaller};
 use crate::egress::{Egress, Request, Transport};
 use bytes::Bytes;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,37 @@ pub struct Subject {
     pub claims: Map<String, Value>,
 }
 
+/// What a token has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The issuer, exactly.
+    pub issuer: String,
+    /// Audiences, exactly; one has to be the token's.
+    pub audiences: Vec<String>,
+    /// Signatures that are taken, never one with a shared secret.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// What an issuer says of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Discovery {
+    /// Its name.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
+    /// Where people log in.
+    pub authorization_endpoint: String,
+    /// Where codes become tokens.
+    pub token_endpoint: String,
+    /// Where a device begins.
+    pub device_authorization_endpoint: String,
+    /// What can be asked for.
+    pub scopes_supported: Vec<String>,
+    /// How clients prove themselves there; empty: HTTP Basic.
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+}
+
 /// The keys of issuers.
 pub struct Issuers {
     egress: Arc<Egress>,
@@ -45,12 +76,6 @@ struct Issuer {
     keys: tokio::sync::Mutex<Option<(Instant, Arc<JwkSet>)>>,
 }
 
-#[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: String,
-}
-
 impl Issuers {
     /// Fetches through this door.
     #[must_use]
@@ -58,25 +83,25 @@ impl Issuers {
         Self { egress, platform, known: Mutex::default() }
     }
 
-    /// Whose token this is, by one rule of an approval of this namespace; `None`: not proven. Claims are not judged yet.
-    pub async fn subject(&self, namespace: &str, rule: &OidcCaller, token: &str, now_ms: i64) -> Option<Subject> {
+    /// Whose token this is, asked by this namespace; `None`: not proven. Claims are not judged yet.
+    pub async fn subject(&self, namespace: &str, expected: &Expected, token: &str, now_ms: i64) -> Option<Subject> {
         if token.len() > TOKEN_MAX {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        if !rule.algorithms.iter().any(|allowed| algorithm(*allowed) == header.alg) {
+        if !expected.algorithms.contains(&header.alg) {
             return None;
         }
-        let keys = self.keys(namespace, &rule.issuer, header.kid.as_deref()).await?;
+        let keys = self.keys(namespace, &expected.issuer, header.kid.as_deref()).await?;
         let key = match header.kid.as_deref() {
             Some(kid) => keys.find(kid)?,
             None => keys.keys.first().filter(|_| keys.keys.len() == 1)?,
         };
-        let claims = verified(token, &DecodingKey::from_jwk(key).ok()?, rule, header.alg)?;
-        if !is_timely(&claims, now_ms / 1000) {
+        let claims = signed(token, &DecodingKey::from_jwk(key).ok()?, header.alg)?;
+        if !is_for(&claims, expected) || !is_timely(&claims, now_ms / 1000) {
             return None;
         }
-        let name = format!("{}#{}", rule.issuer, claims.get("sub")?.as_str()?);
+        let name = format!("{}#{}", expected.issuer, claims.get("sub")?.as_str().filter(|sub| !sub.is_empty())?);
         Some(Subject { name, claims })
     }
 
@@ -117,15 +142,63 @@ impl Issuers {
     }
 
     async fn fetch(&self, namespace: &str, issuer: &str) -> Result<JwkSet, String> {
+        let discovery = self.discover(namespace, issuer).await?;
+        self.get(namespace, discovery.jwks_uri).await
+    }
+
+    /// What an issuer says of itself.
+    ///
+    /// # Errors
+    /// It cannot be reached, or speaks of another.
+    pub async fn discover(&self, namespace: &str, issuer: &str) -> Result<Discovery, String> {
         let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let discovery: Discovery = self.get(namespace, place).await?;
         if discovery.issuer != issuer {
             return Err("its discovery document names another issuer".to_owned());
         }
-        self.get(namespace, discovery.jwks_uri).await
+        Ok(discovery)
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, namespace: &str, url: String) -> Result<T, String> {
+    async fn get<T: DeserializeOwned>(&self, namespace: &str, url: String) -> Result<T, String> {
+        let (status, body) = self.send(namespace, "GET", url, Vec::new(), Bytes::new()).await?;
+        if status != 200 {
+            return Err(format!("it answered {status}"));
+        }
+        serde_json::from_slice(&body).map_err(|error| error.to_string())
+    }
+
+    /// Posts a form; with HTTP Basic where it is given. Answers with status and JSON.
+    ///
+    /// # Errors
+    /// No answer, or none in JSON.
+    pub async fn post(
+        &self,
+        namespace: &str,
+        url: String,
+        form: &[(&str, &str)],
+        basic: Option<(&str, &str)>,
+    ) -> Result<(u16, Value), String> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut headers = vec![
+            ("Content-Type".to_owned(), b"application/x-www-form-urlencoded".to_vec()),
+            ("Accept".to_owned(), b"application/json".to_vec()),
+        ];
+        if let Some(credentials) = basic {
+            headers.push(("Authorization".to_owned(), basic_of(credentials)));
+        }
+        let (status, body) = self.send(namespace, "POST", url, headers, Bytes::from(body)).await?;
+        let value = serde_json::from_slice(&body).map_err(|_| format!("it answered {status}, and not in JSON"))?;
+        Ok((status, value))
+    }
+
+    async fn send(
+        &self,
+        namespace: &str,
+        method: &str,
+        url: String,
+        headers: Vec<(String, Vec<u8>)>,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), String> {
         let tenant = if namespace == self.platform { String::new() } else { namespace.to_owned() };
         let transport = Transport {
             owner: format!("oidc/{namespace}"),
@@ -135,23 +208,41 @@ impl Issuers {
             answer_limit: ANSWER_MAX,
             ..Transport::default()
         };
-        let request = Request { method: "GET".to_owned(), url, headers: Vec::new(), body: Bytes::new(), transport };
+        let request = Request { method: method.to_owned(), url, headers, body, transport };
         let answer = self.egress.send(&request).await.map_err(|error| error.to_string())?;
-        if answer.status != 200 {
-            return Err(format!("it answered {}", answer.status));
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+        Ok((answer.status, answer.body))
     }
 }
 
-fn verified(token: &str, key: &DecodingKey, rule: &OidcCaller, algorithm: Algorithm) -> Option<Map<String, Value>> {
+/// HTTP Basic with both parts form-encoded (RFC 6749, section 2.3.1).
+fn basic_of((id, secret): (&str, &str)) -> Vec<u8> {
+    use base64::Engine as _;
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(id), encoded(secret));
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)).into_bytes()
+}
+
+/// The claims of a token that this key signed. Whom it is for and when it ends is judged by [`is_for`] and [`is_timely`]: the
+/// library looks at a claim only where there is one, and reads the clock.
+fn signed(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<Map<String, Value>> {
     let mut validation = Validation::new(algorithm);
-    validation.set_issuer(&[&rule.issuer]);
-    validation.set_audience(&[&rule.audience]);
-    // Time is an argument here; the library would read the clock.
+    validation.required_spec_claims.clear();
+    validation.validate_aud = false;
     validation.validate_exp = false;
     validation.validate_nbf = false;
     jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation).ok().map(|data| data.claims)
+}
+
+/// Whether a token is of the issuer and for one of the audiences. One that names none is for nobody.
+#[must_use]
+pub fn is_for(claims: &Map<String, Value>, expected: &Expected) -> bool {
+    let wanted = |audience: &Value| audience.as_str().is_some_and(|name| expected.audiences.iter().any(|a| a == name));
+    let named = match claims.get("aud") {
+        Some(Value::Array(all)) => all.iter().any(wanted),
+        Some(one) => wanted(one),
+        None => false,
+    };
+    named && claims.get("iss").and_then(Value::as_str) == Some(expected.issuer.as_str())
 }
 
 fn is_timely(claims: &Map<String, Value>, now: i64) -> bool {
@@ -173,18 +264,16 @@ pub fn satisfies(claims: &Map<String, Value>, rules: &std::collections::BTreeMap
     !rules.is_empty() && rules.iter().all(|(name, wanted)| holds(name, wanted))
 }
 
-const fn algorithm(name: OidcAlgorithm) -> Algorithm {
-    match name {
-        OidcAlgorithm::RS256 => Algorithm::RS256,
-        OidcAlgorithm::RS384 => Algorithm::RS384,
-        OidcAlgorithm::RS512 => Algorithm::RS512,
-        OidcAlgorithm::PS256 => Algorithm::PS256,
-        OidcAlgorithm::PS384 => Algorithm::PS384,
-        OidcAlgorithm::PS512 => Algorithm::PS512,
-        OidcAlgorithm::ES256 => Algorithm::ES256,
-        OidcAlgorithm::ES384 => Algorithm::ES384,
-        OidcAlgorithm::EdDSA => Algorithm::EdDSA,
+/// The issuer that a token names, without any proof: it only says whose keys to ask.
+#[must_use]
+pub fn claimed_issuer(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        iss: String,
     }
+    (token.len() <= TOKEN_MAX)
+        .then(|| jsonwebtoken::dangerous::insecure_decode_claims::<Named>(token).ok())?
+        .map(|named| named.iss)
 }
 
 #[cfg(test)]
@@ -223,5 +312,35 @@ mod tests {
         for wrong in [json!({}), json!({"exp": 940}), json!({"exp": 2_000, "nbf": 1_061}), json!({"exp": "2000"})] {
             assert!(!timely(wrong.clone()), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_token_is_for_whom_it_names_and_for_nobody_if_it_names_none() {
+        let expected = Expected {
+            issuer: "https://i".into(),
+            audiences: vec!["gatepost".into(), "cli".into()],
+            algorithms: vec![Algorithm::ES256],
+        };
+        let is_ours = |value| is_for(&claims(value), &expected);
+        assert!(is_ours(json!({"iss": "https://i", "aud": "cli"})));
+        assert!(is_ours(json!({"iss": "https://i", "aud": ["x", "gatepost"]})));
+        for wrong in [
+            json!({"iss": "https://i"}),
+            json!({"iss": "https://i", "aud": null}),
+            json!({"iss": "https://i", "aud": []}),
+            json!({"iss": "https://i", "aud": 1}),
+            json!({"iss": "https://i", "aud": "gatepost2"}),
+            json!({"iss": "https://i", "aud": [["gatepost"]]}),
+            json!({"iss": "https://i/", "aud": "gatepost"}),
+            json!({"iss": ["https://i"], "aud": "gatepost"}),
+            json!({"aud": "gatepost"}),
+        ] {
+            assert!(!is_ours(wrong.clone()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_encoded_before_they_are_joined() {
+        assert_eq!(basic_of(("a:b", "c d")), b"Basic YSUzQWI6Yytk");
     }
 }
