@@ -13,6 +13,7 @@ mod catalog;
 mod chart;
 mod command_line;
 mod crash;
+mod dashboard;
 mod destinations;
 mod docs;
 mod dropin;

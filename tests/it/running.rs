@@ -231,6 +231,11 @@ impl Gatepost {
         crate::env::text(self.asking(reqwest::Method::GET, path)).await
     }
 
+    /// What a POST of JSON answers.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        crate::env::json(crate::env::client().post(format!("{}/api/v1/{path}", self.api)).json(body)).await
+    }
+
     /// Memory that the process has in RAM.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -4,4 +4,4 @@
 mod admission;
 mod answers;
 pub mod house;
-mod stories;
+pub mod stories;
