@@ -104,7 +104,10 @@ pub(super) fn denied(request: &HttpRequest, known: &Known, changes: bool, sessio
         return problem::answer(StatusCode::FORBIDDEN, "Forbidden", &why);
     }
     let csrf = session.map_or("", |session| session.csrf.as_str());
-    page(StatusCode::FORBIDDEN, &DeniedPage { who: &known.name, why: &why, csrf, style: assets::style(), icon: assets::icon() })
+    page(
+        StatusCode::FORBIDDEN,
+        &DeniedPage { who: &known.name, why: &why, csrf, style: assets::style(), icon: assets::icon() },
+    )
 }
 
 /// Where somebody wants to go.

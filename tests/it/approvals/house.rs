@@ -208,21 +208,38 @@ pub async fn token_of(namespace: &Namespace, account: &str, audience: &str) -> S
 
 /// Lets a service account create these subresources of WebhookApprovals.
 pub async fn allow(namespace: &Namespace, account: &str, subresources: &[&str]) {
+    let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": namespace.name});
+    grant(namespace, account, approving(subresources), subject).await;
+}
+
+/// The rules of somebody who may read WebhookApprovals and create these subresources of them.
+pub fn approving(subresources: &[&str]) -> Value {
     let resources: Vec<String> = subresources.iter().map(|name| format!("webhookapprovals/{name}")).collect();
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": account},
-        "rules": [
-            {"apiGroups": ["gatepost.dev"], "resources": resources, "verbs": ["create"]},
-            {"apiGroups": ["gatepost.dev"], "resources": ["webhookapprovals"], "verbs": ["get"]},
-        ],
-    });
+    json!([
+        {"apiGroups": ["gatepost.dev"], "resources": resources, "verbs": ["create"]},
+        {"apiGroups": ["gatepost.dev"], "resources": ["webhookapprovals"], "verbs": ["get"]},
+    ])
+}
+
+/// A Role of these rules for somebody.
+pub async fn grant(namespace: &Namespace, name: &str, rules: Value, subject: Value) {
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": name}, "rules": rules});
     let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": account},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace.name}],
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": name}, "subjects": [subject],
     });
     namespace.apply(&role.to_string()).await;
     namespace.apply(&binding.to_string()).await;
+}
+
+/// A service account with these rights, and its token for an audience.
+pub async fn account_with(namespace: &Namespace, name: &str, rules: Value, audience: &str) -> String {
+    let manifest = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
+    namespace.apply(&manifest.to_string()).await;
+    let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": namespace.name});
+    grant(namespace, name, rules, subject).await;
+    token_of(namespace, name, audience).await
 }
 
 fn certificate(folder: &tempfile::TempDir) -> Certificate {

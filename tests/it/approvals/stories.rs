@@ -22,7 +22,8 @@ pub fn sha(digit: char) -> String {
 
 /// A namespace of its own, an outside process that is played by a receiver, and a store that outlives Gatepost.
 pub struct Story {
-    namespace: Namespace,
+    /// Where it plays.
+    pub namespace: Namespace,
     receiver: Receiver,
     port: u16,
     folder: tempfile::TempDir,

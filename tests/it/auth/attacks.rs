@@ -89,8 +89,16 @@ async fn a_page_of_another_site_changes_nothing() {
         ("another port", json(&csrf).header("origin", "http://127.0.0.1:1"), 403),
         ("another name of this machine", json(&csrf).header("origin", origin.replace("127.0.0.1", "localhost")), 403),
         ("a sandboxed frame", json(&csrf).header("origin", "null"), 403),
-        ("a browser that says cross-site", json(&csrf).header("origin", &origin).header("sec-fetch-site", "cross-site"), 403),
-        ("a browser that says same-site", json(&csrf).header("origin", &origin).header("sec-fetch-site", "same-site"), 403),
+        (
+            "a browser that says cross-site",
+            json(&csrf).header("origin", &origin).header("sec-fetch-site", "cross-site"),
+            403,
+        ),
+        (
+            "a browser that says same-site",
+            json(&csrf).header("origin", &origin).header("sec-fetch-site", "same-site"),
+            403,
+        ),
         ("no token", post().header("origin", &origin).json(&body), 403),
         ("a wrong token", json("x").header("origin", &origin), 403),
         ("an empty token", json("").header("origin", &origin), 403),
@@ -124,10 +132,16 @@ async fn nobody_is_logged_in_by_a_page_of_another_site() {
     let (_folder, gatepost) = gatepost().await;
     let browser = Browser::at(&gatepost.api);
     let form = [("token", CHANGE), ("next", "/")];
-    for (origin, site) in [(Some("https://evil.example"), Some("cross-site")), (Some("null"), None), (None, None), (None, Some("cross-site"))] {
+    for (origin, site) in [
+        (Some("https://evil.example"), Some("cross-site")),
+        (Some("null"), None),
+        (None, None),
+        (None, Some("cross-site")),
+    ] {
         let mut request = browser.request(Method::POST, "/login").form(&form);
         for (name, value) in [("origin", origin), ("sec-fetch-site", site)] {
-            request = value.map_or_else(|| request.try_clone().unwrap(), |value| request.try_clone().unwrap().header(name, value));
+            request = value
+                .map_or_else(|| request.try_clone().unwrap(), |value| request.try_clone().unwrap().header(name, value));
         }
         let answer = send(request).await;
         assert_eq!((answer.status, answer.cookie(SESSION)), (403, None), "{origin:?} {site:?}");
@@ -139,7 +153,12 @@ async fn a_name_that_was_bound_to_loopback_is_refused_everywhere() {
     let (_folder, gatepost) = gatepost().await;
     let ask = |path: &str, host: &str| {
         let request = client().get(format!("{}{path}", gatepost.api)).bearer_auth(CHANGE);
-        send(request.header("host", host.to_owned()).header("x-forwarded-host", "localhost").header("forwarded", "host=localhost"))
+        send(
+            request
+                .header("host", host.to_owned())
+                .header("x-forwarded-host", "localhost")
+                .header("forwarded", "host=localhost"),
+        )
     };
     let hosts = ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "0.0.0.0"];
     for path in ["/", "/login", "/login/methods", "/api/v1/status", "/healthz", "/static/x", "/nowhere"] {
@@ -163,7 +182,8 @@ async fn a_host_that_the_settings_name_is_answered_to() {
         ("GATEPOST_SERVER__HOSTS", "alias.example, 10.1.2.3".into()),
     ];
     let gatepost = Gatepost::start_on_files_in(folder.path(), &environment).await;
-    let ask = |host: &str| send(client().get(format!("{}/api/v1/status", gatepost.api)).header("host", host.to_owned()));
+    let ask =
+        |host: &str| send(client().get(format!("{}/api/v1/status", gatepost.api)).header("host", host.to_owned()));
     for host in ["gatepost.example.com", "alias.example", "10.1.2.3:8080", "localhost"] {
         assert_eq!(ask(host).await.status, 200, "{host}");
     }
@@ -173,14 +193,23 @@ async fn a_host_that_the_settings_name_is_answered_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leads_elsewhere_after_a_login() {
     let (_folder, gatepost) = gatepost().await;
-    for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/%09/evil.example\t", "javascript:alert(1)", "/.//evil.example"] {
+    for next in [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/%09/evil.example\t",
+        "javascript:alert(1)",
+        "/.//evil.example",
+    ] {
         let mut browser = Browser::at(&gatepost.api);
         let page = send(browser.request(Method::GET, "/login").query(&[("next", next)])).await;
         assert_eq!(page.field("next"), Some("/"), "{next}");
         let entered = browser.post("/login", &[("token", CHANGE), ("next", next)]).await;
         assert_eq!((entered.status, entered.header("location")), (303, "/"), "{next}");
     }
-    let page = send(Browser::at(&gatepost.api).request(Method::GET, "/login").query(&[("next", "/\"><script>x</script>")])).await;
+    let page =
+        send(Browser::at(&gatepost.api).request(Method::GET, "/login").query(&[("next", "/\"><script>x</script>")]))
+            .await;
     assert!(!page.body.contains("<script>"), "{}", page.body);
 }
 
@@ -248,7 +277,11 @@ async fn a_link_of_another_site_finds_the_session_at_the_second_knock() {
     let from_chat = stranger.request(Method::GET, "/deliveries?x=1&y=2");
     let answer = send(from_chat.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate")).await;
     assert_eq!(answer.status, 200);
-    assert!(answer.body.contains("http-equiv=\"refresh\" content=\"0; url=/deliveries?x=1&#38;y=2\""), "{}", answer.body);
+    assert!(
+        answer.body.contains("http-equiv=\"refresh\" content=\"0; url=/deliveries?x=1&#38;y=2\""),
+        "{}",
+        answer.body
+    );
     let again = stranger.request(Method::GET, "/deliveries?x=1&y=2").header("sec-fetch-site", "same-origin");
     assert_eq!(send(again.header("sec-fetch-mode", "navigate")).await.status, 303, "who has none is led to the login");
 }
@@ -294,9 +327,11 @@ fn without_a_login_it_listens_on_loopback_only() {
     let folder = tempfile::tempdir().unwrap();
     let serve = |settings: &str| {
         let config = folder.path().join("gatepost.toml");
-        std::fs::write(&config, format!("[server]\nmetrics = \"127.0.0.1:0\"\napi = \"0.0.0.0:0\"\n{settings}")).unwrap();
+        std::fs::write(&config, format!("[server]\nmetrics = \"127.0.0.1:0\"\napi = \"0.0.0.0:0\"\n{settings}"))
+            .unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gatepost"));
-        let output = command.args(["serve", "--files"]).arg(folder.path()).arg("--config").arg(&config).output().unwrap();
+        let output =
+            command.args(["serve", "--files"]).arg(folder.path()).arg("--config").arg(&config).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };

@@ -59,7 +59,8 @@ impl Browser {
 
     /// Opens a page, as a person does who types its address.
     pub async fn open(&mut self, path: &str) -> Answer {
-        let request = self.request(Method::GET, path).header("sec-fetch-site", "none").header("sec-fetch-mode", "navigate");
+        let request =
+            self.request(Method::GET, path).header("sec-fetch-site", "none").header("sec-fetch-mode", "navigate");
         self.take(request).await
     }
 

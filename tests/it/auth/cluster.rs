@@ -4,7 +4,7 @@
 use super::Browser;
 use super::browser::{client, send};
 use super::device::Person;
-use crate::approvals::house::token_of;
+use crate::approvals::house::{account_with, approving, grant, token_of};
 use crate::env::{Issuer, Namespace, Receiver, cluster};
 use crate::running::{Gatepost, Start, free_port};
 use reqwest::Method;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const DISCARD: &str = "/api/v1/deliveries/discard";
 const AUDIENCE: &str = "gatepost";
 /// What tokens for the API server itself are made for.
-const API_SERVER: &str = "https://kubernetes.default.svc";
+const API_SERVER: &str = "https://kubernetes.default.svc.cluster.local";
 
 struct Scene {
     namespace: Namespace,
@@ -30,11 +30,7 @@ impl Scene {
 
     /// A service account that may do these things, and its token.
     async fn account(&self, name: &str, rules: Value, audience: &str) -> String {
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
-        self.namespace.apply(&account.to_string()).await;
-        let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": self.namespace.name});
-        grant(&self.namespace, name, rules, subject).await;
-        token_of(&self.namespace, name, audience).await
+        account_with(&self.namespace, name, rules, audience).await
     }
 
     async fn status(&self, method: Method, path: &str, token: &str) -> (u16, String) {
@@ -42,17 +38,6 @@ impl Scene {
         let answer = send(if method == Method::GET { request } else { request.json(&json!({"dryRun": true})) }).await;
         (answer.status, answer.body)
     }
-}
-
-async fn grant(namespace: &Namespace, name: &str, rules: Value, subject: Value) {
-    let group = "rbac.authorization.k8s.io";
-    let role = json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": name}, "rules": rules});
-    let binding = json!({
-        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": name},
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": name}, "subjects": [subject],
-    });
-    namespace.apply(&role.to_string()).await;
-    namespace.apply(&binding.to_string()).await;
 }
 
 fn may(verbs: &[&str]) -> Value {
@@ -64,7 +49,8 @@ async fn tokens_of_the_cluster_say_who_and_the_cluster_says_what() {
     let scene = Scene::set("").await;
     let viewer = scene.account("viewer", may(&["view"]), AUDIENCE).await;
     let operator = scene.account("operator", may(&["operate"]), AUDIENCE).await;
-    let nobody = scene.account("nobody", json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]), AUDIENCE).await;
+    let nobody =
+        scene.account("nobody", json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]), AUDIENCE).await;
     let elsewhere = token_of(&scene.namespace, "operator", "https://other.example").await;
     let api_server = token_of(&scene.namespace, "operator", API_SERVER).await;
     let cases = [
@@ -137,7 +123,19 @@ async fn nobody_gets_in_without_a_login_but_to_the_way_in() {
         assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
         assert!(answer.body.contains("gatepost login"), "it says what to do: {}", answer.body);
     }
-    let pages = ["/", "/applications", "/deliveries", "/dead-letters", "/destinations", "/configuration", "/gates", "/approvals", "/nowhere", "/metrics", "/readyz"];
+    let pages = [
+        "/",
+        "/applications",
+        "/deliveries",
+        "/dead-letters",
+        "/destinations",
+        "/configuration",
+        "/gates",
+        "/approvals",
+        "/nowhere",
+        "/metrics",
+        "/readyz",
+    ];
     for path in pages {
         let answer = ask(Method::GET, path).await;
         assert_eq!(answer.status, 303, "{path}");
@@ -153,7 +151,11 @@ async fn nobody_gets_in_without_a_login_but_to_the_way_in() {
 async fn the_command_line_beside_it_needs_no_word_about_tokens() {
     let scene = Scene::set("").await;
     let person = Person::new();
-    for arguments in [&["deliveries", "list"][..], &["destinations", "list"], &["deliveries", "replay", "--state", "dead", "--dry-run"]] {
+    for arguments in [
+        &["deliveries", "list"][..],
+        &["destinations", "list"],
+        &["deliveries", "replay", "--state", "dead", "--dry-run"],
+    ] {
         let output = person.run(&[arguments, &["--server", &scene.gatepost.api]].concat()).await;
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -163,7 +165,8 @@ async fn the_command_line_beside_it_needs_no_word_about_tokens() {
 async fn with_approvals(more: &str) -> (Scene, Receiver, String) {
     let (port, receiver) = (free_port(), Receiver::start([]).await);
     let callbacks = format!("http://127.0.0.1:{port}");
-    let scene = Scene::set(&format!("[callbacks]\nbind = \"127.0.0.1:{port}\"\nexternalUrl = \"{callbacks}\"\n{more}")).await;
+    let scene =
+        Scene::set(&format!("[callbacks]\nbind = \"127.0.0.1:{port}\"\nexternalUrl = \"{callbacks}\"\n{more}")).await;
     let approval = json!({
         "apiVersion": "gatepost.dev/v1alpha1", "kind": "WebhookApproval", "metadata": {"name": "people"},
         "spec": {"key": "people", "stage": "withinDeployment", "manualApproval": {"minApprovals": 2},
@@ -171,13 +174,6 @@ async fn with_approvals(more: &str) -> (Scene, Receiver, String) {
     });
     scene.namespace.apply(&approval.to_string()).await;
     (scene, receiver, callbacks)
-}
-
-fn approver() -> Value {
-    json!([
-        {"apiGroups": ["gatepost.dev"], "resources": ["webhookapprovals"], "verbs": ["get"]},
-        {"apiGroups": ["gatepost.dev"], "resources": ["webhookapprovals/approve"], "verbs": ["create"]},
-    ])
 }
 
 /// Opens a run under an account of its own; its id.
@@ -205,31 +201,40 @@ async fn people_decide_on_the_dashboard_and_on_the_command_line_as_themselves() 
     let (status, told) = scene.status_of_keeper(&format!("{path}/approve")).await;
     assert!(status == 403 && told.contains("under their own login"), "the machine's token is no person: {told}");
     let viewer = scene.account("viewer", may(&["view"]), AUDIENCE).await;
-    let refused = send(client().post(format!("{}{path}/approve", scene.gatepost.api)).bearer_auth(&viewer).json(&json!({}))).await;
+    let refused =
+        send(client().post(format!("{}{path}/approve", scene.gatepost.api)).bearer_auth(&viewer).json(&json!({})))
+            .await;
     assert_eq!(refused.status, 403, "who may look may not decide: {}", refused.body);
 
-    let mut rules = approver();
+    let mut rules = approving(&["approve"]);
     rules.as_array_mut().unwrap().push(may(&["view"])[0].clone());
     let ann = scene.account("ann", rules, AUDIENCE).await;
     let mut browser = Browser::at(&scene.gatepost.api);
     assert_eq!(browser.log_in(&ann).await.status, 303);
     let csrf = browser.csrf().await;
     let body = json!({"reason": "seen on staging"});
-    assert_eq!(browser.change(&format!("{path}/approve"), "x", &body).await.status, 403, "a vote carries the session's token, too");
+    assert_eq!(
+        browser.change(&format!("{path}/approve"), "x", &body).await.status,
+        403,
+        "a vote carries the session's token, too"
+    );
     let voted = browser.change(&format!("{path}/approve"), &csrf, &body).await;
     assert_eq!(voted.status, 200, "{}", voted.body);
     assert!(voted.body.contains(&format!("system:serviceaccount:{}:ann", scene.namespace.name)), "{}", voted.body);
     assert!(voted.body.contains("\"waiting\"") || voted.body.contains("\"requesting\""), "one of two: {}", voted.body);
 
     let subject = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "oidc:bob@x.example"});
-    grant(&scene.namespace, "bob", approver(), subject).await;
+    grant(&scene.namespace, "bob", approving(&["approve"]), subject).await;
     let person = Person::new();
     let claims = |email: &str| json!({"aud": "gatepost", "email": email, "groups": ["system:masters"]});
     person.log_in(&callbacks, &issuer, claims("eve@x.example")).await;
     let vote = ["approvals", "approve", &run, "--server", &callbacks, "-o", "json"];
     let refused = person.run(&vote).await;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("oidc:eve@x.example"), "no group makes her one of the cluster's: {told}");
+    assert!(
+        !refused.status.success() && told.contains("oidc:eve@x.example"),
+        "no group makes her one of the cluster's: {told}"
+    );
     person.log_in(&callbacks, &issuer, claims("bob@x.example")).await;
     let voted = person.run(&vote).await;
     assert!(voted.status.success(), "{}", String::from_utf8_lossy(&voted.stderr));

@@ -19,7 +19,11 @@ impl Person {
 
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gatepost"));
-        command.env("XDG_CONFIG_HOME", self.0.path()).env_remove("GATEPOST_TOKEN").stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .env("XDG_CONFIG_HOME", self.0.path())
+            .env_remove("GATEPOST_TOKEN")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command
     }
 
@@ -62,7 +66,8 @@ fn told(output: &Output) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_logs_in_once_and_the_commands_are_that_person() {
     let (folder, issuer, person) = (tempfile::tempdir().unwrap(), Issuer::start().await, Person::new());
-    let settings = format!("[auth]\nissuer = \"{}\"\ndeviceClientId = \"cli\"\nreaders = [\"developers\"]", issuer.url());
+    let settings =
+        format!("[auth]\nissuer = \"{}\"\ndeviceClientId = \"cli\"\nreaders = [\"developers\"]", issuer.url());
     let gatepost = Gatepost::start_on_files_set(folder.path(), &settings).await;
     let server = gatepost.api.as_str();
     let now = gatepost::clock::now().secs;
@@ -76,7 +81,11 @@ async fn a_person_logs_in_once_and_the_commands_are_that_person() {
     assert!(list.status.success(), "{}", told(&list));
     assert_eq!(issuer.refreshes(), 1);
     let discard = person.run(&["deliveries", "discard", "--state", "dead", "--dry-run", "--server", server]).await;
-    assert!(!discard.status.success() && told(&discard).contains("ann@x.example"), "a reader may not: {}", told(&discard));
+    assert!(
+        !discard.status.success() && told(&discard).contains("ann@x.example"),
+        "a reader may not: {}",
+        told(&discard)
+    );
     assert_eq!(issuer.refreshes(), 1, "what was renewed is kept");
     assert!(person.run(&["logout", "--server", server]).await.status.success() && person.files().is_empty());
     let discard = person.run(&["deliveries", "discard", "--state", "dead", "--dry-run", "--server", server]).await;
@@ -88,10 +97,8 @@ async fn a_person_logs_in_once_and_the_commands_are_that_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_of_this_machine_is_its_users_alone_and_goes_with_the_process() {
     let (folder, runtime, person) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Person::new());
-    let environment = [
-        ("XDG_RUNTIME_DIR", runtime.path().as_os_str().to_owned()),
-        ("GATEPOST_AUTH__MODE", "required".into()),
-    ];
+    let environment =
+        [("XDG_RUNTIME_DIR", runtime.path().as_os_str().to_owned()), ("GATEPOST_AUTH__MODE", "required".into())];
     let gatepost = Gatepost::start_on_files_in(folder.path(), &environment).await;
     let (server, port) = (gatepost.api.clone(), gatepost.port().to_string());
     let file = runtime.path().join("gatepost").join(format!("{port}.token"));

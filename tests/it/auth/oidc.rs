@@ -143,7 +143,8 @@ async fn an_answer_that_this_browser_did_not_ask_for_is_refused() {
     assert_eq!(scene.arrive(&mut stranger, &way).await.status, 401, "a browser that began nothing");
     stranger.plant(LOGIN, "AAAA");
     assert_eq!(scene.arrive(&mut stranger, &way).await.status, 401);
-    let verifier_of_another = format!("{}&state={}", way.split_once("&state=").unwrap().0, other.split_once("state=").unwrap().1);
+    let verifier_of_another =
+        format!("{}&state={}", way.split_once("&state=").unwrap().0, other.split_once("state=").unwrap().1);
     assert_eq!(scene.arrive(&mut victim, &verifier_of_another).await.status, 401, "another's code");
     assert_eq!(scene.arrive(&mut browser, &way).await.status, 401, "and that code is used up");
 }
@@ -152,9 +153,7 @@ async fn an_answer_that_this_browser_did_not_ask_for_is_refused() {
 async fn an_id_token_is_a_bearer_token_until_it_ends() {
     let scene = Scene::set().await;
     let now = gatepost::clock::now().secs;
-    let ask = |token: String| {
-        send(scene.browser().request(Method::GET, "/api/v1/status").bearer_auth(token))
-    };
+    let ask = |token: String| send(scene.browser().request(Method::GET, "/api/v1/status").bearer_auth(token));
     let token = |more: Value| {
         let mut all = ann(&["developers"]);
         all["aud"] = json!("gatepost");
