@@ -6,7 +6,7 @@ use super::{gates, hidden, own, people, rights, rounds};
 use crate::controller::approval::AskingObserver;
 use crate::controller::identity::{Cluster, Issuers, KubernetesCluster};
 use crate::controller::{
-    ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
+    ClusterReports, CommitReports, KubernetesReporter, Links, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
     Relay, RelayOptions, Reporter,
 };
 use crate::coordination::{Guard, Status, lease_name};
@@ -270,6 +270,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
     let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     relay.hide(hidden::secrets(&plan.settings));
+    relay.link(Links::below(&plan.settings.server.external_url));
     let masking = Arc::clone(&relay);
     crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
     let reports = match &plan.origin {
