@@ -10,7 +10,7 @@ pub mod ask;
 mod asking;
 pub(in crate::controller) mod commit_status;
 mod index;
-mod kinds;
+pub(super) mod kinds;
 mod look;
 mod memories;
 mod namespaces;

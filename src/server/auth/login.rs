@@ -12,7 +12,7 @@ use super::sessions::Session;
 use super::{Auth, Posture};
 use crate::clock;
 use crate::controller::identity::flow::Returned;
-use crate::server::problem;
+use crate::server::{assets, problem};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -52,12 +52,16 @@ struct LoginPage<'a> {
     depart: String,
     takes_token: bool,
     trouble: &'a str,
+    style: String,
+    icon: String,
 }
 
 #[derive(Template)]
 #[template(path = "onward.html")]
 struct OnwardPage<'a> {
     next: &'a str,
+    style: String,
+    icon: String,
 }
 
 #[derive(Template)]
@@ -66,6 +70,8 @@ struct DeniedPage<'a> {
     who: &'a str,
     why: &'a str,
     csrf: &'a str,
+    style: String,
+    icon: String,
 }
 
 fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
@@ -83,7 +89,7 @@ fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
 
 /// A page of ours that leads on: what it leads to is asked for with our cookie.
 pub(super) fn onward(next: &str) -> HttpResponse {
-    page(StatusCode::OK, &OnwardPage { next })
+    page(StatusCode::OK, &OnwardPage { next, style: assets::style(), icon: assets::icon() })
 }
 
 /// The answer to somebody known who may not do this.
@@ -98,7 +104,7 @@ pub(super) fn denied(request: &HttpRequest, known: &Known, changes: bool, sessio
         return problem::answer(StatusCode::FORBIDDEN, "Forbidden", &why);
     }
     let csrf = session.map_or("", |session| session.csrf.as_str());
-    page(StatusCode::FORBIDDEN, &DeniedPage { who: &known.name, why: &why, csrf })
+    page(StatusCode::FORBIDDEN, &DeniedPage { who: &known.name, why: &why, csrf, style: assets::style(), icon: assets::icon() })
 }
 
 /// Where somebody wants to go.
@@ -140,7 +146,8 @@ fn asked(auth: &Auth, request: &HttpRequest, next: &str, status: StatusCode, tro
     let takes_token = takes_token(auth, request);
     let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     let depart = format!("/login/oidc?{query}");
-    page(status, &LoginPage { next, issuer: auth.issuer_host(), depart, takes_token, trouble })
+    let (style, icon) = (assets::style(), assets::icon());
+    page(status, &LoginPage { next, issuer: auth.issuer_host(), depart, takes_token, trouble, style, icon })
 }
 
 /// A token is typed in on this machine only: elsewhere there is the issuer.

@@ -3,6 +3,6 @@
 
 mod lists;
 mod problems;
-mod scene;
+pub mod scene;
 mod schemathesis;
 mod stream;

@@ -1,4 +1,4 @@
-//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, SMTP and NATS servers, and
+//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, SMTP and NATS servers, a browser, and
 //! HTTP receivers that follow a script.
 //!
 //! Each part is started once, by the first test that asks for it, through the script of its name in `tests/env`, and
@@ -6,6 +6,7 @@
 //! what is missing: never skip, never fall back to an imitation.
 
 pub mod backstage;
+pub mod browser;
 pub mod cluster;
 pub mod http;
 pub mod issuer;
@@ -20,6 +21,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use backstage::backstage;
+pub use browser::{Window, browser};
 pub use cluster::{Namespace, cluster};
 pub use http::{client, json, json_of_any, text};
 pub use issuer::Issuer;

@@ -1,6 +1,8 @@
 //! From settings to running gates.
 
-use super::serve::{listen, rules, run_server};
+use super::house::run_server;
+use super::listen;
+use super::policy::rules;
 use crate::controller::Links;
 use crate::controller::gate::ask::{Asker, Cluster, Grant, Options};
 use crate::controller::gate::{Gates, Parts, Settings, WakeSender, wakes};

@@ -1,7 +1,7 @@
 //! Puts the rooms of approvals together for `gatepost serve`: keys, desk, listener, requests, what keeps runs going.
 
-use crate::cli::gates;
-use crate::cli::serve::{listen, run_server};
+use super::house::run_server;
+use super::{gates, listen};
 use crate::clock;
 use crate::controller::approval::access::Issuer;
 use crate::controller::approval::clients::InSecrets;
@@ -31,7 +31,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What approvals are made of.
-pub(in crate::cli) struct Parts<'a> {
+pub(super) struct Parts<'a> {
     pub settings: &'a Settings,
     pub namespaces: &'a Namespaces,
     pub client: &'a kube::Client,
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Parts<'a> {
 }
 
 /// Approvals that are served.
-pub(in crate::cli) struct Serving {
+pub(super) struct Serving {
     desk: Arc<Desk>,
     asker: Arc<Asker>,
     engine: Arc<Engine>,
@@ -54,18 +54,18 @@ pub(in crate::cli) struct Serving {
 
 impl Serving {
     /// Where people decide, for the dashboard.
-    pub(in crate::cli) fn desk(&self) -> Arc<Desk> {
+    pub(super) fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk)
     }
 
     /// The outbox's sender, requests of runs included.
-    pub(in crate::cli) fn sender(self, others: Arc<dyn Sender>) -> Arc<dyn Sender> {
+    pub(super) fn sender(self, others: Arc<dyn Sender>) -> Arc<dyn Sender> {
         Arc::new(AskingSender::new(self.desk, self.asker, self.engine, others))
     }
 }
 
 /// Starts everything but the sender.
-pub(in crate::cli) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Result<Serving> {
+pub(super) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Result<Serving> {
     let desk = Arc::new(desk(&parts));
     let engine = Arc::new(Engine::new(gatepost_value::Limits::default(), Integers::AsGo));
     let options = gates::options(parts.settings, &parts.namespaces.own)?;
