@@ -239,6 +239,7 @@ mod tests {
 
     fn decision() -> Decision {
         Decision {
+            sequence: 1,
             at_ms: NOW,
             application: format!("a/{HOSTILE}"),
             trigger: worst(9_000),

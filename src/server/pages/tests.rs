@@ -17,6 +17,7 @@ use scraper::{ElementRef, Html, Selector};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A text that would do harm where it is not escaped.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>\u{202e}gpj.exe\u{200f} & co";
@@ -147,7 +148,16 @@ async fn state() -> server::State {
     };
     let relay = Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter));
     relay.hide(vec![b"hunter22".to_vec()]);
-    server::State { relay: Arc::new(relay), cluster: None, folder: None, limits: Arc::default(), gates: None }
+    server::State {
+        relay: Arc::new(relay),
+        cluster: None,
+        folder: None,
+        limits: Arc::default(),
+        gates: None,
+        watchers: Arc::new(server::Watchers::new(CancellationToken::new())),
+        auth: Arc::new(server::auth::Auth::open()),
+        desk: None,
+    }
 }
 
 /// A dead letter; what it said and sent holds a secret.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// One gate, as its last look left it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct View {
+pub(in crate::controller::gate) struct View {
     uid: String,
     strategy: String,
     key: String,

@@ -109,6 +109,7 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
     let mut all = explained((0..40).map(many).collect(), 300);
     all.remarks = vec![text(); 50];
     let decision = Decision {
+        sequence: 1,
         at_ms: NOW - 1_000,
         application: "argocd/orders".into(),
         trigger: text(),
@@ -131,6 +132,7 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
 fn what_happened_has_a_lane_each() {
     let mut some = facts(Vec::new());
     some.decisions = vec![Decision {
+        sequence: 1,
         at_ms: NOW - 60_000,
         application: "argocd/orders".into(),
         trigger: "on-sync-failed".into(),
