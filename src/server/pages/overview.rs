@@ -166,7 +166,13 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
     let is_stale = facts.counts.oldest_open_ms.is_some_and(|at| now_ms.saturating_sub(at) > STALE_MS);
     let counted = [
         (Tone::Bad, dead, "delivery was given up", "deliveries were given up", "/dead-letters"),
-        (Tone::Bad, broken, "key of the configuration is broken", "keys of the configuration are broken", "/configuration"),
+        (
+            Tone::Bad,
+            broken,
+            "key of the configuration is broken",
+            "keys of the configuration are broken",
+            "/configuration",
+        ),
         (Tone::Bad, paused, "destination is paused", "destinations are paused", "/destinations"),
         (Tone::Warn, off, "destination is switched off", "destinations are switched off", "/destinations"),
     ];
@@ -193,8 +199,8 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::outbox::{Lane, Off, OffBy};
     use crate::notify::Reason;
+    use crate::outbox::{Lane, Off, OffBy};
     use crate::server::pages::tests::{HOSTILE, check, deliveries, worst};
 
     const NOW: i64 = 1_800_000_000_000;
@@ -217,7 +223,11 @@ mod tests {
 
     fn destination(number: usize) -> Destination {
         Destination {
-            lane: Lane { config_namespace: String::new(), service: format!("{number}{}", worst(9_000)), host: worst(300) },
+            lane: Lane {
+                config_namespace: String::new(),
+                service: format!("{number}{}", worst(9_000)),
+                host: worst(300),
+            },
             breaker: Breaker::default().refused(NOW - 1_000),
             off: (number == 0).then(|| Off::new(NOW, OffBy::Person, "")),
             pending: 3,
@@ -244,7 +254,7 @@ mod tests {
         assert!(check(&html).contains("Nothing: every key is in order"));
         assert!(html.contains("Nothing was sent yet"));
         let starting = shown(&Facts { is_synced: false, ..nothing() });
-        assert!(starting.contains("has not been looked at yet"));
+        assert!(starting.contains("Not everything that was there at the start"));
     }
 
     #[test]

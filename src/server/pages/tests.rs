@@ -79,8 +79,10 @@ pub(super) fn check(html: &str) -> &str {
     assert_eq!(page.errors, Vec::<String>::new(), "it is no valid HTML: {html}");
     assert!(html.len() < BYTES_MAX, "{} bytes", html.len());
     assert_eq!(all(&page, "html[lang=en]").len(), 1);
-    assert_eq!((all(&page, "title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
-    assert!(all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty()));
+    assert_eq!((all(&page, "head > title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
+    assert!(
+        all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty())
+    );
     nothing_inline(&page);
     ids_are_unique(&page);
     fields_have_labels(&page);
@@ -92,7 +94,8 @@ pub(super) fn check(html: &str) -> &str {
 fn nothing_inline(page: &Html) {
     assert!(all(page, "style, script:not([src]), iframe, object, embed, base").is_empty());
     for element in all(page, "*") {
-        let wrong: Vec<_> = element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
+        let wrong: Vec<_> =
+            element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
     for link in all(page, "[href], [src], [action]") {
