@@ -169,6 +169,9 @@ async fn dead_letters_are_seen_replayed_and_discarded(store: &dyn Store) {
     let filter =
         Filter { object: Some(("argocd".into(), "dead".into())), states: vec![State::Dead], ..Filter::default() };
     assert_eq!(store.list(&filter).await.unwrap()[0].reason, "rejected");
+    let failed = store.failed_objects(1_000).await.unwrap();
+    assert_eq!(failed.iter().filter(|(_, name)| name == "dead").count(), 1, "each once: {failed:?}");
+    assert!(store.failed_objects(0).await.unwrap().is_empty());
     assert_eq!(store.get(claimed.delivery.id).await.unwrap().unwrap().attempts, [attempt()]);
     assert_eq!(
         store.replay(&filter, Replay { dry_run: true, ..at(3_000) }).await.unwrap().moved,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 const WHY_MAX: usize = 500;
 
 /// Who switched a destination off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OffBy {
     /// The receiver of a service that signs answered 410: it wants no more. A changed configuration switches it on.
@@ -24,7 +24,7 @@ pub enum OffBy {
 }
 
 /// That a destination is switched off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Off {
     /// When, Unix milliseconds.
@@ -52,7 +52,7 @@ impl Off {
 }
 
 /// How the last attempt went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastOutcome {
     /// Of which delivery.
@@ -66,7 +66,7 @@ pub struct LastOutcome {
 }
 
 /// A destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Destination {
     /// Configuration namespace, service and host.

@@ -329,6 +329,9 @@ pub trait Store: Intents + super::runs::Runs {
     /// The last that was seen of an object, as given with [`Change::Keep`]; also none where no key opens it.
     async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error>;
 
+    /// Namespaces and names of objects that have dead letters, at most `limit`.
+    async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error>;
+
     /// How many deliveries of a configuration's namespace are open, counted up to `most`.
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error>;
 

@@ -1,19 +1,20 @@
-//! Listeners: metrics and health for the cluster, API and dashboard for people on loopback, hooks for those who wake gates.
+//! Listeners: metrics and health for the cluster, API and dashboard for people who log in, hooks for those who wake gates.
 
 mod address;
 mod api;
 mod assets;
-mod auth;
+pub mod auth;
 mod callbacks;
-mod destinations;
-mod gates;
 pub mod hooks;
 mod pages;
-mod problem;
+mod stream;
 
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
+pub use stream::Watchers;
 
+use self::api::problem;
 use crate::controller::Relay;
+use crate::controller::approval::Desk;
 use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
@@ -36,6 +37,12 @@ pub struct State {
     pub limits: Arc<OnceLock<Vec<String>>>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
+    /// Who is told that something changed.
+    pub watchers: Arc<Watchers>,
+    /// Who gets in.
+    pub auth: Arc<auth::Auth>,
+    /// Runs of approvals, where they are served.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -82,11 +89,11 @@ pub fn application(
         .app_data(web::Data::new(state))
         .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
+        .app_data(web::PathConfig::default().error_handler(problem::bad_path))
         .wrap(actix_web::middleware::from_fn(auth::recognise))
-        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .wrap(actix_web::middleware::from_fn(api::problems))
+        .configure(auth::routes)
         .configure(api::routes)
-        .configure(destinations::routes)
-        .configure(gates::routes)
         .configure(assets::routes)
         .configure(pages::routes)
         .default_service(web::to(pages::not_found))

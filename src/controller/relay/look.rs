@@ -251,6 +251,7 @@ impl Relay {
         }
         if delivers {
             self.committed.notify_one();
+            self.changes.queue_moved();
         }
         if let Some(change) = keeping {
             self.kept.changed(&id.uid, &change);

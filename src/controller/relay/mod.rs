@@ -32,6 +32,7 @@ use self::departure::Settled;
 use self::kept::Kept;
 use self::losses::Losses;
 use self::secrecy::Secrecy;
+use super::changes::Changes;
 use super::report::{Report, Reporter};
 use super::sender::ObjectReader;
 use super::series::{Attempts, Series};
@@ -56,7 +57,7 @@ const WORKERS: usize = 32;
 /// Events that wait for one worker: each holds a whole object.
 const WAITING: usize = 1;
 /// Decisions kept for the API.
-const REMEMBERED: usize = 2000;
+pub const REMEMBERED: usize = 2000;
 
 /// Settings of the relay.
 #[derive(Clone)]
@@ -86,9 +87,11 @@ pub struct RelayOptions {
 }
 
 /// One decision, as the API shows it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
+    /// Counts the decisions of this process.
+    pub sequence: u64,
     /// When, Unix milliseconds.
     pub at_ms: i64,
     /// `namespace/name`.
@@ -135,6 +138,8 @@ pub struct Relay {
     undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
     switched: AtomicBool,
+    /// What happened, for those who watch.
+    pub changes: Changes,
     /// Woken when deliveries were committed.
     pub committed: Notify,
     /// Woken when annotations may be owed.
@@ -177,6 +182,7 @@ impl Relay {
             undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
             switched: AtomicBool::new(false),
+            changes: Changes::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),

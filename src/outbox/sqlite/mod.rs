@@ -274,6 +274,11 @@ impl Store for SqliteStore {
         self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
     }
 
+    async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| Box::pin(objects::failed(connection, limit))).await
+    }
+
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
         let namespace = config_namespace.to_owned();
         self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await

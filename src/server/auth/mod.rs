@@ -1,12 +1,36 @@
-//! Who asks. Every handler of API and pages finds a [`Visitor`] in its request.
+//! Who asks the listener of API and dashboard, and may they: before any handler, for every route.
+//!
+//! `gate` is what every request passes: host, origin, login, rights. `known` says who a bearer is, `sessions` keep browsers, `login` is
+//! the way in. Nothing here knows what a handler does; a handler finds a [`Visitor`] and may rely on it.
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _};
+mod cookies;
+mod gate;
+mod hosts;
+mod known;
+mod local;
+mod login;
+mod posture;
+mod sessions;
+
+pub use known::{StaticToken, Ways};
+pub use local::{LocalToken, find as local_token};
+pub use posture::{Posture, Refusal, posture};
+
+pub(super) use gate::{Vouched, recognise};
+pub(super) use login::{routes, told as login_methods};
+
+use crate::controller::identity::Limits;
+use crate::egress::address::Cidr;
+use cookies::Seal;
+use hosts::Hosts;
+use sessions::Sessions;
+use std::time::Duration;
+
+/// Calls a second of one caller; of the limits only those for the unknown matter here.
+const CALLS_PER_SECOND: u32 = 1_000;
 
 /// Who asks, as every handler of API and pages finds it: `visitor: web::ReqData<Visitor>`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visitor {
     /// Who it is, for people and records.
     pub name: String,
@@ -22,18 +46,68 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Whoever reaches the loopback listener: all is allowed.
+    /// Whoever reaches a listener that asks for no login: all is allowed.
     #[must_use]
     pub fn local() -> Self {
         Self { name: "local".to_owned(), may_read: true, may_change: true, csrf: None, groups: Vec::new() }
     }
 }
 
-/// The listener is on loopback only: who reaches it is local.
-pub(super) async fn recognise(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    request.extensions_mut().insert(Visitor::local());
-    next.call(request).await
+/// What decides who gets in.
+pub struct Auth {
+    posture: Posture,
+    hosts: Hosts,
+    proxies: Vec<Cidr>,
+    ways: Ways,
+    sessions: Sessions,
+    limits: Limits,
+    seal: Seal,
+}
+
+/// What [`Auth`] is made of.
+pub struct Parts<'a> {
+    /// Whether somebody has to log in.
+    pub posture: Posture,
+    /// How people reach the listener; empty: by loopback.
+    pub external_url: &'a str,
+    /// Further hosts that it may be asked for by.
+    pub hosts: &'a [String],
+    /// Proxies whose `X-Forwarded-…` is believed.
+    pub proxies: Vec<Cidr>,
+    /// The ways of proving who one is.
+    pub ways: Ways,
+    /// How long a session lives unused.
+    pub session_idle: Duration,
+    /// How long it lives at most.
+    pub session_longest: Duration,
+}
+
+impl Auth {
+    /// Makes it.
+    #[must_use]
+    pub fn new(parts: Parts<'_>) -> Self {
+        Self {
+            posture: parts.posture,
+            hosts: Hosts::new(parts.external_url, parts.hosts),
+            proxies: parts.proxies,
+            ways: parts.ways,
+            sessions: Sessions::new(parts.session_idle, parts.session_longest),
+            limits: Limits::new(CALLS_PER_SECOND),
+            seal: Seal::new(),
+        }
+    }
+
+    /// One that asks for no login, on loopback.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::new(Parts {
+            posture: Posture::Open,
+            external_url: "",
+            hosts: &[],
+            proxies: Vec::new(),
+            ways: Ways::default(),
+            session_idle: Duration::from_secs(1),
+            session_longest: Duration::from_secs(1),
+        })
+    }
 }

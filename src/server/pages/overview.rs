@@ -1,10 +1,12 @@
 //! `/`: what happens now, and what needs attention first.
 
 use super::frame::render;
+use super::picture::{self, Picture};
 use super::{
     Badge, Count, DeliveryRow, Frame, Layout, Link, Moment, PAGE_ROWS, Section, Text, Tone, Words, destinations, rows,
 };
 use crate::controller::Decision;
+use crate::controller::series::{Latency, Sample};
 use crate::notify::{Configuration, InForce};
 use crate::outbox::store::{Counts, Filter};
 use crate::outbox::{Breaker, Delivery, Destination, Error, State};
@@ -31,6 +33,7 @@ struct Page {
     broken: Vec<Text>,
     queue: Vec<(Badge, Count, String)>,
     oldest: Option<Moment>,
+    pictures: [Picture; 3],
     destinations: Vec<DestinationRow>,
     more_destinations: usize,
     rows: Vec<DeliveryRow>,
@@ -70,6 +73,9 @@ struct Facts {
     destinations: Vec<Destination>,
     recent: Vec<Delivery>,
     decisions: Vec<Decision>,
+    /// Of the last hour, oldest first.
+    samples: Vec<Sample>,
+    latency: Latency,
     /// Keys that are broken or worth a look.
     problems: Vec<(String, InForce)>,
     is_synced: bool,
@@ -85,6 +91,8 @@ impl Facts {
             destinations: relay.store().destinations().await?,
             recent: relay.store().list(&recent).await?,
             decisions: relay.decisions(),
+            samples: relay.series().samples(),
+            latency: Latency::of(relay.metrics()),
             problems: problems(&relay.configurations()),
             is_synced: relay.is_synced(),
             is_durable: relay.store().is_durable(),
@@ -116,6 +124,7 @@ fn page(layout: Layout, facts: &Facts, words: &Words, now_ms: i64) -> Page {
         broken: broken(facts, words),
         queue: State::ALL.iter().map(|state| queue_entry(*state, &facts.counts)).collect(),
         oldest: facts.counts.oldest_open_ms.map(|at| Moment::new(at, now_ms)),
+        pictures: [picture::queue(&facts.samples), picture::rates(&facts.samples), picture::latency(&facts.latency)],
         destinations: by_need.iter().take(PAGE_ROWS).map(|one| destination_row(one, words, now_ms)).collect(),
         more_destinations: by_need.len().saturating_sub(PAGE_ROWS),
         rows: facts.recent.iter().map(|one| DeliveryRow::new(one, words, now_ms)).collect(),
@@ -215,6 +224,8 @@ mod tests {
             destinations: Vec::new(),
             recent: Vec::new(),
             decisions: Vec::new(),
+            samples: Vec::new(),
+            latency: Latency::default(),
             problems: Vec::new(),
             is_synced: true,
             is_durable: true,
@@ -269,6 +280,8 @@ mod tests {
             destinations: (0..60).map(destination).collect(),
             recent: deliveries(RECENT),
             decisions: vec![decision(); 60],
+            samples: (0..360).map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() }).collect(),
+            latency: Latency { buckets: vec![(0.01, 3), (f64::INFINITY, 1)], count: 4, sum_secs: 9.0 },
             problems: vec![(worst(300), InForce::Nothing), ("template.t".into(), InForce::Itself)],
             is_synced: true,
             is_durable: false,

@@ -211,6 +211,15 @@ async fn every_page_has_the_headers_and_no_secret() {
         ("/dead-letters?after=x", 400),
         ("/destinations", 200),
         ("/destinations?after=x", 400),
+        ("/applications", 200),
+        ("/applications?q=hunter22&health=Healthy&told=no&deliveries=failed", 200),
+        ("/applications?after=x", 400),
+        ("/applications/argocd/hunter22", 404),
+        ("/gates", 200),
+        ("/gates/argocd/hunter22", 404),
+        ("/approvals", 200),
+        ("/approvals?after=x", 400),
+        ("/approvals/hunter22", 404),
         ("/configuration", 200),
         ("/configuration?namespace=nobody", 404),
         ("/nowhere%3Cscript%3E", 404),
@@ -252,7 +261,7 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let state = state().await;
     state.relay.store().close().await;
     let app = init_service(server::application(state)).await;
-    for path in ["/", "/deliveries", "/dead-letters", "/destinations"] {
+    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"] {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
