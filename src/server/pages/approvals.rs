@@ -7,8 +7,8 @@ use crate::gate::approval::{Run, markdown};
 use crate::outbox::Error;
 use crate::outbox::runs::{Kept, RunFilter};
 use crate::server::auth::Visitor;
-use actix_web::http::StatusCode;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use askama::Template;
 use serde::Deserialize;
 
@@ -62,8 +62,7 @@ struct Facts {
 impl Facts {
     async fn read(frame: &Frame, before_ms: Option<i64>) -> Result<Self, Error> {
         let store = frame.state.relay.store();
-        let filter =
-            RunFilter { is_open: Some(false), before_ms, limit: PAGE_ROWS + 1, ..RunFilter::default() };
+        let filter = RunFilter { is_open: Some(false), before_ms, limit: PAGE_ROWS + 1, ..RunFilter::default() };
         Ok(Self {
             waiting: store.due_runs(i64::MAX, PAGE_ROWS).await?,
             open: store.open_runs().await?.0,

@@ -33,6 +33,10 @@ struct Page {
     broken: Vec<Text>,
     queue: Vec<(Badge, Count, String)>,
     oldest: Option<Moment>,
+    /// Delivered in the last hour.
+    delivered: Count,
+    /// Attempts of the last hour that brought nothing.
+    failed: Count,
     pictures: [Picture; 3],
     destinations: Vec<DestinationRow>,
     more_destinations: usize,
@@ -124,6 +128,8 @@ fn page(layout: Layout, facts: &Facts, words: &Words, now_ms: i64) -> Page {
         broken: broken(facts, words),
         queue: State::ALL.iter().map(|state| queue_entry(*state, &facts.counts)).collect(),
         oldest: facts.counts.oldest_open_ms.map(|at| Moment::new(at, now_ms)),
+        delivered: Count(facts.samples.iter().map(|sample| u64::from(sample.delivered)).sum()),
+        failed: Count(facts.samples.iter().map(|sample| u64::from(sample.failed)).sum()),
         pictures: [picture::queue(&facts.samples), picture::rates(&facts.samples), picture::latency(&facts.latency)],
         destinations: by_need.iter().take(PAGE_ROWS).map(|one| destination_row(one, words, now_ms)).collect(),
         more_destinations: by_need.len().saturating_sub(PAGE_ROWS),
@@ -280,7 +286,9 @@ mod tests {
             destinations: (0..60).map(destination).collect(),
             recent: deliveries(RECENT),
             decisions: vec![decision(); 60],
-            samples: (0..360).map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() }).collect(),
+            samples: (0..360)
+                .map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() })
+                .collect(),
             latency: Latency { buckets: vec![(0.01, 3), (f64::INFINITY, 1)], count: 4, sum_secs: 9.0 },
             problems: vec![(worst(300), InForce::Nothing), ("template.t".into(), InForce::Itself)],
             is_synced: true,
@@ -291,6 +299,11 @@ mod tests {
         let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
         assert!(place("1 delivery was given up") < place("1 key of the configuration is broken"));
         assert!(place("59 destinations are paused") < place("1 destination is switched off"));
-        assert!(place("12\u{202f}345") > 0 && html.contains("10 more") && html.contains("lost when the process ends"));
+        assert!(
+            place("12\u{202f}345") > 0
+                && html.contains("10 more")
+                && html.contains("<b>1\u{202f}080</b> failed")
+                && html.contains("lost when the process ends")
+        );
     }
 }

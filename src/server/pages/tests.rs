@@ -261,7 +261,8 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let state = state().await;
     state.relay.store().close().await;
     let app = init_service(server::application(state)).await;
-    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"] {
+    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"]
+    {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
