@@ -63,7 +63,11 @@ fn band_of(svg: &mut Svg, band: &Band, times: &Times, area: &Area, top: f64) {
         let (y, height) = if change.tone == Tone::Warn { (top + THICK / 4.0, THICK / 2.0) } else { (top, THICK) };
         let shape = format!("band {}", class(change.tone));
         let (x, w) = (Px(left), Px(width));
-        svg.shape("rect", &[("class", &shape), ("x", &x), ("y", &Px(y)), ("width", &w), ("height", &Px(height))], &words);
+        svg.shape(
+            "rect",
+            &[("class", &shape), ("x", &x), ("y", &Px(y)), ("width", &w), ("height", &Px(height))],
+            &words,
+        );
         if change.tone == Tone::Bad {
             svg.line((left, top), ((left + THICK).min(left + width), top + THICK), "strike");
         }
@@ -99,7 +103,8 @@ fn table(bands: &[Band]) -> Table {
     let mut rows: Vec<(i64, Vec<String>)> = Vec::new();
     for band in bands {
         rows.extend(band.changes.iter().map(|change| {
-            let row = vec![clock(change.at_ms), band.environment.clone(), change.phase.to_owned(), change.commit.clone()];
+            let row =
+                vec![clock(change.at_ms), band.environment.clone(), change.phase.to_owned(), change.commit.clone()];
             (change.at_ms, row)
         }));
     }

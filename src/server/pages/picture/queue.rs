@@ -99,7 +99,8 @@ fn by_row(samples: &[Sample]) -> impl Iterator<Item = (i64, &[Sample])> {
 }
 
 fn queue_table(samples: &[Sample]) -> Table {
-    let most = |chunk: &[Sample], number: fn(&Sample) -> u32| chunk.iter().map(number).max().unwrap_or_default().to_string();
+    let most =
+        |chunk: &[Sample], number: fn(&Sample) -> u32| chunk.iter().map(number).max().unwrap_or_default().to_string();
     let rows = by_row(samples).map(|(at, chunk)| {
         let layers = LAYERS.iter().map(|(_, _, number)| most(chunk, *number));
         let rest = [most(chunk, |sample| sample.dead), most(chunk, |sample| sample.oldest_secs)];
@@ -173,8 +174,7 @@ fn rates_table(samples: &[Sample]) -> Table {
     let sum = |chunk: &[Sample], number: fn(&Sample) -> u32| {
         chunk.iter().map(|sample| u64::from(number(sample))).sum::<u64>().to_string()
     };
-    let rows = by_row(samples).map(|(at, chunk)| {
-        vec![clock(at), sum(chunk, |sample| sample.delivered), sum(chunk, |sample| sample.failed)]
-    });
+    let rows = by_row(samples)
+        .map(|(at, chunk)| vec![clock(at), sum(chunk, |sample| sample.delivered), sum(chunk, |sample| sample.failed)]);
     Table { caption: "Attempts in each five minutes", head: vec!["From", "Delivered", "Failed"], rows: rows.collect() }
 }
