@@ -175,7 +175,13 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
     let is_stale = facts.counts.oldest_open_ms.is_some_and(|at| now_ms.saturating_sub(at) > STALE_MS);
     let counted = [
         (Tone::Bad, dead, "delivery was given up", "deliveries were given up", "/dead-letters"),
-        (Tone::Bad, broken, "key of the configuration is broken", "keys of the configuration are broken", "/configuration"),
+        (
+            Tone::Bad,
+            broken,
+            "key of the configuration is broken",
+            "keys of the configuration are broken",
+            "/configuration",
+        ),
         (Tone::Bad, paused, "destination is paused", "destinations are paused", "/destinations"),
         (Tone::Warn, off, "destination is switched off", "destinations are switched off", "/destinations"),
     ];
@@ -202,8 +208,8 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::outbox::{Lane, Off, OffBy};
     use crate::notify::Reason;
+    use crate::outbox::{Lane, Off, OffBy};
     use crate::server::pages::tests::{HOSTILE, check, deliveries, worst};
 
     const NOW: i64 = 1_800_000_000_000;
@@ -228,7 +234,11 @@ mod tests {
 
     fn destination(number: usize) -> Destination {
         Destination {
-            lane: Lane { config_namespace: String::new(), service: format!("{number}{}", worst(9_000)), host: worst(300) },
+            lane: Lane {
+                config_namespace: String::new(),
+                service: format!("{number}{}", worst(9_000)),
+                host: worst(300),
+            },
             breaker: Breaker::default().refused(NOW - 1_000),
             off: (number == 0).then(|| Off::new(NOW, OffBy::Person, "")),
             pending: 3,
@@ -271,7 +281,9 @@ mod tests {
             destinations: (0..60).map(destination).collect(),
             recent: deliveries(RECENT),
             decisions: vec![decision(); 60],
-            samples: (0..360).map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() }).collect(),
+            samples: (0..360)
+                .map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() })
+                .collect(),
             latency: Latency { buckets: vec![(0.01, 3), (f64::INFINITY, 1)], count: 4, sum_secs: 9.0 },
             problems: vec![(worst(300), InForce::Nothing), ("template.t".into(), InForce::Itself)],
             is_synced: true,
