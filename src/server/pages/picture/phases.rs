@@ -35,7 +35,7 @@ pub(in crate::server::pages) fn phases(bands: &[Band], now_ms: i64) -> Picture {
     let Some(first) = first else { return nothing(ID, TITLE, "No phase is known yet: the gate was not looked at.") };
     let times = Times::new(first.min(now_ms.saturating_sub(SPAN_MIN_MS)), now_ms);
     let drawn = bands.len().min(BANDS_MAX);
-    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 12.0, height: ROW * drawn as f64 };
+    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 26.0, height: ROW * drawn as f64 };
     let mut svg = Svg::new(ID, WIDTH, area.bottom() + 22.0, TITLE, &description(bands));
     times.draw(&mut svg, &area);
     for (nth, band) in bands.iter().take(BANDS_MAX).enumerate() {
