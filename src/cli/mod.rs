@@ -27,6 +27,8 @@ mod output;
 mod own;
 mod reach;
 mod ready;
+#[cfg(test)]
+mod reference;
 mod repo_server;
 mod rights;
 mod rounds;
