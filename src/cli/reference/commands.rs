@@ -47,7 +47,7 @@ fn meaning(arg: &Arg) -> String {
         possible.iter().filter(|one| is_choice && !one.is_hide_set()).map(|one| code(one.get_name())).collect();
     match choices.is_empty() {
         true => plain(&help),
-        false => format!("{} One of {}.", plain(&help), choices.join(", ")),
+        false => format!("{}. One of {}.", plain(help.trim_end_matches('.')), choices.join(", ")),
     }
 }
 

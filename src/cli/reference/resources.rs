@@ -54,26 +54,25 @@ fn kind(schema: &Json) -> String {
 /// What a value has to be besides its type.
 fn bounds(schema: &Json) -> String {
     let words = [
-        ("enum", "one of"),
-        ("minLength", "characters at least"),
-        ("maxLength", "characters at most"),
-        ("minItems", "items at least"),
-        ("maxItems", "items at most"),
-        ("minimum", "at least"),
-        ("maximum", "at most"),
-        ("pattern", "matches"),
+        ("enum", "one of", ""),
+        ("minLength", "at least", " characters"),
+        ("maxLength", "at most", " characters"),
+        ("minItems", "at least", " items"),
+        ("maxItems", "at most", " items"),
+        ("minimum", "at least", ""),
+        ("maximum", "at most", ""),
+        ("pattern", "matches", ""),
     ];
-    let said = words.iter().filter(|(name, _)| !schema[*name].is_null()).map(|(name, word)| {
-        let value = match &schema[*name] {
-            Json::Array(all) => {
-                all.iter().map(|one| code(one.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", ")
-            }
-            Json::String(text) => code(text),
-            other => other.as_f64().map_or_else(|| other.to_string(), |number| number.to_string()),
-        };
-        format!("{word} {value}")
-    });
-    said.collect::<Vec<_>>().join("; ")
+    let there = words.iter().filter(|(name, ..)| !schema[*name].is_null());
+    there.map(|(name, word, unit)| format!("{word} {}{unit}", bound(&schema[*name]))).collect::<Vec<_>>().join("; ")
+}
+
+fn bound(value: &Json) -> String {
+    match value {
+        Json::Array(all) => all.iter().map(|one| code(one.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", "),
+        Json::String(text) => code(text),
+        other => other.as_f64().map_or_else(|| other.to_string(), |number| number.to_string()),
+    }
 }
 
 fn described(schema: &Json) -> String {
