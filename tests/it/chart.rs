@@ -96,6 +96,7 @@ fn values_that_cannot_work_are_refused_with_what_to_do() {
         ("image.digest=latest", "/image/digest"),
         ("metrics.port=0", "/metrics/port"),
         ("approvals.enabled=true", "approvals.enabled needs approvals.externalUrl"),
+        ("people.viewers[0].kind=Group,people.viewers[0].name=x", "people.viewers and people.operators need people.enabled"),
         ("gates.hooks.enabled=true", "gates.hooks.enabled needs gates.enabled"),
     ];
     for (set, said) in refused {

@@ -1,6 +1,7 @@
 //! What the dispatcher tells of its attempts: metrics, and Events where an owner has to know.
 
 use super::{Relay, Report};
+use crate::controller::What;
 use crate::{clock, outbox};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ impl outbox::Observer for Relay {
     fn observe(&self, event: &outbox::Event<'_>) {
         match event {
             outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
+                self.changes.queue_moved();
                 self.attempted(delivery, verdict, *state);
                 if let Some(dead) = dead {
                     let message = format!(
@@ -22,6 +24,7 @@ impl outbox::Observer for Relay {
                 }
             }
             outbox::Event::Breaker { lane, breaker } => {
+                self.changes.bump(What::Queue);
                 let state = match breaker.as_str() {
                     "closed" => 0,
                     "open" => 2,

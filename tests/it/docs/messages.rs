@@ -14,8 +14,12 @@ use std::sync::LazyLock;
 const FILLED: char = '…';
 
 /// Files whose errors are all on the page: those that users meet.
-const EXPLAINED: [&str; 21] = [
+const EXPLAINED: [&str; 25] = [
     "src/settings.rs",
+    "src/settings/auth.rs",
+    "src/server/auth/posture.rs",
+    "src/controller/identity/flow.rs",
+    "src/controller/identity/people.rs",
     "src/outbox/store.rs",
     "src/outbox/seal.rs",
     "src/egress/request.rs",
