@@ -1,7 +1,7 @@
 # What people and the CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: manifests help demo test check lint chaos bench compare fuzz prerequisites env
+.PHONY: manifests reference docs help demo test check lint chaos bench compare fuzz prerequisites env
 .NOTPARALLEL:
 
 help: ## this list
@@ -42,6 +42,12 @@ fuzz: ## libFuzzer on both languages' engines and on what comes from outside; FO
 
 manifests: ## deploy/install.yaml anew from the chart (needs helm)
 	scripts/manifests > deploy/install.yaml.new && mv deploy/install.yaml.new deploy/install.yaml
+
+reference: ## docs/reference anew, of settings, CRDs and the command line
+	@scripts/timed "reference" scripts/reference
+
+docs: reference ## the reference pages anew, then the book in target/book
+	@scripts/timed "book" scripts/book
 
 prerequisites: ## what the tests need from the system; installs Debian packages when run as root
 	@scripts/timed "prerequisites" scripts/prerequisites

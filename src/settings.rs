@@ -6,7 +6,6 @@ pub use effective::{Effective, effective};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -421,28 +420,21 @@ fn check_url(key: &'static str, text: &str) -> Result<(), Error> {
     Err(Error::ExternalUrl { key, url: text.to_owned() })
 }
 
-/// What the variables `GATEPOST_<SECTION>__<KEY>` set, by the names that the defaults have: a variable's case says nothing.
-/// A list is parted by commas. Variables without `__` are the command line's.
-fn overrides(
-    variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Vec<(String, config::Value)>, config::ConfigError> {
-    let defaults = config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-    let known: HashMap<String, HashMap<String, config::Value>> = defaults.build()?.try_deserialize()?;
+/// What the variables `GATEPOST_<SECTION>__<KEY>` set, by the names that the defaults have: a variable's case says nothing. A section
+/// in a section is one more `__`. A list is parted by commas. Variables without `__` are the command line's.
+fn overrides(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, config::Value)>, Error> {
+    let known = effective::known()?;
     let mut found = Vec::new();
     for (name, value) in variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))) {
-        let Some((section, key)) = name.strip_prefix("GATEPOST_").and_then(|rest| rest.split_once("__")) else {
-            continue;
-        };
+        let Some(path) = name.strip_prefix("GATEPOST_").filter(|path| path.contains("__")) else { continue };
         let value = value.into_string().map_err(|_| config::ConfigError::Message(format!("{name} is not UTF-8")))?;
-        let (section, key) = (section.to_lowercase(), key.to_lowercase());
-        let meant = known.get(&section).and_then(|keys| keys.iter().find(|(known, _)| known.to_lowercase() == key));
-        let list = meant.is_some_and(|(_, default)| matches!(default.kind, config::ValueKind::Array(_)));
-        let key = meant.map_or(key, |(known, _)| known.clone());
-        let value = match list {
+        let path = path.replace("__", ".").to_lowercase();
+        let meant = known.values().find(|one| one.key.to_lowercase() == path);
+        let value = match meant.is_some_and(|one| one.value.is_array()) {
             true => value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>().into(),
             false => config::Value::from(value),
         };
-        found.push((format!("{section}.{key}"), value));
+        found.push((meant.map_or(path, |one| one.key.clone()), value));
     }
     Ok(found)
 }
@@ -457,6 +449,9 @@ mod tests {
             ("GATEPOST_STORE__ENCRYPTIONKEYS", "k1 x"),
             ("GATEPOST_DELIVERY__GIVEUPAFTER", "60"),
             ("GATEPOST_EGRESS__ALLOW", "10.0.0.1, *.example.com"),
+            ("GATEPOST_GATES__REQUESTS__ANSWERLIMIT", "7"),
+            ("GATEPOST_GATES__REQUESTS__REDIRECTS", "a.example,b.example"),
+            ("GATEPOST_EGRESS__PROXY__ENFORCES", "true"),
             ("GATEPOST_CONFIG", "x.toml"),
             ("PATH", "/bin"),
         ];
@@ -469,6 +464,8 @@ mod tests {
         let settings: Settings = builder.build().unwrap().try_deserialize().unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&settings.store.encryption_keys), "k1 x");
         assert_eq!((settings.delivery.give_up_after, settings.egress.allow.len()), (60, 2));
+        let requests = &settings.gates.requests;
+        assert_eq!((requests.answer_limit, requests.redirects.len(), settings.egress.proxy.enforces), (7, 2, true));
         let unknown = overrides([("GATEPOST_STORE__PAHT".into(), "x".into())].into_iter()).unwrap();
         assert_eq!(unknown[0].0, "store.paht", "left for the error about unknown keys");
     }

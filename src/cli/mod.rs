@@ -26,6 +26,8 @@ mod notify;
 mod output;
 mod reach;
 mod ready;
+#[cfg(test)]
+mod reference;
 mod repo_server;
 mod serve;
 mod template;

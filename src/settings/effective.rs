@@ -33,7 +33,7 @@ pub struct Effective {
 /// What [`super::Settings::load`] says.
 pub fn effective(file: Option<&Path>) -> Result<Vec<Effective>, Error> {
     super::Settings::load(file)?;
-    let mut all = leaves(&defaults()?, "default");
+    let mut all = known()?;
     if let Some(file) = file {
         all.extend(leaves(&Config::builder().add_source(File::from(file)).build()?, &file.display().to_string()));
     }
@@ -57,7 +57,7 @@ pub(super) fn refuse_unknown(
     file: Option<&Path>,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(), Error> {
-    let known = leaves(&defaults()?, "default");
+    let known = known()?;
     let mut given = BTreeMap::new();
     if let Some(file) = file {
         given = leaves(&Config::builder().add_source(File::from(file)).build()?, &file.display().to_string());
@@ -69,6 +69,14 @@ pub(super) fn refuse_unknown(
         Some(one) => Err(Error::Unknown { advice: advice(&known, &one.key), key: one.key, source_name: one.source }),
         None => Ok(()),
     }
+}
+
+/// Every setting that there is, with its default.
+///
+/// # Errors
+/// Never in a binary whose tests passed.
+pub(super) fn known() -> Result<BTreeMap<String, Effective>, Error> {
+    Ok(leaves(&defaults()?, "default"))
 }
 
 fn is_known(known: &BTreeMap<String, Effective>, key: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The command line as people call it: as a plugin of kubectl, against a cluster, and beside the Argo CD command line.
 
-use crate::env::{PATIENCE, Receiver, cluster, wait_until};
+use crate::env::{Answer, PATIENCE, Receiver, cluster, wait_until};
 use crate::running::Gatepost;
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -171,4 +171,25 @@ fn templates_and_triggers_are_printed_as_the_argo_cd_command_line_prints_them() 
         compared += 1;
     }
     assert_eq!(compared, 14);
+}
+
+/// Every Argo CD that was not installed by the operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_without_the_operators_kind_is_reported_on() {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-notifications-cm", "namespace": "argocd"},
+        "data": {"context": "a: b\n"}});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-notifications-secret", "namespace": "argocd"}});
+    let no_kind = Answer::status(404).header("content-type", "text/plain").body("404 page not found\n");
+    let server = Receiver::start([Answer::json(&map), Answer::json(&secret), no_kind]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": server.url()}}], "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]});
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    let path = kubeconfig.to_str().unwrap().to_owned();
+    let run = move || gatepost(&["migrate", "report", "--kubeconfig", &path]);
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(server.count(), 3);
 }

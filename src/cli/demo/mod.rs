@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gatepost demo\n  gatepost demo --once   (plays the story once; exit code 0 only if all of it happened)"
+    after_help = "Examples:\n  gatepost demo\n  gatepost demo --once   # plays the story once; exit code 0 only if all of it happened"
 )]
 pub(super) struct Arguments {
     /// Play the story once and end.

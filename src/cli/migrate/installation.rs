@@ -71,7 +71,12 @@ pub(super) async fn resource(
 ) -> anyhow::Result<Option<crate::notify::Resource>> {
     let (namespace, name) = (&cluster.namespace, &cluster.notifications_configuration_name);
     let api: Api<Object> = Api::namespaced_with(client, namespace, &resource_kind());
-    let found = api.get_opt(name).await;
-    let found = found.with_context(|| format!("failed to get NotificationsConfiguration {namespace}/{name}"))?;
-    Ok(found.map(|object| source::resource(object.value())))
+    match api.get(name).await {
+        Ok(object) => Ok(Some(source::resource(object.value()))),
+        // A cluster without the operator says that it has no such page, in no Kubernetes words.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => {
+            Err(error).with_context(|| format!("failed to get NotificationsConfiguration {namespace}/{name}"))
+        }
+    }
 }

@@ -1,4 +1,10 @@
-//! The documents: every link leads somewhere, every YAML, TOML and JSON block can be read, and every page is in the book.
+//! The documents: every link leads somewhere, every YAML, TOML and JSON block can be read, every page is in the book, the examples
+//! give what they say, and the messages that are explained are those that there are.
+
+mod admission;
+mod examples;
+mod messages;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,26 +69,38 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "these lead nowhere: {broken:#?}");
 }
 
-/// Code blocks of a language, with the line they begin at.
-fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
-    let (mut current, mut found) = (None::<(usize, bool, String)>, Vec::new());
+/// A fenced block.
+struct Block {
+    /// The line that it begins at.
+    line: usize,
+    /// What stands behind the fence: a language, and what the block is for.
+    info: String,
+    text: String,
+}
+
+/// The fenced blocks of a page.
+fn fenced(text: &str) -> Vec<Block> {
+    let (mut current, mut found) = (None::<Block>, Vec::new());
     for (number, line) in text.lines().enumerate() {
         match (&mut current, line.trim_start().strip_prefix("```")) {
-            (None, Some(named)) => current = Some((number + 1, named.trim() == language, String::new())),
-            (Some(_), Some(_)) => {
-                let (begin, wanted, block) = current.take().unwrap();
-                if wanted {
-                    found.push((begin, block));
-                }
+            (None, Some(info)) => {
+                current = Some(Block { line: number + 1, info: info.trim().to_owned(), text: String::new() });
             }
-            (Some((_, _, block)), None) => {
-                block.push_str(line);
-                block.push('\n');
+            (Some(_), Some(_)) => found.extend(current.take()),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
             }
             (None, None) => {}
         }
     }
     found
+}
+
+/// Code blocks of a language, with the line they begin at.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let of_language = |block: &Block| block.info.split(' ').next() == Some(language);
+    fenced(text).into_iter().filter(of_language).map(|block| (block.line, block.text)).collect()
 }
 
 #[test]
