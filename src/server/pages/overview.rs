@@ -33,6 +33,10 @@ struct Page {
     broken: Vec<Text>,
     queue: Vec<(Badge, Count, String)>,
     oldest: Option<Moment>,
+    /// Delivered in the last hour.
+    delivered: Count,
+    /// Attempts of the last hour that brought nothing.
+    failed: Count,
     pictures: [Picture; 3],
     destinations: Vec<DestinationRow>,
     more_destinations: usize,
@@ -124,6 +128,8 @@ fn page(layout: Layout, facts: &Facts, words: &Words, now_ms: i64) -> Page {
         broken: broken(facts, words),
         queue: State::ALL.iter().map(|state| queue_entry(*state, &facts.counts)).collect(),
         oldest: facts.counts.oldest_open_ms.map(|at| Moment::new(at, now_ms)),
+        delivered: Count(facts.samples.iter().map(|sample| u64::from(sample.delivered)).sum()),
+        failed: Count(facts.samples.iter().map(|sample| u64::from(sample.failed)).sum()),
         pictures: [picture::queue(&facts.samples), picture::rates(&facts.samples), picture::latency(&facts.latency)],
         destinations: by_need.iter().take(PAGE_ROWS).map(|one| destination_row(one, words, now_ms)).collect(),
         more_destinations: by_need.len().saturating_sub(PAGE_ROWS),
@@ -266,7 +272,7 @@ mod tests {
         assert!(check(&html).contains("Nothing: every key is in order"));
         assert!(html.contains("Nothing was sent yet"));
         let starting = shown(&Facts { is_synced: false, ..nothing() });
-        assert!(starting.contains("has not been looked at yet"));
+        assert!(starting.contains("Not everything that was there at the start"));
     }
 
     #[test]
@@ -294,6 +300,11 @@ mod tests {
         let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
         assert!(place("1 delivery was given up") < place("1 key of the configuration is broken"));
         assert!(place("59 destinations are paused") < place("1 destination is switched off"));
-        assert!(place("12\u{202f}345") > 0 && html.contains("10 more") && html.contains("lost when the process ends"));
+        assert!(
+            place("12\u{202f}345") > 0
+                && html.contains("10 more")
+                && html.contains("<b>1\u{202f}080</b> failed")
+                && html.contains("lost when the process ends")
+        );
     }
 }
