@@ -25,7 +25,8 @@ pub use commit_report::{ClusterReports, CommitReports};
 pub use links::Links;
 pub use memory::forget_unused;
 pub use relay::{
-    Decision, Explained, REMEMBERED, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals, Sightings, Subscribed,
+    Decision, Explained, REMEMBERED, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals,
+    Sightings, Subscribed,
 };
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};

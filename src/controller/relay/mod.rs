@@ -23,7 +23,9 @@ mod tests;
 mod timed;
 
 pub use explain::Explained;
-pub use roster::{Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals};
+pub use roster::{
+    Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals,
+};
 pub use sightings::Sightings;
 
 use self::brake::Brake;

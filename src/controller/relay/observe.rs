@@ -1,8 +1,8 @@
 //! What the dispatcher tells of its attempts: metrics, and Events where an owner has to know.
 
 use super::{Relay, Report};
-use crate::controller::links::with_link;
 use crate::controller::What;
+use crate::controller::links::with_link;
 use crate::{clock, outbox};
 use std::time::Duration;
 

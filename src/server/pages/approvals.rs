@@ -7,8 +7,8 @@ use crate::gate::approval::{Run, RunId, markdown};
 use crate::outbox::Error;
 use crate::outbox::runs::{Kept, RunFilter};
 use crate::server::auth::Visitor;
-use actix_web::http::StatusCode;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use askama::Template;
 use serde::Deserialize;
 

@@ -81,7 +81,9 @@ pub(super) fn check(html: &str) -> &str {
     assert!(html.len() < BYTES_MAX, "{} bytes", html.len());
     assert_eq!(all(&page, "html[lang=en]").len(), 1);
     assert_eq!((all(&page, "head > title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
-    assert!(all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty()));
+    assert!(
+        all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty())
+    );
     nothing_inline(&page);
     ids_are_unique(&page);
     fields_have_labels(&page);
@@ -93,7 +95,8 @@ pub(super) fn check(html: &str) -> &str {
 fn nothing_inline(page: &Html) {
     assert!(all(page, "style, script:not([src]), iframe, object, embed, base").is_empty());
     for element in all(page, "*") {
-        let wrong: Vec<_> = element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
+        let wrong: Vec<_> =
+            element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
     for link in all(page, "[href], [src], [action]") {
@@ -268,7 +271,8 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let state = state().await;
     state.relay.store().close().await;
     let app = init_service(server::application(state)).await;
-    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"] {
+    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"]
+    {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();

@@ -48,7 +48,10 @@ fn what_waits_stands_first_with_its_age_and_deadline() {
     let html = shown(&facts(vec![kept(run(1))], 3, vec![kept(done)]), None);
     assert!(html.find("sha-1").unwrap() < html.find("sha-2").unwrap());
     assert!(html.contains("10 min ago") && html.contains("in 50 min") && html.contains("0 of 2"), "{html}");
-    assert!(html.contains("<a href=\"/approvals/01010101") && html.contains("of which 2 with a later deadline"), "{html}");
+    assert!(
+        html.contains("<a href=\"/approvals/01010101") && html.contains("of which 2 with a later deadline"),
+        "{html}"
+    );
 }
 
 #[test]
