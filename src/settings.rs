@@ -42,6 +42,8 @@ pub struct Settings {
     pub hooks: Hooks,
     /// Approvals by callback.
     pub callbacks: Callbacks,
+    /// Traces.
+    pub tracing: Tracing,
 }
 
 /// `[server]`
@@ -302,6 +304,22 @@ pub struct Callbacks {
     pub retention: u32,
 }
 
+/// `[tracing]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tracing {
+    /// Where OTLP is taken; empty: what the variables of OpenTelemetry say.
+    pub endpoint: String,
+    /// Headers of each request, `name=value` parted by commas. May hold credentials.
+    pub headers: SecretString,
+    /// Certificates that the collector's may be signed by.
+    pub ca_file: String,
+    /// Share of the traces that are recorded, 0 to 1.
+    pub sampling: f64,
+    /// Whether receivers and endpoints are told the trace.
+    pub propagate: bool,
+}
+
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -328,6 +346,9 @@ pub enum Error {
         "callbacks.externalUrl = \"{0}\" is refused: it is a URL such as https://gatepost.example.com, without query and without / at its end"
     )]
     ExternalUrl(String),
+    /// A share above all or below none.
+    #[error("tracing.sampling = {0} is refused: it is the share of traces that are recorded, from 0 (none) to 1 (all)")]
+    Sampling(f64),
     /// One of two files.
     #[error("callbacks.certificate and callbacks.key go together: set both, or neither")]
     Certificate,
@@ -370,6 +391,9 @@ impl Settings {
 
     fn check(&self) -> Result<(), Error> {
         self.callbacks.check()?;
+        if !(0.0..=1.0).contains(&self.tracing.sampling) {
+            return Err(Error::Sampling(self.tracing.sampling));
+        }
         if !self.server.api.ip().is_loopback() {
             return Err(Error::Exposed(self.server.api));
         }

@@ -33,6 +33,11 @@ impl Server {
         self.call("POST", path, Bytes::from(body.to_string())).await
     }
 
+    /// PUT of JSON to a path below `/api/v1/`.
+    pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("PUT", path, Bytes::from(body.to_string())).await
+    }
+
     async fn call(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Value> {
         let forward = match &self.server {
             None if self.target.is_named() || super::is_plugin() => Some(self.target.forward().await?),

@@ -20,6 +20,7 @@ mod gates;
 mod go_text;
 mod go_yaml;
 mod hidden;
+mod log_levels;
 mod manifests;
 mod migrate;
 mod notify;
@@ -32,6 +33,7 @@ mod rights;
 mod rounds;
 mod serve;
 mod template;
+mod traces;
 mod trigger;
 
 use crate::notify::LoadOptions;
@@ -102,6 +104,9 @@ enum Command {
     /// Look at destinations of a running Gatepost: what waits there, whether they answer; switch them off and on.
     #[command(subcommand)]
     Destinations(destinations::Command),
+    /// Look at what a running Gatepost logs; change it for a while.
+    #[command(subcommand)]
+    Log(log_levels::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -160,6 +165,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ready(arguments) => ready::run(arguments).await,
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Destinations(command) => destinations::run(command).await,
+        Command::Log(command) => log_levels::run(command).await,
         Command::Gate(command) => gate::run(command).await,
         Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,

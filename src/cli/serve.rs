@@ -2,11 +2,12 @@
 
 use super::approvals::serving as approvals;
 use super::repo_server::{self, RepoServerFlags};
+use super::traces::{self, Tracing};
 use super::{gates, hidden, own, rights, rounds};
 use crate::controller::approval::AskingObserver;
 use crate::controller::{
     ClusterReports, CommitReports, KubernetesReporter, LogReporter, NoAnnotations, ObjectReader, Outgoing, Projector,
-    Relay, RelayOptions, Reporter,
+    Relay, RelayOptions, Reporter, SpanObserver,
 };
 use crate::coordination::{Guard, Status, lease_name};
 use crate::egress::{Egress, Policy, Rule};
@@ -18,6 +19,7 @@ use crate::settings::{Delivery, Json, ProjectNamespace, Settings};
 use crate::source::repo_server::Keyring;
 use crate::source::{self, Event, Namespaces, files::Files, kubernetes::Kubernetes};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
+use crate::trace::Tracer;
 use crate::{egress, server};
 use actix_web::dev::Server;
 use anyhow::Context as _;
@@ -220,6 +222,7 @@ pub(super) struct Running {
     pub api: SocketAddr,
     dispatching: tokio::task::JoinHandle<()>,
     guarding: Option<tokio::task::JoinHandle<()>>,
+    tracing: Tracing,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
 }
@@ -238,6 +241,7 @@ impl Running {
             drop(tokio::time::timeout(GIVE_BACK_PATIENCE, guarding).await);
         }
         self.relay.store().close().await;
+        self.tracing.end().await;
         finished && !self.broken.load(Ordering::Acquire)
     }
 }
@@ -252,6 +256,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         Origin::Cluster(client, _) => Arc::new(KubernetesReporter::start(client.as_ref().clone())),
     };
     let owners = Arc::clone(&reporter);
+    let tracing = traces::start(&plan.settings.tracing, &identity(store.install_id()), &metrics, &traces::environment)?;
     let (standing, guarding) = guard(&plan, store.install_id(), &stop);
     let door = Arc::new(Egress::new(guarded(&plan).await?));
     let (send, events) = mpsc::channel::<Event>(EVENTS);
@@ -262,7 +267,12 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         }
     };
     let reader = cluster.clone().map(|cluster| Arc::new(cluster) as Arc<dyn ObjectReader>);
-    let options = RelayOptions { standing: standing.clone(), reader: reader.clone(), ..relay_options(&plan)? };
+    let options = RelayOptions {
+        standing: standing.clone(),
+        reader: reader.clone(),
+        tracer: tracing.tracer.clone(),
+        ..relay_options(&plan)?
+    };
     let relay = Arc::new(Relay::new(Arc::clone(&store), options, Arc::clone(&metrics), reporter));
     relay.hide(hidden::secrets(&plan.settings));
     let masking = Arc::clone(&relay);
@@ -292,6 +302,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
                 door: Arc::clone(&door),
                 standing: standing.clone(),
                 metrics: Arc::clone(&metrics),
+                tracer: tracing.tracer.clone(),
             };
             state.gates = gates::start(&plan.settings, &plan.namespace, shared, &stop)?;
             if plan.settings.callbacks.are_served() {
@@ -348,7 +359,7 @@ pub(super) async fn start(plan: Plan, stop: CancellationToken) -> anyhow::Result
         None => Arc::new(sender),
     };
     let dispatching = dispatch(&relay, store, sender, &plan.settings.delivery, &stop);
-    Ok(Running { relay, api, dispatching, guarding, stop, broken })
+    Ok(Running { relay, api, dispatching, guarding, tracing, stop, broken })
 }
 
 fn dispatch(
@@ -364,7 +375,7 @@ fn dispatch(
         ..DispatchSettings::default()
     };
     let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
-    let observer: Arc<dyn crate::outbox::Observer> = Arc::new(observer);
+    let observer = SpanObserver::before(Arc::new(observer), relay.tracer());
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
@@ -443,6 +454,7 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         reader: None,
         annotation_lost: settings.notify.annotation_lost,
         project_namespace: settings.notify.project_namespace,
+        tracer: Tracer::default(),
     })
 }
 
@@ -511,6 +523,12 @@ async fn project(projector: Projector, stop: CancellationToken) {
     projector.run(stop).await;
 }
 
+/// Tells processes apart: in a pod the host's name is the pod's.
+fn identity(install_id: &str) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{install_id}", host.trim())
+}
+
 /// Starts the guard of the Lease; on a folder there is nobody to share with.
 fn guard(plan: &Plan, install_id: &str, stop: &CancellationToken) -> (Status, Option<tokio::task::JoinHandle<()>>) {
     let seconds = plan.settings.coordination.lease;
@@ -518,8 +536,7 @@ fn guard(plan: &Plan, install_id: &str, stop: &CancellationToken) -> (Status, Op
     if seconds == 0 {
         return (Status::unguarded(), None);
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let identity = format!("{}_{install_id}", host.trim());
+    let identity = identity(install_id);
     let duration = Duration::from_secs(seconds);
     let (guard, status) = Guard::new(client.as_ref().clone(), &plan.namespace, &plan.config_map, identity, duration);
     (status, Some(tokio::spawn(guard.run(stop.clone()))))

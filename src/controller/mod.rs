@@ -12,6 +12,7 @@ mod memory;
 mod relay;
 mod report;
 mod sender;
+mod spans;
 mod view;
 
 pub use ambient::answer as ambient;
@@ -21,4 +22,5 @@ pub use memory::forget_unused;
 pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
+pub use spans::SpanObserver;
 pub use view::{config_view, explained_view};

@@ -56,7 +56,7 @@ pub(super) async fn only_local_hosts(
 }
 
 async fn index() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"resources": ["config", "decisions", "status", "deliveries", "deliveries/{id}", "destinations", "applications/{namespace}/{name}"]}))
+    HttpResponse::Ok().json(json!({"resources": ["config", "decisions", "status", "deliveries", "deliveries/{id}", "destinations", "log", "applications/{namespace}/{name}"]}))
 }
 
 async fn configuration(state: web::Data<State>) -> HttpResponse {

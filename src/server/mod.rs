@@ -6,6 +6,7 @@ mod callbacks;
 mod destinations;
 mod gates;
 pub mod hooks;
+mod log_levels;
 mod problem;
 
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
@@ -83,6 +84,7 @@ pub fn application(
         .configure(api::routes)
         .configure(destinations::routes)
         .configure(gates::routes)
+        .configure(log_levels::routes)
         .route("/", web::get().to(overview))
         .default_service(web::to(problem::not_found))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 impl outbox::Observer for Relay {
     fn observe(&self, event: &outbox::Event<'_>) {
         match event {
+            outbox::Event::Claimed { .. } => {}
             outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
                 self.attempted(delivery, verdict, *state);
                 if let Some(dead) = dead {
