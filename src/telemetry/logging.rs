@@ -207,10 +207,12 @@ fn heard(changed: bool) -> bool {
 
 /// Reads a filter: a level, or `target=level`, several parted by commas.
 fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
-    for (position, part) in parts(filter) {
-        check(part).map_err(|why| FilterError::Part { position, why })?;
+    let parts = parts(filter);
+    for (position, part) in &parts {
+        check(part).map_err(|why| FilterError::Part { position: *position, why })?;
     }
-    EnvFilter::try_new(filter).map_err(|error| FilterError::Part { position: 1, why: error.to_string() })
+    let trimmed: Vec<&str> = parts.iter().map(|(_, part)| part.trim()).collect();
+    EnvFilter::try_new(trimmed.join(",")).map_err(|error| FilterError::Part { position: 1, why: error.to_string() })
 }
 
 /// The parts of a filter with the character that each begins at. Commas within the brackets of a span's fields part nothing.
