@@ -127,7 +127,7 @@ fn the_bill_of_materials_has_what_is_in_the_binary_with_the_checksums_of_the_loc
     {
         assert!(names.contains(inside), "{inside} is in the binary");
     }
-    for outside in ["proptest", "tempfile", "rcgen", "opentelemetry-proto", "aws-lc-sys", "openssl-sys", "cc"] {
+    for outside in ["proptest", "standardwebhooks", "opentelemetry-proto", "aws-lc-sys", "openssl-sys", "cc"] {
         assert!(!names.contains(outside), "{outside} is not in the binary");
     }
 }
