@@ -20,6 +20,8 @@ pub const DEFAULTS: &str = include_str!("../config/gatepost.toml");
 pub struct Settings {
     /// Listeners.
     pub server: Server,
+    /// Who may use API and dashboard.
+    pub auth: Auth,
     /// The store.
     pub store: Store,
     /// `[coordination]`
@@ -48,12 +50,18 @@ pub struct Settings {
 
 /// `[server]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Server {
     /// Metrics and health.
     pub metrics: SocketAddr,
     /// API and dashboard.
     pub api: SocketAddr,
+    /// How people reach API and dashboard; empty: on loopback only.
+    pub external_url: String,
+    /// Further hosts that they may be asked for by.
+    pub hosts: Vec<String>,
+    /// Proxies, as ranges, whose `X-Forwarded-…` is believed.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// `[store]`
@@ -320,6 +328,9 @@ pub struct Tracing {
     pub propagate: bool,
 }
 
+mod auth;
+pub use auth::{Auth, AuthMode};
+
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -336,16 +347,19 @@ pub enum Error {
         /// The key that is probably meant, as a question; empty if none is like it.
         advice: String,
     },
-    /// The API has no authentication yet.
-    #[error(
-        "server.api = \"{0}\" is refused: the API has no authentication yet, so it listens on loopback only; use 127.0.0.1:<port> and a port-forward"
-    )]
-    Exposed(SocketAddr),
     /// The URL is none that a caller could use.
     #[error(
-        "callbacks.externalUrl = \"{0}\" is refused: it is a URL such as https://gatepost.example.com, without query and without / at its end"
+        "{key} = \"{url}\" is refused: it is a URL such as https://gatepost.example.com, without query and without / at its end"
     )]
-    ExternalUrl(String),
+    ExternalUrl {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        url: String,
+    },
+    /// `[auth]` or what belongs to it.
+    #[error(transparent)]
+    Auth(#[from] auth::Error),
     /// A share above all or below none.
     #[error("tracing.sampling = {0} is refused: it is the share of traces that are recorded, from 0 (none) to 1 (all)")]
     Sampling(f64),
@@ -373,7 +387,7 @@ impl Settings {
     /// Reads defaults, the file if one is named, and `GATEPOST_…` variables.
     ///
     /// # Errors
-    /// Unknown keys, values of the wrong form, an exposed API, a lease that an attempt may outlive.
+    /// Unknown keys, values of the wrong form, a lease that an attempt may outlive.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
         effective::refuse_unknown(file, std::env::vars_os())?;
         let mut builder =
@@ -391,11 +405,10 @@ impl Settings {
 
     fn check(&self) -> Result<(), Error> {
         self.callbacks.check()?;
+        check_url("server.externalUrl", &self.server.external_url)?;
+        self.auth.check()?;
         if !(0.0..=1.0).contains(&self.tracing.sampling) {
             return Err(Error::Sampling(self.tracing.sampling));
-        }
-        if !self.server.api.ip().is_loopback() {
-            return Err(Error::Exposed(self.server.api));
         }
         let (lease, limit) = (self.store.lease, self.delivery.attempt_limit);
         let is_shared = !self.store.url.expose_secret().is_empty();
@@ -414,18 +427,22 @@ impl Callbacks {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let url = url::Url::parse(&self.external_url);
-        let usable = url.is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
-        });
-        if self.are_served() && (!usable || self.external_url.ends_with('/')) {
-            return Err(Error::ExternalUrl(self.external_url.clone()));
-        }
+        check_url("callbacks.externalUrl", &self.external_url)?;
         if self.certificate.is_empty() != self.key.is_empty() {
             return Err(Error::Certificate);
         }
         Ok(())
     }
+}
+
+/// A URL that others can use, or none.
+fn check_url(key: &'static str, text: &str) -> Result<(), Error> {
+    let usable = url::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none());
+    if text.is_empty() || (usable && !text.ends_with('/')) {
+        return Ok(());
+    }
+    Err(Error::ExternalUrl { key, url: text.to_owned() })
 }
 
 /// What the variables `GATEPOST_<SECTION>__<KEY>` set, by the names that the defaults have: a variable's case says nothing.
@@ -509,7 +526,7 @@ mod tests {
         let url = |url: &str| load(&format!("[callbacks]\nexternalUrl = \"{url}\""));
         assert!(url("https://gatepost.example.com/under").unwrap().callbacks.are_served());
         for wrong in ["gatepost.example.com", "https://x.example/", "ftp://x.example", "https://x.example?a=b"] {
-            assert!(matches!(url(wrong), Err(Error::ExternalUrl(_))), "{wrong}");
+            assert!(matches!(url(wrong), Err(Error::ExternalUrl { .. })), "{wrong}");
         }
         assert!(matches!(load("[callbacks]\nkey = \"x\""), Err(Error::Certificate)));
     }
@@ -541,7 +558,13 @@ mod tests {
         assert!(load(&grant.replace("clusterScm", "all")).is_err());
     }
     #[test]
-    fn an_exposed_api_is_refused() {
-        assert!(matches!(load("[server]\napi = \"0.0.0.0:8080\""), Err(Error::Exposed(_))));
+    fn people_log_in_at_an_issuer_that_nobody_can_listen_to() {
+        let issuer = |url: &str| load(&format!("[auth]\nissuer = \"{url}\""));
+        assert!(issuer("https://id.example.com/realms/x").is_ok() && issuer("http://127.0.0.1:5556/dex").is_ok());
+        for wrong in ["http://id.example.com", "id.example.com", "ftp://id.example.com"] {
+            assert!(matches!(issuer(wrong), Err(Error::Auth(auth::Error::Issuer(_)))), "{wrong}");
+        }
+        assert!(load("[server]\nexternalUrl = \"https://x/\"").unwrap_err().to_string().contains("server.externalUrl"));
+        assert!(load("[auth]\nmode = \"off\"").is_err());
     }
 }

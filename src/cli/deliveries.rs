@@ -139,7 +139,9 @@ async fn moved(selection: &Selection, verb: &str, as_new: bool) -> anyhow::Resul
         anyhow::bail!("name ids or at least one filter: without any, every delivery would be meant");
     }
     let mut body = selection.body();
-    body["asNew"] = as_new.into();
+    if as_new {
+        body["asNew"] = true.into();
+    }
     let answer = selection.server.post(&format!("deliveries/{verb}"), &body).await?;
     if !output::machine(selection.output, &answer)? {
         let of = |name: &str| answer[name].as_array().cloned().unwrap_or_default();

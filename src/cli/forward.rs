@@ -3,6 +3,7 @@
 //! kubectl brings its own credentials, plugins and proxies; nothing of that is repeated here. It ends with the command.
 
 use anyhow::{Context as _, bail};
+use secrecy::SecretString;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -31,6 +32,7 @@ pub(super) struct Target {
 }
 
 /// A forwarded port; the end of it ends the forwarding.
+#[derive(Debug)]
 pub(super) struct Forward {
     _kubectl: Child,
     /// `http://127.0.0.1:PORT`
@@ -44,13 +46,38 @@ impl Target {
     }
 
     fn arguments(&self) -> Vec<String> {
+        self.command(&["port-forward", "--address", "127.0.0.1"], &[&format!(":{PORT}")])
+    }
+
+    /// What is to be done, where, with what.
+    fn command(&self, what: &[&str], with: &[&str]) -> Vec<String> {
         let named =
             [("--kubeconfig", &self.kubeconfig), ("--context", &self.context), ("--namespace", &self.namespace)];
         let named = named.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]));
-        let mut all: Vec<String> = vec!["port-forward".into(), "--address".into(), "127.0.0.1".into()];
+        let mut all: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
         all.extend(named.flatten());
-        all.extend([self.target.clone(), format!(":{PORT}")]);
+        all.push(self.target.clone());
+        all.extend(with.iter().map(|word| (*word).to_owned()));
         all
+    }
+
+    /// Has kubectl ask the Gatepost in the pod for the token that it made for its own machine.
+    pub(super) async fn token(&self) -> anyhow::Result<SecretString> {
+        let arguments = self.command(&["exec"], &["--", "/gatepost", "token", "--port", PORT]);
+        let shown = format!("kubectl {}", arguments.join(" "));
+        let mut command = Command::new("kubectl");
+        command.args(&arguments).stdin(Stdio::null()).kill_on_drop(true);
+        let run = tokio::time::timeout(PATIENCE, command.output()).await;
+        let done = run.with_context(|| format!("`{shown}` said nothing for {} s", PATIENCE.as_secs()))?;
+        let done = done.with_context(|| format!("failed to start `{shown}`"))?;
+        let token = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+        if !done.status.success() || token.is_empty() {
+            bail!(
+                "this Gatepost asks for a login, and `{shown}` gave no token: {}; name one with --token-file (kubectl create token NAME --audience gatepost)",
+                String::from_utf8_lossy(&done.stderr).trim()
+            );
+        }
+        Ok(SecretString::from(token))
     }
 
     /// Has kubectl forward a port of this machine.

@@ -44,7 +44,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             if let Some(lasting) = lasting {
                 body["for"] = lasting.into();
             }
-            (place.server.put("log", &body).await?, place.output)
+            (place.server.post("log", &body).await?, place.output)
         }
     };
     if !output::machine(format, &answer)? {

@@ -16,24 +16,21 @@ mod documented;
 mod explain;
 mod forward;
 mod gate;
-mod gates;
 mod go_text;
 mod go_yaml;
-mod hidden;
 mod log_levels;
+mod login;
+mod logins;
 mod manifests;
 mod migrate;
 mod notify;
 mod output;
-mod own;
 mod reach;
 mod ready;
 mod repo_server;
-mod rights;
-mod rounds;
 mod serve;
 mod template;
-mod traces;
+mod token;
 mod trigger;
 
 use crate::notify::LoadOptions;
@@ -95,6 +92,12 @@ enum Command {
     Config(config::Command),
     /// Ask a running Gatepost whether it is ready.
     Ready(ready::Arguments),
+    /// Log in at the issuer that a running Gatepost names, for the other commands.
+    Login(login::Arguments),
+    /// Forget a login.
+    Logout(login::Place),
+    /// Print the token of the Gatepost that runs on this machine as this user, to log in with elsewhere.
+    Token(token::Arguments),
     /// Look at deliveries and dead letters of a running Gatepost; replay or discard them.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -163,6 +166,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Catalog(command) => catalog::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Ready(arguments) => ready::run(arguments).await,
+        Command::Login(arguments) => login::run(arguments).await,
+        Command::Logout(place) => login::forget(&place),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Destinations(command) => destinations::run(command).await,
         Command::Log(command) => log_levels::run(command).await,

@@ -1,13 +1,13 @@
 //! Writes the CommitStatus that a notification asks for, within its limits: the strategy named must show the commit as
 //! proposed or active, no other object may report on the same key and commit, and only the platform's configuration may ask.
 
-use super::gate::write_commit_status;
+use super::gate::{kinds, write_commit_status};
 use crate::egress::{Error, Response};
 use crate::gate::names;
 use crate::notify::ServiceConfig;
 use crate::service::{Answer, CommitReport};
 use async_trait::async_trait;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use std::time::Duration;
 const MANAGER: &str = "gatepost.dev/commitstatus";
 /// Label that says which service wrote a CommitStatus.
 const SERVICE_LABEL: &str = "gatepost.dev/commitstatus-service";
-const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
 
 /// Writes CommitStatuses for notifications.
 #[async_trait]
@@ -61,8 +60,7 @@ impl ClusterReports {
     }
 
     async fn strategy(&self, report: &CommitReport) -> Result<Json, (u16, String)> {
-        let resource = resource("PromotionStrategy", "promotionstrategies");
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &report.namespace, &resource);
+        let api = kinds::api(&self.client, &report.namespace, &kinds::strategy());
         match api.get_opt(&report.strategy).await {
             Ok(Some(found)) => serde_json::to_value(found).map_err(|error| (500, error.to_string())),
             Ok(None) => Err((404, format!("there is no PromotionStrategy {}/{}", report.namespace, report.strategy))),
@@ -72,7 +70,7 @@ impl ClusterReports {
 
     /// Another CommitStatus on the same key and commit, anywhere: the Promoter takes two for none.
     async fn other(&self, report: &CommitReport, own: &str) -> Result<Option<String>, (u16, String)> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource("CommitStatus", "commitstatuses"));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kinds::commit_status());
         let of_key = ListParams::default().labels(&format!("{}={}", names::KEY_LABEL, report.key));
         let found = api.list(&of_key).await.map_err(|error| said(&error))?;
         let place = |one: &DynamicObject| {
@@ -97,16 +95,6 @@ impl CommitReports for ClusterReports {
         let (status, words) = self.written(service, report).await.err().unwrap_or((200, String::new()));
         let body = words.into_bytes().into();
         Ok(Response { status, headers: Vec::new(), body, truncated: false, elapsed: Duration::ZERO })
-    }
-}
-
-fn resource(kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: "promoter.argoproj.io".into(),
-        version: "v1alpha1".into(),
-        api_version: API_VERSION.into(),
-        kind: kind.into(),
-        plural: plural.into(),
     }
 }
 
@@ -136,9 +124,9 @@ fn object(service: &ServiceConfig, report: &CommitReport, strategy: &Json, branc
         spec["url"] = url.as_str().into();
     }
     // Gone with its strategy; nobody's controller.
-    let owner = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "name": report.strategy, "uid": text("/metadata/uid")});
+    let owner = json!({"apiVersion": kinds::API_VERSION, "kind": "PromotionStrategy", "name": report.strategy, "uid": text("/metadata/uid")});
     json!({
-        "apiVersion": API_VERSION, "kind": "CommitStatus",
+        "apiVersion": kinds::API_VERSION, "kind": "CommitStatus",
         "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": [owner]},
         "spec": spec,
     })

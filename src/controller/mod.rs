@@ -6,21 +6,27 @@ mod ambient;
 mod annotation;
 mod answers;
 pub mod approval;
+mod changes;
 mod commit_report;
 pub mod gate;
+pub mod identity;
 mod memory;
 mod relay;
 mod report;
 mod sender;
+pub mod series;
 mod spans;
 mod view;
 
 pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
+pub use changes::{Changes, What};
 pub use commit_report::{ClusterReports, CommitReports};
 pub use memory::forget_unused;
-pub use relay::{Decision, Explained, Relay, RelayOptions, Sightings};
+pub use relay::{
+    Decision, Explained, REMEMBERED, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals, Sightings, Subscribed,
+};
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
 pub use spans::SpanObserver;
-pub use view::{config_view, explained_view};
+pub use view::{ConfigView, Explanation, config_view, explained_view};

@@ -17,7 +17,7 @@ pub mod subscriptions;
 pub(crate) mod yaml;
 
 pub use configuration::{
-    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Problem, Resource, ServiceConfig,
+    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Origin, Problem, Resource, ServiceConfig,
     Template, Trigger,
 };
 pub use evaluate::{

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One Application (or any other object) that notifications are about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ObjectId {
     /// Namespace.
     pub namespace: String,
@@ -16,7 +16,8 @@ pub struct ObjectId {
 }
 
 /// A destination as subscriptions name it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Told)]
 pub struct Destination {
     /// Name of the service (not its type).
     pub service: String,
@@ -25,7 +26,7 @@ pub struct Destination {
 }
 
 /// Identity of one thing that happened, for one destination (`spec/delivery.md`, Identity). `arming` is filled by the decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Occurrence {
     /// The object.
     pub object: ObjectId,
@@ -99,7 +100,7 @@ pub enum Phase {
 }
 
 /// Why something was or was not sent. Logs, metrics, `explain`, API read this one reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The condition holds and the notification was put into the outbox.

@@ -11,7 +11,8 @@ const FAILURES_TO_OPEN: u32 = 10;
 const LAST_RUNG: u32 = 3;
 
 /// Why a breaker opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = BreakerCause)]
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
     /// Failures in a row.
@@ -21,7 +22,7 @@ pub enum Cause {
 }
 
 /// One lane's breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum Breaker {
     /// Sends freely.

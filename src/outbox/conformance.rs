@@ -169,6 +169,9 @@ async fn dead_letters_are_seen_replayed_and_discarded(store: &dyn Store) {
     let filter =
         Filter { object: Some(("argocd".into(), "dead".into())), states: vec![State::Dead], ..Filter::default() };
     assert_eq!(store.list(&filter).await.unwrap()[0].reason, "rejected");
+    let failed = store.failed_objects(1_000).await.unwrap();
+    assert_eq!(failed.iter().filter(|(_, name)| name == "dead").count(), 1, "each once: {failed:?}");
+    assert!(store.failed_objects(0).await.unwrap().is_empty());
     assert_eq!(store.get(claimed.delivery.id).await.unwrap().unwrap().attempts, [attempt()]);
     assert_eq!(
         store.replay(&filter, Replay { dry_run: true, ..at(3_000) }).await.unwrap().moved,
@@ -265,6 +268,52 @@ async fn a_destination_is_seen_and_switched(store: &dyn Store) {
     for claimed in claim(store, 9_000).await {
         store.record(None, claimed.delivered(9_000, String::new())).await.unwrap();
     }
+}
+
+async fn dead_letters_are_told_by_destination_and_cause(store: &dyn Store) {
+    let lane = |host: &str| Lane { config_namespace: "graves".into(), service: "grave".into(), host: host.into() };
+    let deaths = [
+        ("g1", "one", DeadReason::GaveUp, 1_000),
+        ("g2", "one", DeadReason::Rejected, 2_000),
+        ("g3", "two", DeadReason::Rejected, 3_000),
+        ("g4", "one", DeadReason::Rejected, 4_000),
+    ];
+    for (app, host, reason, at_ms) in deaths {
+        let mut new = NewDelivery { lane: lane(host), ..new_delivery(app, "t", 1) };
+        new.occurrence.config_namespace = "graves".into();
+        new.occurrence.destination.service = "grave".into();
+        store.commit(&object(app), vec![deliver(new)], at_ms).await.unwrap();
+        let claimed = claim(store, at_ms).await.remove(0);
+        store.record(Some(attempt()), claimed.dead(at_ms, reason)).await.unwrap();
+    }
+    let groups: Vec<_> = store.dead_letters().await.unwrap();
+    assert!(groups.is_sorted_by_key(|group| std::cmp::Reverse(group.count)));
+    let ours = groups.iter().filter(|group| group.lane.service == "grave");
+    let told: Vec<_> = ours
+        .map(|one| (one.lane.host.as_str(), one.reason.as_str(), one.count, one.oldest_ms, one.newest_ms))
+        .collect();
+    let expected =
+        [("one", "rejected", 2, 2_000, 4_000), ("one", "gaveUp", 1, 1_000, 1_000), ("two", "rejected", 1, 3_000, 3_000)];
+    assert_eq!(told, expected);
+    let chosen = async |host: &str, service: Option<&str>, reason: Option<&str>| {
+        let filter = Filter {
+            config_namespace: Some("graves".into()),
+            service: service.map(str::to_owned),
+            host: Some(host.into()),
+            reason: reason.map(str::to_owned),
+            states: vec![State::Dead],
+            ..Filter::default()
+        };
+        let found = store.list(&filter).await.unwrap();
+        found.into_iter().map(|one| one.occurrence.object.name).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen("one", Some("grave"), Some("rejected")).await, ["g4", "g2"]);
+    assert_eq!(chosen("one", None, Some("gaveUp")).await, ["g1"]);
+    assert_eq!(chosen("two", Some("grave"), None).await, ["g3"]);
+    assert!(chosen("three", Some("grave"), None).await.is_empty());
+    let all = Filter { service: Some("grave".into()), ..Filter::default() };
+    assert_eq!(store.discard(&all, false, 5_000).await.unwrap().moved.len(), 4);
+    assert!(store.dead_letters().await.unwrap().iter().all(|group| group.lane.service != "grave"));
 }
 
 async fn a_changed_configuration_releases(store: &dyn Store) {
@@ -520,6 +569,7 @@ pub(super) async fn suite(store: &dyn Store) {
     a_replay_is_spaced_and_the_oldest_is_first(store).await;
     a_repeated_delivery_is_another_one(store).await;
     a_destination_is_seen_and_switched(store).await;
+    dead_letters_are_told_by_destination_and_cause(store).await;
     a_changed_configuration_releases(store).await;
     poison_is_isolated(store).await;
     limits_and_turns_hold(store).await;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 /// Largest body in bytes that a row holds; a larger one is [`super::Error::Unstorable`].
@@ -78,6 +79,16 @@ impl FromStr for DeliveryId {
     }
 }
 
+impl utoipa::PartialSchema for DeliveryId {
+    fn schema() -> RefOr<Schema> {
+        const PATTERN: &str = "^dlv_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+        let about = "Identity of a delivery: ids sort by time.";
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN)).description(Some(about)).into()
+    }
+}
+
+impl utoipa::ToSchema for DeliveryId {}
+
 impl Serialize for DeliveryId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -115,7 +126,7 @@ pub fn unique_key(install_id: &str, epoch: u64, occurrence: &Occurrence) -> [u8;
 }
 
 /// The queue that a delivery waits in: limits, breaker and token bucket are per lane, so that one slow host costs no other a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lane {
     /// Namespace of the configuration (the tenant); empty for the controller's own.
@@ -127,7 +138,8 @@ pub struct Lane {
 }
 
 /// Where a delivery is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = DeliveryState)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Decided and committed; never tried, or put back by a replay.
@@ -273,7 +285,7 @@ impl DeadReason {
 }
 
 /// One try, as kept in the row's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// When it began, Unix milliseconds.
@@ -291,7 +303,7 @@ pub struct Attempt {
 }
 
 /// A delivery as lists and dashboards show it: everything but the body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// Its id.

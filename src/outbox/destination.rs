@@ -7,14 +7,14 @@
 use super::breaker::Breaker;
 use super::delivery::{DeliveryId, Lane, State};
 use super::rows::{self, Columns};
-use super::store::Error;
+use super::store::{DeadGroup, Error};
 use serde::{Deserialize, Serialize};
 
 /// Longest reason that is kept, bytes.
 const WHY_MAX: usize = 500;
 
 /// Who switched a destination off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OffBy {
     /// The receiver of a service that signs answered 410: it wants no more. A changed configuration switches it on.
@@ -24,7 +24,7 @@ pub enum OffBy {
 }
 
 /// That a destination is switched off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Off {
     /// When, Unix milliseconds.
@@ -52,7 +52,7 @@ impl Off {
 }
 
 /// How the last attempt went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastOutcome {
     /// Of which delivery.
@@ -66,7 +66,7 @@ pub struct LastOutcome {
 }
 
 /// A destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Destination {
     /// Configuration namespace, service and host.
@@ -97,6 +97,17 @@ pub(super) fn read(row: &impl Columns) -> Result<Destination, Error> {
         pending: row.int("pending")?.unsigned_abs(),
         oldest_pending_ms: row.maybe_int("oldest")?,
         last: last.transpose()?,
+    })
+}
+
+/// A row of a group of dead letters: that of its lane, with `reason`, `n`, `oldest` and `newest`.
+pub(super) fn dead_group(row: &impl Columns) -> Result<DeadGroup, Error> {
+    Ok(DeadGroup {
+        lane: rows::lane(row)?,
+        reason: row.text("reason")?,
+        count: row.int("n")?.unsigned_abs(),
+        oldest_ms: row.int("oldest")?,
+        newest_ms: row.int("newest")?,
     })
 }
 

@@ -31,6 +31,7 @@ pub(super) async fn check(store: &dyn Runs) {
     of_two_changes_one_wins(store).await;
     what_is_owed_and_due(store).await;
     what_is_over_is_forgotten(store).await;
+    pages_give_each_run_once(store).await;
 }
 
 async fn one_run_a_subject(store: &dyn Runs) {
@@ -82,4 +83,22 @@ async fn what_is_over_is_forgotten(store: &dyn Runs) {
     assert_eq!(store.prune_runs(NOW + 20).await.unwrap(), 1, "the superseded one; the other is not older");
     assert_eq!(store.prune_runs(NOW + 21).await.unwrap(), 1);
     assert_eq!(store.open_runs().await.unwrap().0, 3, "open ones stay however old");
+}
+
+/// Also those that were requested in the same millisecond.
+async fn pages_give_each_run_once(store: &dyn Runs) {
+    for number in 20..27 {
+        let run = Run { requested_ms: NOW + i64::from(number / 4), ..run(number, "paged", &number.to_string()) };
+        assert!(matches!(store.open_run(&run, 50).await.unwrap(), Opened::New(_)));
+    }
+    let all = RunFilter { name: Some("paged".into()), ..RunFilter::default() };
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.runs(&RunFilter { after, limit: 2, ..all.clone() }).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.run.id);
+        seen.extend(page.iter().map(|kept| kept.run.id));
+    }
+    let whole: Vec<RunId> = store.runs(&all).await.unwrap().iter().map(|kept| kept.run.id).collect();
+    assert_eq!((seen.len(), &seen), (7, &whole));
 }

@@ -144,6 +144,10 @@ pub struct Filter {
     pub trigger: Option<String>,
     /// Service.
     pub service: Option<String>,
+    /// Host of the destination.
+    pub host: Option<String>,
+    /// What it said last; of a dead letter the cause ([`super::DeadReason::as_str`]).
+    pub reason: Option<String>,
     /// States; empty: all.
     pub states: Vec<State>,
     /// Created at or after, Unix milliseconds.
@@ -169,6 +173,21 @@ impl Filter {
             (limit, _) => limit.min(MAX),
         }
     }
+}
+
+/// Dead letters of one destination that died of one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadGroup {
+    /// The destination.
+    pub lane: Lane,
+    /// The cause ([`super::DeadReason::as_str`]).
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// Creation of the first of them, Unix milliseconds.
+    pub oldest_ms: i64,
+    /// Creation of the last of them, Unix milliseconds.
+    pub newest_ms: i64,
 }
 
 /// A delivery with everything that is known of it.
@@ -310,6 +329,9 @@ pub trait Store: Intents + super::runs::Runs {
     /// The last that was seen of an object, as given with [`Change::Keep`]; also none where no key opens it.
     async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error>;
 
+    /// Namespaces and names of objects that have dead letters, at most `limit`.
+    async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error>;
+
     /// How many deliveries of a configuration's namespace are open, counted up to `most`.
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error>;
 
@@ -353,6 +375,9 @@ pub trait Store: Intents + super::runs::Runs {
 
     /// Every destination that a delivery was ever made for, in order of namespace, service and host.
     async fn destinations(&self) -> Result<Vec<Destination>, Error>;
+
+    /// Dead letters by destination and cause, the largest group first.
+    async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error>;
 
     /// Destinations that are switched off.
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error>;

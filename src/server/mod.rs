@@ -1,17 +1,20 @@
-//! Listeners: metrics and health for the cluster, API and overview page for people on loopback, hooks for those who wake gates.
+//! Listeners: metrics and health for the cluster, API and dashboard for people who log in, hooks for those who wake gates.
 
 mod address;
 mod api;
+mod assets;
+pub mod auth;
 mod callbacks;
-mod destinations;
-mod gates;
 pub mod hooks;
-mod log_levels;
-mod problem;
+mod pages;
+mod stream;
 
 pub use callbacks::{Certificate, Error as CallbacksError, Reach, callbacks};
+pub use stream::Watchers;
 
+use self::api::problem;
 use crate::controller::Relay;
+use crate::controller::approval::Desk;
 use crate::controller::gate::Gates;
 use crate::coordination::Standing;
 use crate::source::kubernetes::Kubernetes;
@@ -34,6 +37,12 @@ pub struct State {
     pub limits: Arc<OnceLock<Vec<String>>>,
     /// Gates, where they are handled.
     pub gates: Option<Arc<Gates>>,
+    /// Who is told that something changed.
+    pub watchers: Arc<Watchers>,
+    /// Who gets in.
+    pub auth: Arc<auth::Auth>,
+    /// Runs of approvals, where they are served.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Serves `/metrics`, `/healthz`, `/readyz`.
@@ -51,7 +60,7 @@ pub fn metrics(listener: TcpListener, state: State) -> std::io::Result<Server> {
     Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(2).listen(listener)?.run())
 }
 
-/// Serves `/api/v1` and the overview page.
+/// Serves `/api/v1` and the dashboard.
 ///
 /// # Errors
 /// The listener cannot be used.
@@ -80,21 +89,14 @@ pub fn application(
         .app_data(web::Data::new(state))
         .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::bad_body))
         .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
-        .wrap(actix_web::middleware::from_fn(api::only_local_hosts))
+        .app_data(web::PathConfig::default().error_handler(problem::bad_path))
+        .wrap(actix_web::middleware::from_fn(auth::recognise))
+        .wrap(actix_web::middleware::from_fn(api::problems))
+        .configure(auth::routes)
         .configure(api::routes)
-        .configure(destinations::routes)
-        .configure(gates::routes)
-        .configure(log_levels::routes)
-        .route("/", web::get().to(overview))
-        .default_service(web::to(problem::not_found))
-}
-
-async fn overview() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
-        .body(include_str!("../../templates/dashboard/overview.html"))
+        .configure(assets::routes)
+        .configure(pages::routes)
+        .default_service(web::to(pages::not_found))
 }
 
 async fn scrape(state: web::Data<State>) -> HttpResponse {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or builds what the integration tests run against, and prints where it is, one NAME=path a line.
-#   prepare.sh [cluster] [postgres] [backstage] [smtp] [nats] [chart]     default: all
+#   prepare.sh [cluster] [postgres] [backstage] [smtp] [nats] [chart] [schemathesis] [browser]     default: all
 # Repeating it costs nothing; several at once wait for each other. Results live in
 # ${XDG_CACHE_HOME:-~/.cache}/gatepost, under a key made of everything they are built from.
 # shellcheck source=lib.sh
@@ -115,6 +115,55 @@ nats() {
   echo "NATS_SERVER=$bin"
 }
 
+# In an environment of its own; Debian's Python brings the module for that in a package of its own.
+schemathesis() {
+  local python version to
+  for python in ${SCHEMATHESIS_PYTHON:-python3 /usr/bin/python3}; do
+    if have "$python" && "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then break; fi
+    python=
+  done
+  [ -n "$python" ] ||
+    die "Python 3.10 or newer with venv is missing, for Schemathesis: apt-get install python3-venv, or set SCHEMATHESIS_PYTHON to a Python that has it"
+  version=$("$python" -c 'import sys; print(sys.version, sys.prefix)')
+  to=$cache/schemathesis/$({ cat "$here/schemathesis/requirements.txt" && echo "$version"; } | key)
+  mkdir -p "$cache/schemathesis"
+  (
+    flock 9
+    if [ ! -e "$to/complete" ]; then
+      say "schemathesis: pip install, 25 packages, 90 MB, once; half a minute"
+      rm -rf "$to"
+      { "$python" -m venv "$to" && "$to/bin/pip" install --quiet --disable-pip-version-check -r "$here/schemathesis/requirements.txt"; } >&2 9>&- ||
+        die "pip install failed; its reason is above"
+      touch "$to/complete"
+    fi
+  ) 9>"$cache/schemathesis/lock"
+  say "schemathesis: $to"
+  echo "SCHEMATHESIS=$to/bin/schemathesis"
+}
+
+# The browser and its driver are one version's; the accessibility rules come from npm.
+browser() {
+  local chromium=${CHROMIUM:-} driver=${CHROMEDRIVER:-} to
+  [ -n "$chromium" ] || chromium=$(command -v chromium || command -v google-chrome || true)
+  [ -n "$driver" ] || driver=$(command -v chromedriver || true)
+  [ -n "$chromium" ] || die "Chromium is missing, the dashboard is tested in it: apt-get install chromium, or set CHROMIUM to the program"
+  [ -n "$driver" ] || die "chromedriver is missing, it drives Chromium: apt-get install chromium-driver, or set CHROMEDRIVER to the program"
+  have npm || die "npm is missing, the accessibility rules come from there: install Node.js 20 or newer with npm"
+  to=$cache/browser/$(cat "$here"/browser/{package.json,package-lock.json} | key)
+  mkdir -p "$to"
+  (
+    flock 9
+    if [ ! -e "$to/complete" ]; then
+      say "browser: npm ci, one package, 3 MB, once"
+      cp "$here"/browser/{package.json,package-lock.json} "$to"
+      (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund >&2 9>&-) || die "npm ci failed; its reason is above"
+      touch "$to/complete"
+    fi
+  ) 9>"$cache/browser/lock"
+  say "browser: $chromium"
+  printf 'CHROMIUM=%s\nCHROMEDRIVER=%s\nAXE=%s\n' "$chromium" "$driver" "$to/node_modules/axe-core/axe.min.js"
+}
+
 # go_tool NAME MODULE VERSION: a program of a Go module, built once.
 go_tool() {
   local bin=$cache/tools/$1-$3/$1
@@ -141,10 +190,10 @@ chart() {
   printf 'HELM=%s\nKUSTOMIZE=%s\nPROMTOOL=%s\n' "$helm" "$kustomize" "$promtool"
 }
 
-if [ $# = 0 ]; then set -- cluster postgres backstage smtp nats chart; fi
+if [ $# = 0 ]; then set -- cluster postgres backstage smtp nats chart schemathesis browser; fi
 for part in "$@"; do
   case $part in
-    cluster | postgres | backstage | smtp | nats | chart) "$part" ;;
-    *) die "prepare.sh does not know $part: cluster, postgres, backstage, smtp, nats or chart" ;;
+    cluster | postgres | backstage | smtp | nats | chart | schemathesis | browser) "$part" ;;
+    *) die "prepare.sh does not know $part: cluster, postgres, backstage, smtp, nats, chart, schemathesis or browser" ;;
   esac
 done

@@ -154,7 +154,7 @@ async fn look_everywhere(gatepost: &Gatepost, namespace: &Namespace, log: &Path)
     for arguments in commands {
         outputs.add(arguments.join(" "), command_line(&gatepost.api, arguments));
     }
-    outputs.add("overview page", crate::env::text(crate::env::client().get(&gatepost.api)).await);
+    outputs.add("overview page", gatepost.page("/").await);
     outputs.add("metrics", gatepost.metrics().await);
     outputs.add("readiness", gatepost.readiness().await.to_string());
     let events: Api<Event> = namespace.api();

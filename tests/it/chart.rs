@@ -97,6 +97,7 @@ fn values_that_cannot_work_are_refused_with_what_to_do() {
         ("image.digest=latest", "/image/digest"),
         ("metrics.port=0", "/metrics/port"),
         ("approvals.enabled=true", "approvals.enabled needs approvals.externalUrl"),
+        ("people.viewers[0].kind=Group,people.viewers[0].name=x", "people.viewers and people.operators need people.enabled"),
         ("gates.hooks.enabled=true", "gates.hooks.enabled needs gates.enabled"),
         ("tracing.endpoint=collector:4317", "/tracing/endpoint"),
         ("tracing.sampling=2", "/tracing/sampling"),

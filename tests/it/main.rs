@@ -1,16 +1,19 @@
 //! The integration tests: one binary, so that one API server, one PostgreSQL and one Backstage serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod api;
 mod application_gates;
 mod approvals;
 mod arrows;
 mod attacks;
+mod auth;
 mod backstage;
 mod canary;
 mod catalog;
 mod chart;
 mod command_line;
 mod crash;
+mod dashboard;
 mod destinations;
 mod docs;
 mod dropin;

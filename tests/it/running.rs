@@ -212,9 +212,33 @@ impl Gatepost {
         crate::env::text(crate::env::client().get(format!("http://127.0.0.1:{}/metrics", self.metrics))).await
     }
 
+    /// Port of the API.
+    pub fn port(&self) -> u16 {
+        self.api.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// A request to the API with the token of this machine, where one is asked for.
+    pub fn asking(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = crate::env::client().request(method, format!("{}{path}", self.api));
+        match gatepost::server::auth::local_token(self.port()) {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// JSON of the API.
     pub async fn get(&self, path: &str) -> serde_json::Value {
-        crate::env::json(crate::env::client().get(format!("{}/api/v1/{path}", self.api))).await
+        crate::env::json(self.asking(reqwest::Method::GET, &format!("/api/v1/{path}"))).await
+    }
+
+    /// A page of the dashboard.
+    pub async fn page(&self, path: &str) -> String {
+        crate::env::text(self.asking(reqwest::Method::GET, path)).await
+    }
+
+    /// What a POST of JSON answers.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        crate::env::json(crate::env::client().post(format!("{}/api/v1/{path}", self.api)).json(body)).await
     }
 
     /// Memory that the process has in RAM.

@@ -7,6 +7,7 @@ use gatepost::controller::{LogReporter, Relay, RelayOptions};
 use gatepost::coordination::Status;
 use gatepost::notify::LoadOptions;
 use gatepost::outbox::SqliteStore;
+use gatepost::server::auth::Auth;
 use gatepost::server::{self, State};
 use gatepost::service::{self, Context};
 use gatepost::settings::{AnnotationLost, ProjectNamespace};
@@ -48,7 +49,16 @@ async fn state() -> State {
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let relay = Arc::new(Relay::new(store, options, metrics, Arc::new(LogReporter)));
-    State { relay, cluster: None, folder: None, limits: Arc::default(), gates: None }
+    State {
+        relay,
+        cluster: None,
+        folder: None,
+        limits: Arc::default(),
+        gates: None,
+        auth: Arc::new(Auth::open()),
+        desk: None,
+        watchers: Arc::default(),
+    }
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {

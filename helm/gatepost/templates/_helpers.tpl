@@ -71,6 +71,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $own "gates" (dict "enabled" true "instanceId" .Values.gates.instanceId "takeOver" .Values.gates.takeOver) -}}
 {{- if .Values.gates.hooks.enabled }}{{ $_ := set $own "hooks" (dict "bind" (printf "0.0.0.0:%d" (int .Values.gates.hooks.port))) }}{{ end -}}
 {{- end }}
+{{- /* Nobody can be asked about a token without the right to. */ -}}
+{{- if not (or .Values.people.enabled .Values.approvals.enabled) }}
+{{- $_ := set $own "auth" (dict "kubernetes" false) -}}
+{{- end }}
+{{- if .Values.people.externalUrl }}
+{{- $_ := set $own.server "externalUrl" .Values.people.externalUrl -}}
+{{- $_ := set $own.server "api" "0.0.0.0:8080" -}}
+{{- end }}
 {{- if .Values.approvals.enabled }}
 {{- $callbacks := dict "externalUrl" .Values.approvals.externalUrl "bind" (printf "0.0.0.0:%d" (int .Values.approvals.port)) -}}
 {{- if .Values.approvals.tlsSecret }}{{ $_ := merge $callbacks (dict "certificate" "/etc/gatepost/callbacks/tls.crt" "key" "/etc/gatepost/callbacks/tls.key") }}{{ end -}}
@@ -99,6 +107,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and .Values.approvals.enabled (not .Values.approvals.externalUrl) }}
 {{- fail "approvals.enabled needs approvals.externalUrl: how the outside reaches the callbacks" }}
+{{- end }}
+{{- if and (or .Values.people.viewers .Values.people.operators) (not (or .Values.people.enabled .Values.approvals.enabled)) }}
+{{- fail "people.viewers and people.operators need people.enabled: without it tokens of the cluster are not taken" }}
 {{- end }}
 {{- if and .Values.gates.hooks.enabled (not .Values.gates.enabled) }}
 {{- fail "gates.hooks.enabled needs gates.enabled: hooks wake gates" }}

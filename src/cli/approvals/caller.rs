@@ -1,11 +1,14 @@
-//! Calls the API of approvals of a running Gatepost, with a token of the cluster or of Gatepost's own token endpoint.
+//! Calls the API of approvals of a running Gatepost, with a token of the cluster, of a login, or of Gatepost's own token endpoint.
 
+use crate::cli::logins;
 use crate::egress::{Egress, Policy, Request, TlsOptions, Transport};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use bytes::Bytes;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Answers that are read.
 const ANSWER_LIMIT: usize = 8 << 20;
@@ -13,7 +16,7 @@ const ANSWER_LIMIT: usize = 8 << 20;
 /// Where the running Gatepost is, and who asks.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct Caller {
-    /// Address of a running Gatepost's callbacks listener.
+    /// Address of a running Gatepost's callbacks listener, or of its API.
     #[arg(long, env = "GATEPOST_APPROVALS_URL", default_value = "http://127.0.0.1:8090", global = true)]
     server: String,
     /// File with a bearer token, such as `kubectl create token NAME --audience gatepost` prints, or a mounted service account
@@ -30,7 +33,7 @@ pub(in crate::cli) struct Caller {
 
 /// A caller with a token.
 pub(super) struct Line {
-    egress: Egress,
+    egress: Arc<Egress>,
     server: String,
     token: String,
     transport: Transport,
@@ -46,7 +49,7 @@ impl Caller {
         };
         let tls = TlsOptions { roots_pem, ..TlsOptions::default() };
         let transport = Transport { owner: "cli".into(), answer_limit: ANSWER_LIMIT, tls, ..Transport::default() };
-        let egress = Egress::new(Policy { loopback_allowed: true, ..Policy::default() });
+        let egress = Arc::new(Egress::new(Policy { loopback_allowed: true, ..Policy::default() }));
         let server = self.server.trim_end_matches('/').to_owned();
         let mut line = Line { egress, server, token: String::new(), transport };
         line.token = self.token(&line).await?;
@@ -63,10 +66,13 @@ impl Caller {
                 .context("--client-id needs the client's secret in GATEPOST_CLIENT_SECRET")?;
             return line.exchange(id, &secret).await;
         }
-        std::env::var("GATEPOST_TOKEN")
-            .ok()
-            .filter(|token| !token.is_empty())
-            .context("no token: name a --token-file or a --client-id, or set GATEPOST_TOKEN; see docs/approvals.md")
+        if let Some(token) = std::env::var("GATEPOST_TOKEN").ok().filter(|token| !token.is_empty()) {
+            return Ok(token);
+        }
+        let login = logins::token(&line.server, &line.egress).await;
+        login.map(|token| token.expose_secret().to_owned()).context(
+            "no token: run `gatepost login` for this server, name a --token-file or a --client-id, or set GATEPOST_TOKEN; see docs/approvals.md",
+        )
     }
 }
 

@@ -1,7 +1,6 @@
 //! `gatepost approvals list|show|approve|reject|cancel|wait` on a running Gatepost. Every call is made under a login of its own.
 
 mod caller;
-pub(super) mod serving;
 
 use super::client::encoded;
 use super::output::{self, Format, shortened};

@@ -3,7 +3,7 @@
 
 mod inbox;
 
-use super::serve::{self, Origin, Plan, Running};
+use super::serve::{self, Names, Origin, Plan, Running};
 use crate::settings::Settings;
 use anyhow::{Context as _, bail};
 use inbox::{Inbox, Received};
@@ -92,10 +92,12 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
         .context("failed to listen on loopback")?;
     let plan = Plan {
         settings,
-        namespace: "argocd".into(),
-        config_map: "argocd-notifications-cm".into(),
-        secret: "argocd-notifications-secret".into(),
-        resource: "default-notifications-configuration".into(),
+        names: Names {
+            namespace: "argocd".into(),
+            config_map: "argocd-notifications-cm".into(),
+            secret: "argocd-notifications-secret".into(),
+            resource: "default-notifications-configuration".into(),
+        },
         self_service: false,
         origin: Origin::Files(manifests.to_owned()),
         api_server: None,

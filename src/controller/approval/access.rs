@@ -254,19 +254,6 @@ impl Issuer {
     }
 }
 
-/// The issuer that a token names, without any proof: it only says whose keys to ask.
-#[must_use]
-pub fn claimed_issuer(token: &str) -> Option<String> {
-    const JWT_MAX: usize = 16 << 10;
-    #[derive(Deserialize)]
-    struct Named {
-        iss: String,
-    }
-    (token.len() <= JWT_MAX)
-        .then(|| jsonwebtoken::dangerous::insecure_decode_claims::<Named>(token).ok())?
-        .map(|n| n.iss)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -321,8 +308,8 @@ mod tests {
         assert!(elsewhere.verify(&ring, token, NOW).is_none());
         let stranger = Ring::default().tended(NOW).unwrap().unwrap();
         assert!(issuer.verify(&stranger, token, NOW).is_none());
-        assert_eq!(claimed_issuer(token).as_deref(), Some("https://gatepost.example"));
-        assert_eq!(claimed_issuer("x.y"), None);
+        assert_eq!(crate::controller::identity::claimed_issuer(token).as_deref(), Some("https://gatepost.example"));
+        assert_eq!(crate::controller::identity::claimed_issuer("x.y"), None);
     }
 
     #[test]

@@ -2,16 +2,17 @@
 //! says what they may do; a client or subject that an approval believes may read its runs.
 
 use super::callers::Known;
-use super::cluster::{Deed, Identity};
 use super::crd::{StageName, WebhookApproval};
+use super::deed::Deed;
 use super::desk::{Changed, Desk};
-use super::view;
+use super::view::{self, RunDetail, RunSummary};
 use crate::clock;
+use crate::controller::identity::Identity;
 use crate::gate::approval::people::may_vote;
 use crate::gate::approval::{ApprovalId, Caller, Case, Event, Opening, Outcome, Run, RunId, Subject, run};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Opened, RunFilter};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,13 +23,34 @@ const NAME_MAX: usize = 128;
 /// Longest reason that a person gives.
 const REASON_MAX: usize = 1024;
 
-/// Who calls the API, from where.
-#[derive(Debug, Clone, Copy)]
-pub struct Visitor<'a> {
-    /// The bearer token, if one came.
-    pub bearer: Option<&'a str>,
-    /// Address.
+/// A call of the API.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub who: Claimed<'a>,
+    /// From which address.
     pub from: IpAddr,
+}
+
+/// Who calls, as far as the listener knows.
+#[derive(Debug, Clone)]
+pub enum Claimed<'a> {
+    /// The bearer token, if one came; to be judged.
+    Bearer(Option<&'a str>),
+    /// Judged by the listener already.
+    Known {
+        /// Who.
+        known: Known,
+        /// Whether the listener lets them read everything.
+        reads_all: bool,
+    },
+}
+
+/// Runs, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunList {
+    /// The runs.
+    pub items: Vec<RunSummary>,
 }
 
 /// What a call of the API came to, besides its answer.
@@ -62,29 +84,32 @@ impl From<StoreError> for Denied {
 }
 
 impl Desk {
-    /// Who a visitor is.
-    async fn known(&self, visitor: Visitor<'_>, about: Option<&Arc<WebhookApproval>>) -> Result<Known, Denied> {
-        let bearer = visitor.bearer.filter(|bearer| !bearer.is_empty());
-        let known = match bearer {
-            Some(bearer) => self.identify(bearer, about, visitor.from).await,
-            None => Err(Case::Unknown),
+    /// Who a caller is.
+    async fn known(&self, call: &Call<'_>, about: Option<&Arc<WebhookApproval>>) -> Result<Known, Denied> {
+        let known = match (&call.who, about) {
+            (Claimed::Known { known, .. }, _) => Ok(known.clone()),
+            (Claimed::Bearer(None | Some("")), _) => Err(Case::Unknown),
+            (Claimed::Bearer(Some(bearer)), None) => self.identify_person(bearer, call.from).await,
+            (Claimed::Bearer(Some(bearer)), about) => self.identify(bearer, about, call.from).await,
         };
         match known {
             Ok(known) => {
-                self.count_call(&known.caller(visitor.from).label())?;
+                self.count_call(&known.caller(call.from).label())?;
                 Ok(known)
             }
-            Err(Case::Unknown) => Err(self.wrong(visitor.from).into()),
+            Err(Case::Unknown) => Err(self.wrong(call.from).into()),
             Err(case) => Err(case.into()),
         }
     }
 
-    /// A visitor that the cluster knows: people and service accounts.
-    async fn person(&self, visitor: Visitor<'_>) -> Result<Identity, Denied> {
-        match self.known(visitor, None).await? {
-            Known::Cluster(identity) => Ok(identity),
+    /// A caller that the cluster can be asked about: people and service accounts.
+    async fn person(&self, call: &Call<'_>) -> Result<(Known, Identity), Denied> {
+        let known = self.known(call, None).await?;
+        match &known {
+            Known::Cluster(identity) | Known::Person(identity) => Ok((known.clone(), identity.clone())),
             _ => Err(Denied::Forbidden(
-                "people are known by a token of the cluster with the audience gatepost".to_owned(),
+                "decisions are made by people under their own login: log in with OIDC, or bring a token of the cluster with the audience gatepost"
+                    .to_owned(),
             )),
         }
     }
@@ -99,8 +124,11 @@ impl Desk {
         )))
     }
 
-    async fn require_read(&self, known: &Known, id: &ApprovalId) -> Result<(), Denied> {
-        if let Known::Cluster(identity) = known {
+    async fn require_read(&self, call: &Call<'_>, known: &Known, id: &ApprovalId) -> Result<(), Denied> {
+        if matches!(call.who, Claimed::Known { reads_all: true, .. }) {
+            return Ok(());
+        }
+        if let Known::Cluster(identity) | Known::Person(identity) = known {
             return self.require(identity, Deed::Read, id).await;
         }
         let believed = match self.shelf.of(id) {
@@ -118,10 +146,10 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, or the store is away.
-    pub async fn list_runs(&self, visitor: Visitor<'_>, filter: RunFilter) -> Result<Value, Denied> {
+    pub async fn list_runs(&self, call: Call<'_>, filter: RunFilter) -> Result<RunList, Denied> {
         let named = filter.namespace.as_deref().zip(filter.name.as_deref());
         let approval = named.and_then(|(namespace, name)| self.shelf.named(namespace, name));
-        let known = self.known(visitor, approval.as_ref()).await?;
+        let known = self.known(&call, approval.as_ref()).await?;
         let id = approval.map_or_else(
             || ApprovalId {
                 namespace: filter.namespace.clone().unwrap_or_default(),
@@ -130,21 +158,21 @@ impl Desk {
             },
             |approval| approval.id(),
         );
-        self.require_read(&known, &id).await?;
+        self.require_read(&call, &known, &id).await?;
         let found = self.store.runs(&filter).await?;
-        Ok(json!({"items": found.iter().map(|kept| view::short(&kept.run)).collect::<Vec<_>>()}))
+        Ok(RunList { items: found.iter().map(|kept| view::short(&kept.run)).collect() })
     }
 
     /// One run with everything.
     ///
     /// # Errors
     /// Denied, no such run, or the store is away.
-    pub async fn show_run(&self, visitor: Visitor<'_>, id: &str) -> Result<Value, Denied> {
+    pub async fn show_run(&self, call: Call<'_>, id: &str) -> Result<RunDetail, Denied> {
         let kept = self.read_run(id).await?;
         let approval = kept.as_ref().and_then(|kept| self.shelf.of(&kept.run.approval));
-        let known = self.known(visitor, approval.as_ref()).await?;
+        let known = self.known(&call, approval.as_ref()).await?;
         let kept = kept.ok_or_else(|| no_run(id))?;
-        self.require_read(&known, &kept.run.approval).await?;
+        self.require_read(&call, &known, &kept.run.approval).await?;
         Ok(view::whole(&kept.run))
     }
 
@@ -159,14 +187,14 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn vote(&self, visitor: Visitor<'_>, id: &str, approve: bool, reason: &str) -> Result<Value, Denied> {
-        let who = self.person(visitor).await?;
+    pub async fn vote(&self, call: Call<'_>, id: &str, approve: bool, reason: &str) -> Result<RunDetail, Denied> {
+        let (_, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Approve, &kept.run.approval).await?;
         let approval = self.shelf.of(&kept.run.approval).ok_or_else(|| gone(&kept.run))?;
         let person = who.person();
         may_vote(approval.voters().as_ref(), &kept.run, &person).map_err(|why| Denied::Forbidden(why.to_string()))?;
-        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: visitor.from.to_string() };
+        let event = Event::Vote { person, approve, reason: cleaned(reason)?, from: call.from.to_string() };
         self.decided(kept, event).await
     }
 
@@ -174,15 +202,15 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such run, decided already, or the store is away.
-    pub async fn cancel(&self, visitor: Visitor<'_>, id: &str, reason: &str) -> Result<Value, Denied> {
-        let who = self.person(visitor).await?;
+    pub async fn cancel(&self, call: Call<'_>, id: &str, reason: &str) -> Result<RunDetail, Denied> {
+        let (known, who) = self.person(&call).await?;
         let kept = self.read_run(id).await?.ok_or_else(|| no_run(id))?;
         self.require(&who, Deed::Cancel, &kept.run.approval).await?;
-        let by = Known::Cluster(who).caller(visitor.from);
+        let by = known.caller(call.from);
         self.decided(kept, Event::Cancelled { by, reason: format!("cancelled: {}", cleaned(reason)?) }).await
     }
 
-    async fn decided(&self, kept: Kept, event: Event) -> Result<Value, Denied> {
+    async fn decided(&self, kept: Kept, event: Event) -> Result<RunDetail, Denied> {
         let is_cancel = matches!(event, Event::Cancelled { .. });
         let Changed { run, outcome } = self.apply_to(kept, event).await?;
         match outcome {
@@ -196,8 +224,8 @@ impl Desk {
     ///
     /// # Errors
     /// Denied, no such approval, one whose runs are not opened so, too many open runs, or the store is away.
-    pub async fn put_run(&self, visitor: Visitor<'_>, namespace: &str, name: &str, run: &str) -> Result<Value, Denied> {
-        let who = self.person(visitor).await?;
+    pub async fn put_run(&self, call: Call<'_>, namespace: &str, name: &str, run: &str) -> Result<RunSummary, Denied> {
+        let (_, who) = self.person(&call).await?;
         let asked = ApprovalId { namespace: namespace.to_owned(), name: name.to_owned(), uid: String::new() };
         self.require(&who, Deed::Run, &asked).await?;
         let approval = self.shelf.named(namespace, name);
@@ -217,7 +245,7 @@ impl Desk {
         let step = Run::open(opening, clock::now().millis());
         match self.store.open_run(&step.run, run::OPEN_MAX).await? {
             Opened::New(kept) => {
-                self.changed.notify_one();
+                self.has_changed();
                 Ok(view::short(&kept.run))
             }
             Opened::Known(kept) => self.polled(kept).await,
@@ -225,7 +253,7 @@ impl Desk {
         }
     }
 
-    async fn polled(&self, kept: Kept) -> Result<Value, Denied> {
+    async fn polled(&self, kept: Kept) -> Result<RunSummary, Denied> {
         let is_stale = kept.run.polled_ms.is_none_or(|at| clock::now().millis().saturating_sub(at) >= POLL_NOTED_MS);
         if !kept.run.phase.is_open() || !is_stale {
             return Ok(view::short(&kept.run));

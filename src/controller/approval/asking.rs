@@ -5,11 +5,12 @@ use super::callers::run_token;
 use super::crd::{RequestAuthentication, WebhookApproval};
 use super::desk::Desk;
 use crate::clock;
-use crate::controller::gate::ask::{Answer, AskError, Asker, Authentication, Question};
+use crate::controller::gate::ask::{Answer, AskError, Asker, Question};
 use crate::controller::spans::{self, Call, Ended};
 use crate::gate::approval::request::{Asked, Callback, Failure, Rendered};
 use crate::gate::approval::{ApprovalId, Event, Run, run};
 use crate::gate::engine::{Engine, Surroundings};
+use crate::gate::spec::Authentication;
 use crate::notify::{Destination, ObjectId, Occurrence};
 use crate::outbox::{self, Change, Claimed, Lane, NewDelivery, Observer, Policy, SendOutcome, Sender, Verdict};
 use crate::telemetry::Metrics;
@@ -212,7 +213,8 @@ fn question(rendered: Rendered, asked: &Asked, approval: &WebhookApproval) -> Qu
         headers: rendered.headers,
         body: rendered.body.map(Bytes::from),
         timeout: Duration::from_nanos(nanos),
-        authentication: authentication(approval.spec.http_request.authentication.as_ref(), repository(asked)),
+        authentication: approval.spec.http_request.authentication.as_ref().and_then(authentication),
+        repository: repository(asked),
         key: asked.run.to_string(),
     }
 }
@@ -224,28 +226,25 @@ fn repository(asked: &Asked) -> String {
     name.unwrap_or_default().to_owned()
 }
 
-fn authentication(of: Option<&RequestAuthentication>, repository: String) -> Authentication {
-    let Some(of) = of else { return Authentication::None };
+/// The first that is named; the resource's rules allow one only.
+fn authentication(of: &RequestAuthentication) -> Option<Authentication> {
     if let Some(basic) = &of.basic {
-        return Authentication::Basic { secret: basic.secret_ref.name.clone() };
+        return Some(Authentication::Basic { secret: basic.secret_ref.name.clone() });
     }
     if let Some(bearer) = &of.bearer {
-        return Authentication::Bearer { secret: bearer.secret_ref.name.clone() };
+        return Some(Authentication::Bearer { secret: bearer.secret_ref.name.clone() });
     }
     if let Some(oauth2) = &of.oauth2 {
-        return Authentication::OAuth2 {
+        return Some(Authentication::OAuth2 {
             secret: oauth2.secret_ref.name.clone(),
             token_url: oauth2.token_url.clone(),
             scopes: oauth2.scopes.clone(),
-        };
+        });
     }
     if let Some(tls) = &of.tls {
-        return Authentication::Tls { secret: tls.secret_ref.name.clone() };
+        return Some(Authentication::Tls { secret: tls.secret_ref.name.clone() });
     }
-    if of.scm.is_some() {
-        return Authentication::Scm { repository };
-    }
-    Authentication::None
+    of.scm.as_ref().map(|_| Authentication::Scm)
 }
 
 fn judged(answer: Result<Answer, AskError>, target: String, token: &str) -> SendOutcome {

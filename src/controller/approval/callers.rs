@@ -1,15 +1,15 @@
 //! Who calls, and whether they may answer this run. All four kinds of credentials end here in one [`Caller`] or in one of the
 //! answer table's refusals; the body has not been read by then.
 
-use super::access::{Claims, claimed_issuer};
-use super::cluster::{Deed, Identity};
-use super::crd::{OidcCaller, WebhookApproval};
+use super::access::Claims;
+use super::crd::{OidcAlgorithm, OidcCaller, WebhookApproval};
+use super::deed::Deed;
 use super::desk::Desk;
-use super::limits::TooMany;
-use super::oidc::{self, Subject};
 use crate::clock;
+use crate::controller::identity::{Expected, Identity, Subject, TooMany, claimed_issuer, oidc};
 use crate::gate::approval::{ApprovalId, Caller, Case, Run, RunId, token};
 use crate::outbox::runs::Kept;
+use jsonwebtoken::Algorithm;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -29,6 +29,10 @@ pub enum Known {
     Client(String),
     /// Somebody that the cluster knows.
     Cluster(Identity),
+    /// A person of the issuer that the settings name.
+    Person(Identity),
+    /// Whoever keeps this Gatepost, by a credential that is no person's.
+    Keeper(String),
     /// A subject of an OpenID Connect issuer, and the rule that its token was proven by.
     Subject(Subject, Box<OidcCaller>),
 }
@@ -40,6 +44,8 @@ impl Known {
         let (kind, name) = match self {
             Self::Client(id) => ("oauth", id.clone()),
             Self::Cluster(identity) => ("kubernetes", identity.user.clone()),
+            Self::Person(identity) => ("oidc", identity.user.clone()),
+            Self::Keeper(name) => ("gatepost", name.clone()),
             Self::Subject(subject, _) => ("oidc", subject.name.clone()),
         };
         Caller { kind: kind.to_owned(), name, from: from.to_string() }
@@ -131,16 +137,36 @@ impl Desk {
         {
             return Ok(known);
         }
+        if let Some(known) = self.person_of_issuer(bearer).await {
+            return Ok(known);
+        }
         let Some(cluster) = &self.cluster else { return Err(Case::Unknown) };
         let identity = cluster.who(bearer).await.map_err(|error| self.away(&error.to_string()))?;
         identity.map(Known::Cluster).ok_or(Case::Unknown)
     }
 
+    /// Who a person is that asks through the API: one of the issuer that the settings name, else whoever [`Self::identify`] knows.
+    ///
+    /// # Errors
+    /// Nobody that is known, or nobody can be asked now.
+    pub(super) async fn identify_person(&self, bearer: &str, from: IpAddr) -> Result<Known, Case> {
+        match self.person_of_issuer(bearer).await {
+            Some(known) => Ok(known),
+            None => self.identify(bearer, None, from).await,
+        }
+    }
+
+    async fn person_of_issuer(&self, bearer: &str) -> Option<Known> {
+        let people = self.people.as_ref().filter(|people| people.is_of_issuer(bearer))?;
+        let recognised = people.recognise(bearer, clock::now().millis()).await.ok()?;
+        Some(Known::Person(recognised.identity))
+    }
+
     async fn client(&self, bearer: &str) -> Result<String, Case> {
         let now_ms = clock::now().millis();
         let said: Claims = self.issuer.verify(&self.ring.ring(), bearer, now_ms).ok_or(Case::Unknown)?;
-        let Some(cluster) = &self.cluster else { return Err(Case::Unknown) };
-        let client = cluster.client(said.client()).await.map_err(|error| self.away(&error.to_string()))?;
+        let Some(clients) = &self.clients else { return Err(Case::Unknown) };
+        let client = clients.client(said.client()).await.map_err(|error| self.away(&error.to_string()))?;
         let current = client.filter(|client| client.generation == said.generation());
         current.map(|client| client.id).ok_or(Case::Unknown)
     }
@@ -152,7 +178,9 @@ impl Desk {
         for approval in asked {
             let ApprovalId { namespace, .. } = approval.id();
             for rule in approval.believes().oidc.unwrap_or_default().into_iter().filter(|rule| rule.issuer == issuer) {
-                let Some(subject) = self.issuers.subject(&namespace, &rule, bearer, now_ms).await else { continue };
+                let Some(subject) = self.issuers.subject(&namespace, &expected(&rule), bearer, now_ms).await else {
+                    continue;
+                };
                 let satisfied = oidc::satisfies(&subject.claims, &rule.claims);
                 let known = Known::Subject(subject, Box::new(rule));
                 if satisfied {
@@ -174,6 +202,7 @@ impl Desk {
                 let is_its_own = believes.oidc.is_some_and(|rules| rules.contains(rule));
                 Ok(is_its_own && oidc::satisfies(&subject.claims, &rule.claims))
             }
+            Known::Person(_) | Known::Keeper(_) => Ok(false),
             Known::Cluster(_) if believes.kubernetes.is_none() => Ok(false),
             Known::Cluster(identity) => self.may(identity, Deed::Callback, &approval.id()).await,
         }
@@ -182,12 +211,35 @@ impl Desk {
     /// Whether the cluster lets somebody do this.
     pub(super) async fn may(&self, who: &Identity, deed: Deed, id: &ApprovalId) -> Result<bool, Case> {
         let Some(cluster) = &self.cluster else { return Ok(false) };
-        cluster.may(who, deed, &id.namespace, &id.name).await.map_err(|error| self.away(&error.to_string()))
+        cluster.may(who, deed.on(id)).await.map_err(|error| self.away(&error.to_string()))
     }
 
     fn away(&self, cause: &str) -> Case {
         tracing::warn!(cause, "a caller cannot be judged now");
         Case::StoreAway
+    }
+}
+
+/// What a token has to be that is judged by a rule of an approval.
+fn expected(rule: &OidcCaller) -> Expected {
+    Expected {
+        issuer: rule.issuer.clone(),
+        audiences: vec![rule.audience.clone()],
+        algorithms: rule.algorithms.iter().map(|name| algorithm(*name)).collect(),
+    }
+}
+
+const fn algorithm(name: OidcAlgorithm) -> Algorithm {
+    match name {
+        OidcAlgorithm::RS256 => Algorithm::RS256,
+        OidcAlgorithm::RS384 => Algorithm::RS384,
+        OidcAlgorithm::RS512 => Algorithm::RS512,
+        OidcAlgorithm::PS256 => Algorithm::PS256,
+        OidcAlgorithm::PS384 => Algorithm::PS384,
+        OidcAlgorithm::PS512 => Algorithm::PS512,
+        OidcAlgorithm::ES256 => Algorithm::ES256,
+        OidcAlgorithm::ES384 => Algorithm::ES384,
+        OidcAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }
 

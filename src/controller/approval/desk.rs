@@ -3,12 +3,12 @@
 
 use super::access::{Issuer, Refusal, Wanted};
 use super::callers::{Admitted, too_many};
-use super::cluster::Cluster;
-use super::limits::Limits;
-use super::oidc::Issuers;
+use super::clients::Clients;
 use super::ringkeeper::RingKeeper;
 use super::shelf::Shelf;
 use crate::clock;
+use crate::controller::identity::{Cluster, Issuers, Limits, People};
+use crate::controller::{Changes, What};
 use crate::gate::approval::{Body, Case, Event, Outcome, Run, RunId};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Runs};
@@ -35,13 +35,19 @@ pub struct Desk {
     /// Gatepost's own token endpoint.
     pub issuer: Issuer,
     /// Issuers of others.
-    pub issuers: Issuers,
-    /// Who knows people; `None` on a folder.
+    pub issuers: Arc<Issuers>,
+    /// Who knows people and service accounts; `None` on a folder.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// Clients of the token endpoint; `None` on a folder.
+    pub clients: Option<Arc<dyn Clients>>,
+    /// People of the issuer that the settings name.
+    pub people: Option<Arc<People>>,
     /// How often somebody may come.
     pub limits: Limits,
     /// Woken when a run changed: status and CommitStatus are owed.
     pub changed: Notify,
+    /// The same, for those who only watch.
+    pub changes: Changes,
     /// Woken when something was shown.
     pub shown: Notify,
     /// Metrics.
@@ -123,13 +129,19 @@ impl Desk {
             }
             if self.store.put_run(&step.run, kept.version, now_ms).await? {
                 self.told(&kept.run, &step.run, &event);
-                self.changed.notify_one();
+                self.has_changed();
                 return Ok(Changed { run: step.run, outcome: step.outcome });
             }
             let Some(anew) = self.store.run(kept.run.id).await? else { break };
             kept = anew;
         }
         Err(StoreError::Unavailable { what: "change a run", cause: "others changed it again and again".to_owned() })
+    }
+
+    /// A run changed: what shows it is woken, and whoever watches sees it.
+    pub(super) fn has_changed(&self) {
+        self.changed.notify_one();
+        self.changes.bump(What::Approvals);
     }
 
     /// Metrics and the log.
@@ -144,7 +156,7 @@ impl Desk {
         self.metrics.approval_decided.observe(seconds.as_secs_f64());
         let by = match event {
             Event::Decision { by, .. } | Event::Cancelled { by, .. } => by.label(),
-            Event::Vote { person, .. } => format!("kubernetes:{}", person.user),
+            Event::Vote { person, .. } => format!("person:{}", person.user),
             _ => "gatepost".to_owned(),
         };
         let message = crate::gate::approval::markdown::to_plain(&run.message, 512);
@@ -183,8 +195,8 @@ impl Desk {
         if let Err(wait) = self.limits.token(from, &wanted.client_id) {
             return Issued::TooMany(wait.0);
         }
-        let Some(cluster) = &self.cluster else { return Issued::Away };
-        let client = match cluster.client(&wanted.client_id).await {
+        let Some(clients) = &self.clients else { return Issued::Away };
+        let client = match clients.client(&wanted.client_id).await {
             Ok(client) => client,
             Err(error) => {
                 tracing::warn!(%error, "no token can be issued now");

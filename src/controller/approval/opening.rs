@@ -96,7 +96,7 @@ async fn open(desk: &Desk, approval: &WebhookApproval, subject: Subject) -> Resu
         Opened::New(kept) => {
             let name = format!("{}/{}", kept.run.approval.namespace, kept.run.approval.name);
             tracing::info!(approval = name, run = %kept.run.id, branch = subject.branch, sha = subject.sha, "a run was opened");
-            desk.changed.notify_one();
+            desk.has_changed();
         }
         Opened::Known(_) => {}
         Opened::Full => tracing::warn!(

@@ -5,7 +5,6 @@
 use super::ask::{self, Asker, Question};
 use crate::clock;
 use crate::controller::spans;
-use crate::gate::spec::Authentication;
 use crate::gate::web_request::{Answer, Answers, Ask, AskError, Decision, Plan, Step};
 use crate::gate::{Gate, Strategy};
 use crate::outbox::{About, Error as StoreError, Intent, Store};
@@ -178,21 +177,9 @@ fn question(gate: &Gate, strategy: &Strategy, ask: &Ask, intent: &Intent) -> Que
         headers: request.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         body: request.body.clone().map(Bytes::from),
         timeout: request.timeout,
-        authentication: authentication(request.authentication.as_ref(), strategy),
+        authentication: request.authentication.clone(),
+        repository: strategy.repository.clone(),
         key: key(intent),
-    }
-}
-
-fn authentication(wanted: Option<&Authentication>, strategy: &Strategy) -> ask::Authentication {
-    match wanted {
-        None => ask::Authentication::None,
-        Some(Authentication::Basic { secret }) => ask::Authentication::Basic { secret: secret.clone() },
-        Some(Authentication::Bearer { secret }) => ask::Authentication::Bearer { secret: secret.clone() },
-        Some(Authentication::OAuth2 { secret, token_url, scopes }) => {
-            ask::Authentication::OAuth2 { secret: secret.clone(), token_url: token_url.clone(), scopes: scopes.clone() }
-        }
-        Some(Authentication::Tls { secret }) => ask::Authentication::Tls { secret: secret.clone() },
-        Some(Authentication::Scm) => ask::Authentication::Scm { repository: strategy.repository.clone() },
     }
 }
 

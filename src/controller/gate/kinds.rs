@@ -6,7 +6,7 @@ use kube::core::request::Request;
 use serde_json::Value as Json;
 
 /// API group and version of the Promoter.
-pub(super) const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
+pub(in crate::controller) const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
 /// Kind of a gate.
 pub(super) const GATE: &str = "WebRequestCommitStatus";
 
@@ -16,12 +16,12 @@ pub(super) fn gate() -> ApiResource {
 }
 
 /// `PromotionStrategy`.
-pub(super) fn strategy() -> ApiResource {
+pub(in crate::controller) fn strategy() -> ApiResource {
     resource("PromotionStrategy", "promotionstrategies")
 }
 
 /// `CommitStatus`.
-pub(super) fn commit_status() -> ApiResource {
+pub(in crate::controller) fn commit_status() -> ApiResource {
     resource("CommitStatus", "commitstatuses")
 }
 
@@ -41,7 +41,7 @@ fn resource(kind: &str, plural: &str) -> ApiResource {
 }
 
 /// The objects of a kind in a namespace.
-pub(super) fn api(client: &kube::Client, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
+pub(in crate::controller) fn api(client: &kube::Client, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, kind)
 }
 

@@ -13,7 +13,7 @@ use super::status::{self, Error as StatusError, rfc3339};
 use super::told::Told;
 use super::view::{View, Views};
 use super::watch::Partition;
-use super::{kinds, lock};
+use super::{application, kinds, lock};
 use crate::clock;
 use crate::controller::spans;
 use crate::coordination;
@@ -72,6 +72,7 @@ pub(super) struct Looker {
     pub memories: Memories,
     pub namespaces: Namespaces,
     pub views: Arc<Views>,
+    pub application_views: Arc<application::Views>,
     pub partition: Partition,
     pub standing: coordination::Status,
     pub metrics: Arc<Metrics>,

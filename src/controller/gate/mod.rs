@@ -10,10 +10,11 @@ pub mod ask;
 mod asking;
 pub(in crate::controller) mod commit_status;
 mod index;
-mod kinds;
+pub(super) mod kinds;
 mod look;
 mod memories;
 mod namespaces;
+mod phases;
 mod queue;
 mod run;
 mod status;
@@ -27,6 +28,7 @@ pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 
+use crate::controller::Changes;
 use crate::coordination;
 use crate::egress::redact::Scrubber;
 use crate::gate::{Engine, Integers};
@@ -86,6 +88,9 @@ pub struct Gates {
     parts: Parts,
     settings: Settings,
     views: Arc<Views>,
+    application_views: Arc<application::Views>,
+    /// The records of the gates that are handled now.
+    index: Mutex<Arc<Mutex<Index>>>,
     /// What keeps gates from being handled; empty where nothing does.
     obstacle: Mutex<String>,
 }
@@ -95,7 +100,14 @@ impl Gates {
     #[must_use]
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let obstacle = Mutex::new("it is not known yet whether the cluster has gates".to_owned());
-        Self { parts, settings, views: Arc::default(), obstacle }
+        Self {
+            parts,
+            settings,
+            views: Arc::default(),
+            application_views: Arc::default(),
+            index: Mutex::default(),
+            obstacle,
+        }
     }
 
     /// Handles gates until the process stops, whenever the cluster has them. Wake-ups ask at once.
@@ -151,6 +163,7 @@ impl Gates {
     fn looker(&self, partition: Partition) -> Looker {
         let Parts { client, store, asker, standing, metrics, tracer } = &self.parts;
         let index = Arc::<Mutex<Index>>::default();
+        *lock(&self.index) = Arc::clone(&index);
         Looker {
             client: client.clone(),
             engine: Engine::new(Limits::default(), self.settings.integers),
@@ -161,6 +174,7 @@ impl Gates {
             memories: memories::Memories::new(Arc::clone(store)),
             namespaces: namespaces::Namespaces::new(client.clone()),
             views: Arc::clone(&self.views),
+            application_views: Arc::clone(&self.application_views),
             partition,
             standing: standing.clone(),
             metrics: Arc::clone(metrics),
@@ -169,11 +183,45 @@ impl Gates {
         }
     }
 
+    /// What happened to gates, for those who watch.
+    pub fn changes(&self) -> impl Iterator<Item = &Changes> {
+        [self.views.changes(), self.application_views.changes()].into_iter()
+    }
+
     /// Every gate in short, and what keeps gates from being handled.
     #[must_use]
     pub fn list(&self) -> Json {
         let obstacle = lock(&self.obstacle).clone();
         serde_json::json!({"items": self.views.list(), "obstacle": obstacle})
+    }
+
+    /// Every ApplicationGate in short.
+    #[must_use]
+    pub fn list_applications(&self) -> Vec<Json> {
+        self.application_views.list()
+    }
+
+    /// One ApplicationGate: phases and why, the Applications that they were judged by. `None` where there is none.
+    #[must_use]
+    pub fn show_application(&self, namespace: &str, name: &str) -> Option<Json> {
+        let name = Name { namespace: namespace.to_owned(), name: name.to_owned() };
+        let (uid, mut view) = self.application_views.show(&name)?;
+        view["commitStatuses"] = self.commit_statuses(&uid);
+        Some(view)
+    }
+
+    /// The CommitStatuses of a gate, as they are in the cluster.
+    fn commit_statuses(&self, uid: &str) -> Json {
+        let index = Arc::clone(&lock(&self.index));
+        let children = lock(&index).children_of(uid);
+        let shown = children.into_iter().map(|(name, child)| {
+            let ready = child.ready.unwrap_or_default();
+            serde_json::json!({
+                "namespace": name.namespace, "name": name.name, "key": child.key, "sha": child.sha,
+                "ready": ready.status, "reason": ready.reason, "message": ready.message,
+            })
+        });
+        shown.collect()
     }
 
     /// One gate: phases and why, steps of the last look, answers clipped and without the values of its Secret. `None` where there is none.
@@ -187,7 +235,9 @@ impl Gates {
             Ok(scrubber) => scrubber.scrub(text),
             Err(()) => "(not shown: the credentials that it may repeat are not known)".to_owned(),
         };
-        self.views.show(&name, &scrub)
+        let mut view = self.views.show(&name, &scrub)?;
+        view["commitStatuses"] = self.commit_statuses(&self.views.uid(&name)?);
+        Some(view)
     }
 
     /// A scrubber for a Secret's values; nothing is shown where they cannot be read.

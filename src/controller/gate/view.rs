@@ -5,8 +5,10 @@
 use super::asking::Shown;
 use super::index::Name;
 use super::lock;
+use super::phases::{Phases, Present};
 use super::status::rfc3339;
 use crate::clock;
+use crate::controller::{Changes, What};
 use crate::gate::ready::Ready;
 use crate::gate::spec::Mode;
 use crate::gate::web_request::{Decision, Look, Outcome, Plan, Trigger};
@@ -26,6 +28,7 @@ const LONGEST_VALUE: usize = 200;
 /// One gate, as its last look left it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
+    uid: String,
     strategy: String,
     key: String,
     mode: &'static str,
@@ -39,12 +42,14 @@ pub(super) struct View {
     steps: Vec<Json>,
     error: Option<String>,
     answers: BTreeMap<String, Shown>,
+    history: Phases,
 }
 
 /// Every gate's.
 #[derive(Default)]
 pub(super) struct Views {
     all: Mutex<BTreeMap<Name, View>>,
+    changes: Changes,
 }
 
 impl View {
@@ -57,6 +62,7 @@ impl View {
         };
         let phases = outcome.status.phases();
         Self {
+            uid: gate.uid.clone(),
             strategy: gate.spec.strategy.clone(),
             key: gate.spec.key.clone(),
             mode: match gate.spec.mode {
@@ -75,6 +81,7 @@ impl View {
             steps: outcome.looks.iter().map(step).collect(),
             error: outcome.error(),
             answers: BTreeMap::new(),
+            history: Phases::default(),
         }
     }
 
@@ -89,7 +96,7 @@ impl View {
             .as_ref()
             .map(|Ready { status, reason, message }| json!({"status": status, "reason": reason, "message": message}));
         json!({
-            "namespace": name.namespace, "name": name.name, "strategy": self.strategy, "key": self.key, "mode": self.mode,
+            "kind": super::kinds::GATE, "namespace": name.namespace, "name": name.name, "strategy": self.strategy, "key": self.key, "mode": self.mode,
             "phases": phases, "ready": ready, "error": self.error, "lookedAt": time(Some(self.looked_at_ms)),
             "nextLook": time(self.next_look_ms), "nextTry": time(self.next_try_ms),
         })
@@ -100,6 +107,7 @@ impl View {
         view["steps"] = Json::from(self.steps.clone());
         let answers = self.answers.iter().map(|(scope, answer)| (scope.clone(), shown(answer, scrub)));
         view["answers"] = answers.collect::<serde_json::Map<_, _>>().into();
+        view["history"] = self.history.shown();
         view["why"] = self.why().into();
         view
     }
@@ -142,12 +150,17 @@ impl Views {
         let before = all.remove(name).unwrap_or_default();
         count(name, &before, metrics, 0);
         count(name, &view, metrics, 1);
+        let present = view.phases.iter();
+        let present = present.map(|(branch, (phase, sha))| Present { branch, phase: *phase, sha });
+        view.history = before.history;
+        view.history.note(present, view.looked_at_ms);
         view.answers = before.answers;
         view.answers.extend(answers);
         let scopes: Vec<&str> = view.steps.iter().filter_map(|step| step["scope"].as_str()).collect();
         view.answers.retain(|scope, _| scopes.contains(&scope.as_str()));
         all.insert(name.clone(), view);
         metrics.gates.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+        self.changes.bump(What::Gates);
     }
 
     /// A gate could not be looked at.
@@ -157,12 +170,14 @@ impl Views {
         view.error = Some(error.to_owned());
         let pause = u64::try_from(pause.as_millis()).unwrap_or(0);
         view.next_look_ms = Some(clock::now().millis().saturating_add_unsigned(pause));
+        self.changes.bump(What::Gates);
     }
 
     /// The `Ready` condition changed.
     pub fn ready(&self, name: &Name, ready: &Ready) {
         if let Some(view) = lock(&self.all).get_mut(name) {
             view.ready = Some(ready.clone());
+            self.changes.bump(What::Gates);
         }
     }
 
@@ -171,13 +186,24 @@ impl Views {
         let mut all = lock(&self.all);
         if let Some(view) = all.remove(name) {
             count(name, &view, metrics, 0);
+            self.changes.bump(What::Gates);
         }
         metrics.gates.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+    }
+
+    /// How often any of them changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// All of them, in short.
     pub fn list(&self) -> Vec<Json> {
         lock(&self.all).iter().map(|(name, view)| view.summary(name)).collect()
+    }
+
+    /// The UID of one of them.
+    pub fn uid(&self, name: &Name) -> Option<String> {
+        lock(&self.all).get(name).map(|view| view.uid.clone())
     }
 
     /// One of them; its Secret's name comes with it so that it can be scrubbed.

@@ -3,6 +3,7 @@
 use super::configurations::{Configurations, Reloaded};
 use super::{Relay, Report};
 use crate::clock;
+use crate::controller::What;
 use crate::notify::{Configuration, InForce, LoadOptions, ObjectId};
 use crate::outbox;
 use crate::settings::ProjectNamespace;
@@ -45,6 +46,7 @@ impl Relay {
         if reloaded.is_empty() {
             return;
         }
+        self.changes.bump(What::Configuration);
         self.metrics.config_broken.set(i64::try_from(self.problems()).unwrap_or(i64::MAX));
         let differs = reloaded.iter().any(|one| one.differs);
         for one in reloaded {
@@ -113,6 +115,7 @@ impl Relay {
             }
         }
         self.committed.notify_one();
+        self.changes.queue_moved();
     }
 
     pub(super) fn project_of(&self, object: &Value) -> Option<Value> {

@@ -40,6 +40,7 @@ impl Relay {
     /// A list of all Applications begins.
     pub(super) async fn begin_list(&self) {
         self.sightings.begin_list();
+        self.roster.begin_list();
         let kept = patiently("read which objects are kept", || self.store.kept()).await;
         self.kept.load(&kept);
     }
@@ -75,6 +76,7 @@ impl Relay {
         self.metrics.watch_events.with_label_values(&["ApplicationDeleted"]).inc();
         let id = object.id();
         self.sightings.forget(&id.uid);
+        self.roster.forget(&id);
         let plans = self.plans(object.namespace());
         let triggers = self.of_deletion(&plans, object);
         if triggers.iter().all(Vec::is_empty) {

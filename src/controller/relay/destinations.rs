@@ -1,6 +1,7 @@
 //! Switching destinations off and on, and telling the owner of the configuration what became of them.
 
 use super::{Relay, Report};
+use crate::controller::What;
 use crate::notify::ObjectId;
 use crate::outbox::{self, Breaker, Lane, Off, OffBy};
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ impl Relay {
             self.tell_switched(lane, off);
             self.switched.store(true, Ordering::Release);
             self.committed.notify_one();
+            self.changes.bump(What::Queue);
         }
         Ok(switched)
     }

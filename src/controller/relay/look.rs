@@ -59,6 +59,7 @@ impl Relay {
     pub(super) async fn look(&self, object: &Object, cause: Cause, received: Instant) {
         self.metrics.watch_events.with_label_values(&["Application"]).inc();
         self.sightings.is_there(&object.id().uid);
+        self.roster.put(object, clock::now().secs);
         if !self.options.standing.decides() {
             // What it was by then may be another's decision already: all are read anew.
             self.options.standing.may_decide().await;
@@ -80,6 +81,7 @@ impl Relay {
         if let Some(Decided { evaluations, withheld }) = decided {
             let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
             self.undecided.fetch_or(undecided, Ordering::AcqRel);
+            self.note_subscribed(object, &evaluations);
             let timed = self.timed(&plans, object, &sights, &evaluations);
             let digest = digest.filter(|_| !undecided && !withheld);
             self.sightings.keep(&object.id().uid, digest, notified.as_deref(), timed);
@@ -89,6 +91,15 @@ impl Relay {
             self.measure(object, received);
         }
         self.metrics.looks.with_label_values(&["evaluated"]).inc();
+    }
+
+    /// Whether anybody is told of it; of a status that is out of date that is not known.
+    fn note_subscribed(&self, object: &Object, evaluations: &[Evaluation]) {
+        let is_subscribed = evaluations.iter().any(|one| !one.subscriptions.is_empty());
+        let is_known = evaluations.iter().all(|one| one.skipped != Some(Reason::SyncStatusOutOfDate));
+        if is_subscribed || is_known {
+            self.roster.note_subscribed(&object.id(), is_subscribed);
+        }
     }
 
     /// How late the decision is: by our own clock since the receipt, and by the API server's since the change.
@@ -253,6 +264,7 @@ impl Relay {
         }
         if delivers {
             self.committed.notify_one();
+            self.changes.queue_moved();
         }
         if let Some(change) = keeping {
             self.kept.changed(&id.uid, &change);

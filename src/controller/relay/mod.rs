@@ -15,6 +15,7 @@ mod look;
 mod losses;
 mod note;
 mod observe;
+mod roster;
 mod secrecy;
 mod sightings;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 mod timed;
 
 pub use explain::Explained;
+pub use roster::{Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals};
 pub use sightings::Sightings;
 
 use self::brake::Brake;
@@ -30,8 +32,10 @@ use self::departure::Settled;
 use self::kept::Kept;
 use self::losses::Losses;
 use self::secrecy::Secrecy;
+use super::changes::Changes;
 use super::report::{Report, Reporter};
 use super::sender::ObjectReader;
+use super::series::{Attempts, Series};
 use crate::coordination::Status;
 use crate::notify::{Configuration, LoadOptions, ObjectId, Reason, history};
 use crate::outbox::Store;
@@ -54,7 +58,7 @@ const WORKERS: usize = 32;
 /// Events that wait for one worker: each holds a whole object.
 const WAITING: usize = 1;
 /// Decisions kept for the API.
-const REMEMBERED: usize = 2000;
+pub const REMEMBERED: usize = 2000;
 
 /// Settings of the relay.
 #[derive(Clone)]
@@ -86,9 +90,11 @@ pub struct RelayOptions {
 }
 
 /// One decision, as the API shows it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
+    /// Counts the decisions of this process.
+    pub sequence: u64,
     /// When, Unix milliseconds.
     pub at_ms: i64,
     /// `namespace/name`.
@@ -124,6 +130,8 @@ pub struct Relay {
     /// By namespace and name.
     projects: RwLock<HashMap<(String, String), Value>>,
     sightings: Arc<Sightings>,
+    roster: Roster,
+    series: Series,
     kept: Kept,
     losses: Losses,
     refreshes: Mutex<Vec<ObjectId>>,
@@ -133,6 +141,8 @@ pub struct Relay {
     undecided: AtomicBool,
     resumable: Mutex<Vec<(String, String)>>,
     switched: AtomicBool,
+    /// What happened, for those who watch.
+    pub changes: Changes,
     /// Woken when deliveries were committed.
     pub committed: Notify,
     /// Woken when annotations may be owed.
@@ -163,6 +173,8 @@ impl Relay {
             secrecy: Secrecy::default(),
             projects: RwLock::default(),
             sightings: Arc::default(),
+            roster: Roster::default(),
+            series: Series::default(),
             kept: Kept::default(),
             losses: Losses::default(),
             refreshes: Mutex::default(),
@@ -173,6 +185,7 @@ impl Relay {
             undecided: AtomicBool::new(false),
             resumable: Mutex::default(),
             switched: AtomicBool::new(false),
+            changes: Changes::default(),
             committed: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
@@ -251,6 +264,28 @@ impl Relay {
     #[must_use]
     pub fn sightings(&self) -> &Arc<Sightings> {
         &self.sightings
+    }
+
+    /// A small record of each Application: what lists of them are made from.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// How the last hour went.
+    #[must_use]
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// Takes a sample of what was sent and what waits.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn sample(&self) -> Result<(), crate::outbox::Error> {
+        let counts = self.store.counts().await?;
+        self.series.note(&counts, Attempts::of(&self.metrics), crate::clock::now().millis());
+        Ok(())
     }
 
     /// Whether something waits for the repo-server since the last call: then every Application is looked at again.
@@ -337,6 +372,7 @@ impl Relay {
         if !self.synced.swap(true, Ordering::AcqRel) {
             tracing::info!("all Applications have been looked at");
         }
+        self.roster.end_list();
         if let Some(present) = self.sightings.end_list() {
             let workers = workers.iter().map(mpsc::Sender::downgrade).collect();
             tokio::spawn(Arc::clone(self).settle_absent(present, workers));

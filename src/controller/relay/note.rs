@@ -1,6 +1,7 @@
 //! Telling what was decided: metrics, log and the list of the latest decisions. What is unchanged is not told again.
 
 use super::{Decision, REMEMBERED, Relay, Report};
+use crate::controller::What;
 use crate::clock;
 use crate::notify::{BrokenSubscription, Evaluation, Reason};
 use crate::source::Object;
@@ -9,6 +10,7 @@ use std::sync::PoisonError;
 impl Relay {
     /// Metrics, log and the list of decisions; what is unchanged is not told again.
     pub(super) fn note(&self, object: &Object, evaluation: &Evaluation) {
+        self.changes.bump(What::Applications);
         let application = format!("{}/{}", object.namespace(), object.name());
         evaluation.broken.iter().for_each(|broken| self.tell_broken(object, &application, broken));
         if let Some(reason) = evaluation.skipped {
@@ -66,7 +68,8 @@ impl Relay {
             return;
         }
         let message = self.scrubber().scrub(message);
-        let decision = Decision {
+        let mut decision = Decision {
+            sequence: 0,
             at_ms: clock::now().millis(),
             application: application.to_owned(),
             trigger: trigger.to_owned(),
@@ -85,6 +88,7 @@ impl Relay {
             "decided"
         );
         let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        decision.sequence = decisions.back().map_or(0, |last| last.sequence + 1);
         if decisions.len() >= REMEMBERED {
             decisions.pop_front();
         }

@@ -1,6 +1,7 @@
 //! What the dispatcher tells of its attempts: metrics, and Events where an owner has to know.
 
 use super::{Relay, Report};
+use crate::controller::What;
 use crate::{clock, outbox};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ impl outbox::Observer for Relay {
         match event {
             outbox::Event::Claimed { .. } => {}
             outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
+                self.changes.queue_moved();
                 self.attempted(delivery, verdict, *state);
                 if let Some(dead) = dead {
                     let message = format!(
@@ -23,6 +25,7 @@ impl outbox::Observer for Relay {
                 }
             }
             outbox::Event::Breaker { lane, breaker } => {
+                self.changes.bump(What::Queue);
                 let state = match breaker.as_str() {
                     "closed" => 0,
                     "open" => 2,

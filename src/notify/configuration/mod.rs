@@ -144,10 +144,23 @@ enum Room {
     Service,
 }
 
+/// Where the text of a key that is in force is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// In the ConfigMap.
+    ConfigMap,
+    /// In the `NotificationsConfiguration` of this name, from which the operator writes the ConfigMap.
+    Resource(&'a str),
+    /// In the Secret.
+    Secret,
+}
+
 /// A loaded configuration. Cheap to share, never changes.
 #[derive(Clone, Default)]
 pub struct Configuration {
     namespace: String,
+    /// Name of the operator's resource, where there is one, and the keys that it has.
+    resource: Option<(String, BTreeSet<String>)>,
     held: BTreeMap<String, Held>,
     problems: Vec<Problem>,
     broken: BTreeSet<(Room, String)>,
@@ -183,6 +196,7 @@ impl Configuration {
         }
         if let Some(resource) = &input.resource {
             out.context.extend(resource.context.clone());
+            out.resource = Some((resource.name.clone(), resource.keys.keys().cloned().collect()));
         }
         if let Err(fault) = out.read_legacy_services(input, false) {
             out.fall_back(legacy::SERVICES_KEY, fault, input, previous);
@@ -286,6 +300,22 @@ impl Configuration {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+    /// Every key that is in force, with its last good text where it is broken now, and where it is written.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, Origin<'_>)> {
+        self.held.keys().map(|key| (key.as_str(), self.origin(key)))
+    }
+    fn origin(&self, key: &str) -> Origin<'_> {
+        match &self.resource {
+            _ if key == legacy::SERVICES_KEY => Origin::Secret,
+            Some((name, keys)) if keys.contains(key) => Origin::Resource(name),
+            _ => Origin::ConfigMap,
+        }
+    }
+    /// Name of the operator's `NotificationsConfiguration` that is read beside the ConfigMap, where there is one.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_ref().map(|(name, _)| name.as_str())
     }
     /// Services by name.
     #[must_use]

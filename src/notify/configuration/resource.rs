@@ -72,7 +72,7 @@ fn context_differences(resource: &Resource, text: &str) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::{Configuration, LoadOptions};
+    use crate::notify::{Configuration, LoadOptions, Origin};
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -91,6 +91,9 @@ mod tests {
         assert!(config.templates().contains_key("b"));
         let told: Vec<_> = config.problems().iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(told, ["template.a", "template.b"]);
+        let (ours, theirs) = (Origin::Resource("default"), Origin::ConfigMap);
+        let written: Vec<_> = config.keys().collect();
+        assert_eq!(written, [("template.a", ours), ("template.b", theirs), ("template.same", ours)]);
         assert!(config.problems().iter().all(|problem| problem.in_force == InForce::Itself));
     }
 

@@ -31,7 +31,7 @@ use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State,
 use super::destination::{Destination, Off};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    ClaimLimits, Claims, Counts, DeadGroup, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
     Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
@@ -329,6 +329,11 @@ impl Store for PostgresStore {
         self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
     }
 
+    async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| Box::pin(objects::failed(connection, limit))).await
+    }
+
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
         let namespace = write(config_namespace);
         self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
@@ -460,6 +465,10 @@ impl Store for PostgresStore {
 
     async fn destinations(&self) -> Result<Vec<Destination>, Error> {
         self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error> {
+        self.read(|connection| Box::pin(destinations::dead(connection))).await
     }
 
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {

@@ -21,6 +21,9 @@ const KEPT: &str =
 const OPEN: &str = "
 SELECT count(*) AS n FROM (SELECT 1 FROM delivery WHERE state < 3 AND config_namespace = $1 LIMIT $2) AS open";
 
+/// `state = 4` is a dead letter.
+const FAILED: &str = "SELECT DISTINCT namespace, name FROM delivery WHERE state = 4 LIMIT $1";
+
 pub(super) async fn with_state(
     connection: &mut PgConnection,
     after_uid: String,
@@ -45,4 +48,10 @@ pub(super) async fn open_of(connection: &mut PgConnection, namespace: String, mo
     let row = sqlx::query(OPEN).bind(namespace).bind(i64::from(most)).fetch_one(connection).await;
     let count = row.map_err(|error| fault("count open deliveries", &error))?.int("n")?;
     Ok(u32::try_from(count).unwrap_or(most))
+}
+
+pub(super) async fn failed(connection: &mut PgConnection, limit: i64) -> Result<Vec<(String, String)>, Error> {
+    let found = sqlx::query(FAILED).bind(limit).fetch_all(connection).await;
+    let found = found.map_err(|error| fault("read which objects have dead letters", &error))?;
+    found.iter().map(|row| Ok((row.text("namespace")?, row.text("name")?))).collect()
 }

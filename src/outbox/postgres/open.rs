@@ -9,13 +9,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a schema that a newer version made is refused.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/postgres/0001_outbox.sql"),
     include_str!("../migrations/postgres/0002_install.sql"),
     include_str!("../migrations/postgres/0003_last_object.sql"),
     include_str!("../migrations/postgres/0004_gate_questions.sql"),
     include_str!("../migrations/postgres/0005_approval_run.sql"),
     include_str!("../migrations/postgres/0006_destinations.sql"),
+    include_str!("../migrations/postgres/0007_pages.sql"),
 ];
 /// Longest that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -48,6 +48,8 @@ pub struct RunFilter {
     pub is_open: Option<bool>,
     /// Only those requested before, Unix milliseconds: the next page.
     pub before_ms: Option<i64>,
+    /// Only those behind this one in the list: the next page, where several were requested at once.
+    pub after: Option<RunId>,
     /// At most so many; 0 reads as 100.
     pub limit: usize,
 }

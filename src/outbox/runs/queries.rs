@@ -94,6 +94,8 @@ macro_rules! queries {
                 "SELECT * FROM approval_run
                  WHERE ($1 IS NULL OR namespace = $1) AND ($2 IS NULL OR name = $2) AND ($3 IS NULL OR branch = $3)
                      AND ($4 IS NULL OR sha = $4) AND ($5 IS NULL OR is_open = $5) AND ($6 IS NULL OR requested_ms < $6)
+                     AND ($8 IS NULL OR requested_ms < (SELECT a.requested_ms FROM approval_run a WHERE a.id = $8)
+                         OR id > $8 AND requested_ms = (SELECT a.requested_ms FROM approval_run a WHERE a.id = $8))
                  ORDER BY requested_ms DESC, id LIMIT $7",
             )
             .bind(&filter.namespace)
@@ -103,6 +105,7 @@ macro_rules! queries {
             .bind(filter.is_open.map(i64::from))
             .bind(filter.before_ms)
             .bind(filter.page())
+            .bind(filter.after.map(|id| id.to_string()))
             .fetch_all(connection)
             .await
             .map_err(failed)?;

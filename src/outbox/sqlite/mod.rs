@@ -23,7 +23,7 @@ use super::destination::{Destination, Off};
 use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
-    ClaimLimits, Claims, Counts, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
+    ClaimLimits, Claims, Counts, DeadGroup, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release, Replay,
     Retention, Store,
 };
 use crate::notify::{KeyState, ObjectId};
@@ -274,6 +274,11 @@ impl Store for SqliteStore {
         self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
     }
 
+    async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| Box::pin(objects::failed(connection, limit))).await
+    }
+
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
         let namespace = config_namespace.to_owned();
         self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
@@ -382,6 +387,10 @@ impl Store for SqliteStore {
 
     async fn destinations(&self) -> Result<Vec<Destination>, Error> {
         self.read(|connection| Box::pin(destinations::all(connection))).await
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error> {
+        self.read(|connection| Box::pin(destinations::dead(connection))).await
     }
 
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {

@@ -1,6 +1,6 @@
 //! Objects that the store knows of: those with keys of state, and those of which the last that was seen is kept.
 
-use super::super::rows;
+use super::super::rows::{self, Columns};
 use super::super::seal::Keys;
 use super::super::store::{Error, KeptObject};
 use super::writer::fault;
@@ -19,6 +19,9 @@ SELECT uid, min(namespace) AS namespace, min(name) AS name FROM key_state WHERE 
 const KEPT: &str = "SELECT uid, namespace, name, digest, length(content) AS bytes FROM last_object ORDER BY uid";
 const OPEN: &str = "
 SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state < 3 AND config_namespace = $1 LIMIT $2)";
+
+/// `state = 4` is a dead letter.
+const FAILED: &str = "SELECT DISTINCT namespace, name FROM delivery WHERE state = 4 LIMIT $1";
 
 pub(super) async fn with_state(
     connection: &mut SqliteConnection,
@@ -48,4 +51,10 @@ pub(super) async fn open_of(connection: &mut SqliteConnection, namespace: String
     let query = sqlx::query_scalar(OPEN).bind(namespace).bind(most);
     let count: i64 = query.fetch_one(connection).await.map_err(|error| fault("count open deliveries", &error))?;
     Ok(u32::try_from(count).unwrap_or(most))
+}
+
+pub(super) async fn failed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<(String, String)>, Error> {
+    let found = sqlx::query(FAILED).bind(limit).fetch_all(connection).await;
+    let found = found.map_err(|error| fault("read which objects have dead letters", &error))?;
+    found.iter().map(|row| Ok((row.text("namespace")?, row.text("name")?))).collect()
 }

@@ -1,15 +1,15 @@
-//! `/api/v1/approvals`: runs for people, Argo Rollouts and hook Jobs. Every call carries a bearer token, also on loopback.
+//! `/api/v1/approvals` on the listener of callbacks: runs for people, Argo Rollouts and hook Jobs. Every call carries a bearer token.
+//! What whoever logged in to the dashboard may do is in `server/api/approvals.rs`.
 
 use super::{answered, bearer, from};
-use crate::controller::approval::{Denied, Desk, Visitor};
+use crate::controller::approval::{Call, Claimed, Denied, Desk};
 use crate::gate::approval::answer::reply;
 use crate::gate::approval::{Case, Outcome};
 use crate::outbox::runs::RunFilter;
 use crate::server::problem;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 /// Largest body of a call.
 pub(super) const BODY_MAX: usize = 16 << 10;
@@ -46,6 +46,7 @@ impl Query {
             sha: self.sha,
             is_open: self.open,
             before_ms: self.before,
+            after: None,
             limit: self.limit.unwrap_or(0).min(1_000),
         }
     }
@@ -58,8 +59,9 @@ struct Words {
     reason: String,
 }
 
-fn visitor(request: &HttpRequest) -> Visitor<'_> {
-    Visitor { bearer: bearer(request), from: from(request) }
+/// Who calls: the bearer of a token.
+fn call(request: &HttpRequest) -> Call<'_> {
+    Call { who: Claimed::Bearer(bearer(request)), from: from(request) }
 }
 
 async fn of_namespace(
@@ -69,7 +71,7 @@ async fn of_namespace(
     query: web::Query<Query>,
 ) -> HttpResponse {
     let filter = query.into_inner().filter(namespace.into_inner(), None);
-    told(desk.list_runs(visitor(&request), filter).await)
+    told(desk.list_runs(call(&request), filter).await)
 }
 
 async fn of_approval(
@@ -79,31 +81,31 @@ async fn of_approval(
     query: web::Query<Query>,
 ) -> HttpResponse {
     let (namespace, name) = path.into_inner();
-    told(desk.list_runs(visitor(&request), query.into_inner().filter(namespace, Some(name))).await)
+    told(desk.list_runs(call(&request), query.into_inner().filter(namespace, Some(name))).await)
 }
 
 async fn show(desk: web::Data<Desk>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    told(desk.show_run(visitor(&request), &id).await)
+    told(desk.show_run(call(&request), &id).await)
 }
 
 async fn approve(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.vote(visitor(&r), &id, true, &words.reason).await)
+    told(d.vote(call(&r), &id, true, &words.reason).await)
 }
 
 async fn reject(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.vote(visitor(&r), &id, false, &words.reason).await)
+    told(d.vote(call(&r), &id, false, &words.reason).await)
 }
 
 async fn cancel(d: web::Data<Desk>, r: HttpRequest, id: web::Path<String>, words: web::Json<Words>) -> HttpResponse {
-    told(d.cancel(visitor(&r), &id, &words.reason).await)
+    told(d.cancel(call(&r), &id, &words.reason).await)
 }
 
 async fn put(desk: web::Data<Desk>, request: HttpRequest, path: web::Path<(String, String, String)>) -> HttpResponse {
     let (namespace, name, run) = path.into_inner();
-    told(desk.put_run(visitor(&request), &namespace, &name, &run).await)
+    told(desk.put_run(call(&request), &namespace, &name, &run).await)
 }
 
-fn told(result: Result<Value, Denied>) -> HttpResponse {
+fn told(result: Result<impl Serialize, Denied>) -> HttpResponse {
     match result {
         Ok(body) => HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body),
         Err(Denied::Case(case)) => answered(reply(&case)),

@@ -73,7 +73,9 @@ pub fn callbacks(
             .app_data(trusted.clone())
             .app_data(web::QueryConfig::default().error_handler(problem::bad_query))
             .app_data(web::JsonConfig::default().limit(approvals::BODY_MAX).error_handler(problem::bad_body))
+            .wrap(actix_web::middleware::from_fn(super::api::problems))
             .configure(routes)
+            .configure(crate::server::assets::routes)
             .configure(more.clone())
             .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
             .default_service(web::to(problem::not_found))
@@ -100,7 +102,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/oauth/token", web::post().to(token::issue))
         .route("/oauth/jwks", web::get().to(token::keys))
         .route("/.well-known/oauth-authorization-server", web::get().to(token::about))
+        .route("/login/methods", web::get().to(methods))
         .configure(approvals::routes);
+}
+
+/// How people log in, for `gatepost login`.
+async fn methods(desk: web::Data<Desk>) -> HttpResponse {
+    HttpResponse::Ok().json(super::auth::login_methods(desk.people.as_deref()))
 }
 
 /// The address that a request came from.

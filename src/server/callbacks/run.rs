@@ -5,6 +5,7 @@ use crate::controller::approval::Desk;
 use crate::gate::approval::answer::reply;
 use crate::gate::approval::body::{BODY_MAX, Unusable};
 use crate::gate::approval::{Case, RunId};
+use crate::server::pages;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
@@ -62,15 +63,8 @@ pub(super) async fn read(mut payload: web::Payload) -> Result<Bytes, Unusable> {
 
 /// Where a link in a message leads: it says how to decide, and decides nothing. The same for a run that is not there.
 pub(super) async fn page(path: web::Path<String>) -> HttpResponse {
-    let Ok(id) = path.parse::<RunId>() else { return HttpResponse::build(StatusCode::NOT_FOUND).finish() };
-    let text = include_str!("../../../templates/dashboard/approval.html").replace("{{id}}", &id.to_string());
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
-        .insert_header(("Referrer-Policy", "no-referrer"))
-        .body(text)
+    match path.parse::<RunId>() {
+        Ok(id) => pages::callback(&id),
+        Err(_) => HttpResponse::build(StatusCode::NOT_FOUND).finish(),
+    }
 }

@@ -1,10 +1,8 @@
 //! The answer table, every row, over HTTP and over TLS, by curl.
 
 use super::house::House;
-use crate::env::{Answer, Receiver};
+use crate::env::Issuer;
 use gatepost::gate::approval::{Event, Run};
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -114,7 +112,7 @@ async fn store_away(house: &House) {
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_all_kinds_are_told_apart() {
     let house = House::start(false).await;
-    let issuer = OidcIssuer::start().await;
+    let issuer = Issuer::start().await;
     let listed = house.client("ci", "a-secret-of-32-random-bytes-say").await;
     let believed = json!({
         "oauth": {"clients": [listed]},
@@ -128,7 +126,10 @@ async fn callers_of_all_kinds_are_told_apart() {
     let (account, idle) = (house.account("runner", "gatepost").await, house.account("idle", "gatepost").await);
     house.allow("runner", &["callback"]).await;
     let elsewhere = house.account("elsewhere", "https://other.example").await;
-    let (subject, wrong) = (issuer.token("org/app", "gatepost"), issuer.token("org/other", "gatepost"));
+    let of = |repository: &str, audience: Value| {
+        issuer.token(json!({"sub": "repo:org/app", "aud": audience, "repository": repository}))
+    };
+    let (subject, wrong) = (of("org/app", json!("gatepost")), of("org/other", json!("gatepost")));
     let cases = [
         ("a listed client", oauth.as_str(), 200, 404),
         ("a client that is not listed", unlisted.as_str(), 403, 404),
@@ -137,7 +138,8 @@ async fn callers_of_all_kinds_are_told_apart() {
         ("a token for others", elsewhere.as_str(), 401, 401),
         ("a subject with the claim", subject.as_str(), 200, 404),
         ("a subject with another claim", wrong.as_str(), 403, 404),
-        ("an audience of others", &issuer.token("org/app", "other"), 401, 401),
+        ("an audience of others", &of("org/app", json!("other")), 401, 401),
+        ("no audience at all", &of("org/app", Value::Null), 401, 401),
     ];
     for (what, token, status, unknown) in cases {
         let run = house.open(&approval, HOUR_MS).await;
@@ -233,42 +235,4 @@ async fn the_seeds_command_lines_work() {
     let kept = house.desk.store.run(run.id).await.unwrap().unwrap();
     assert_eq!((kept.run.message.as_str(), kept.run.answer.unwrap().by.name), ("Webhook successful", client));
     house.stop().await;
-}
-
-/// An OpenID Connect issuer.
-struct OidcIssuer {
-    receiver: Receiver,
-    key: EncodingKey,
-}
-
-impl OidcIssuer {
-    async fn start() -> Self {
-        let random = ring::rand::SystemRandom::new();
-        let made =
-            ring::signature::EcdsaKeyPair::generate_pkcs8(&ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING, &random);
-        let key = EncodingKey::from_ec_der(made.unwrap().as_ref());
-        let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
-        jwk.common.key_id = Some("one".to_owned());
-        let receiver = Receiver::start([]).await;
-        let discovery = json!({"issuer": receiver.url(), "jwks_uri": format!("{}/keys", receiver.url())});
-        receiver.script([Answer::json(&discovery), Answer::json(&json!({"keys": [jwk]}))]);
-        Self { receiver, key }
-    }
-
-    fn url(&self) -> String {
-        self.receiver.url()
-    }
-
-    fn fetches(&self) -> usize {
-        self.receiver.requests().len()
-    }
-
-    fn token(&self, repository: &str, audience: &str) -> String {
-        let now = gatepost::clock::now().secs;
-        let claims: Value = json!({
-            "iss": self.url(), "sub": "repo:org/app", "aud": audience, "iat": now, "exp": now + 600, "repository": repository,
-        });
-        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
-    }
 }

@@ -2,11 +2,12 @@
 
 use crate::env::{Namespace, cluster};
 use actix_web::dev::ServerHandle;
+use gatepost::controller::Changes;
 use gatepost::controller::approval::access::Issuer;
-use gatepost::controller::approval::cluster::KubernetesCluster;
+use gatepost::controller::approval::clients::InSecrets;
 use gatepost::controller::approval::crd::WebhookApproval;
-use gatepost::controller::approval::oidc::Issuers;
-use gatepost::controller::approval::{Desk, InSecret, Limits, RingKeeper, Shelf};
+use gatepost::controller::approval::{Desk, InSecret, RingKeeper, Shelf};
+use gatepost::controller::identity::{Issuers, KubernetesCluster, Limits};
 use gatepost::egress::{Egress, Policy};
 use gatepost::gate::approval::{Opening, Run, RunId, Subject};
 use gatepost::outbox::runs::{Opened, Runs};
@@ -86,10 +87,13 @@ impl House {
             shelf: Arc::new(Shelf::default()),
             ring: Arc::new(ring),
             issuer: Issuer { url: url.clone(), audiences: vec!["https://api.gatepost.example".to_owned()] },
-            issuers: Issuers::new(egress, namespace.name.clone()),
+            issuers: Arc::new(Issuers::new(egress, namespace.name.clone())),
             cluster: Some(Arc::new(KubernetesCluster::new(namespace.client.clone()))),
+            clients: Some(Arc::new(InSecrets::new(namespace.client.clone()))),
+            people: None,
             limits: Limits::new(1_000),
             changed: Notify::new(),
+            changes: Changes::default(),
             shown: Notify::new(),
             metrics: Arc::new(Metrics::new().unwrap()),
         });

@@ -3,5 +3,5 @@
 
 mod admission;
 mod answers;
-mod house;
-mod stories;
+pub mod house;
+pub mod stories;

@@ -11,15 +11,17 @@ use std::time::Duration;
 
 /// Long enough for a second request to show itself.
 const A_WHILE: Duration = Duration::from_secs(1);
-const YES: &str = r#"{"success": true, "mdMessage": "all *good*"}"#;
+/// A callback that lets it pass.
+pub const YES: &str = r#"{"success": true, "mdMessage": "all *good*"}"#;
 const NO: &str = r#"{"success": false, "mdMessage": "broken"}"#;
 
 /// A SHA of one digit.
-fn sha(digit: char) -> String {
+pub fn sha(digit: char) -> String {
     digit.to_string().repeat(40)
 }
 
-struct Story {
+/// A namespace of its own, an outside process that is played by a receiver, and a store that outlives Gatepost.
+pub struct Story {
     namespace: Namespace,
     receiver: Receiver,
     port: u16,
@@ -27,13 +29,15 @@ struct Story {
 }
 
 impl Story {
-    async fn begin(script: impl IntoIterator<Item = Answer>) -> Self {
+    /// With an outside process that answers by this script.
+    pub async fn begin(script: impl IntoIterator<Item = Answer>) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (namespace, receiver) = (cluster().await.namespace().await, Receiver::start(script).await);
         Self { namespace, receiver, port, folder: tempfile::tempdir().unwrap() }
     }
 
-    async fn gatepost(&self) -> Gatepost {
+    /// Starts Gatepost, with callbacks.
+    pub async fn gatepost(&self) -> Gatepost {
         let more = format!("[callbacks]\nbind = \"127.0.0.1:{0}\"\nexternalUrl = \"http://127.0.0.1:{0}\"", self.port);
         let store = self.folder.path().join("outbox.db");
         let kubeconfig = cluster().await.kubeconfig();
@@ -42,7 +46,7 @@ impl Story {
     }
 
     /// A strategy with one environment at these SHAs.
-    async fn strategy(&self, proposed: &str, active: &str) {
+    pub async fn strategy(&self, proposed: &str, active: &str) {
         let manifest = json!({
             "apiVersion": "promoter.argoproj.io/v1alpha1", "kind": "PromotionStrategy", "metadata": {"name": "app"},
             "spec": {"gitRepositoryRef": {"name": "repo"}, "environments": [{"branch": "env/prod", "autoMerge": false}],
@@ -61,7 +65,8 @@ impl Story {
         self.namespace.apply_status(&status.to_string()).await;
     }
 
-    async fn approval(&self, stage: &str, more: Value) {
+    /// Applies the approval `tests` on the key of that name; `more` is set in its spec, null takes away.
+    pub async fn approval(&self, stage: &str, more: Value) {
         let mut spec = json!({
             "key": "tests", "stage": stage, "promotionStrategyRef": {"name": "app"},
             "httpRequest": {
@@ -81,14 +86,15 @@ impl Story {
     }
 
     /// The outside process' part: what it was told in its request number `at`, from 0.
-    async fn asked(&self, at: usize) -> Value {
+    pub async fn asked(&self, at: usize) -> Value {
         let requests = self.receiver.wait_for(at + 1, PATIENCE).await;
         let mut told = requests[at].json();
         told["key"] = json!(requests[at].header("idempotency-key").unwrap());
         told
     }
 
-    async fn call_back(&self, asked: &Value, body: &str) -> Called {
+    /// The outside process answers.
+    pub async fn call_back(&self, asked: &Value, body: &str) -> Called {
         let bearer = format!("Authorization: Bearer {}", asked["token"].as_str().unwrap());
         let url = format!("http://{}", asked["uri"].as_str().unwrap());
         curl(&["--header", &bearer, "--header", "Content-Type: application/json", "--data", body, &url]).await
@@ -99,7 +105,7 @@ impl Story {
     }
 
     /// Waits until the one CommitStatus is of this SHA and phase.
-    async fn reported(&self, sha: &str, phase: &str) -> Value {
+    pub async fn reported(&self, sha: &str, phase: &str) -> Value {
         let api = self.commit_statuses().await;
         wait_for(&format!("{phase} on {sha}"), PATIENCE, || async {
             let all = api.list(&Default::default()).await.ok()?.items;
@@ -110,7 +116,7 @@ impl Story {
     }
 
     /// `status.runs` of the approval.
-    async fn runs(&self) -> Vec<Value> {
+    pub async fn runs(&self) -> Vec<Value> {
         let api = self.namespace.dynamic("gatepost.dev/v1alpha1", "WebhookApproval").await;
         api.get("tests").await.unwrap().data["status"]["runs"].as_array().cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, SMTP and NATS servers, and
+//! What the integration tests run against: a real Kubernetes API server, PostgreSQL, Backstage, SMTP and NATS servers, a browser, and
 //! HTTP receivers that follow a script.
 //!
 //! Each part is started once, by the first test that asks for it, through the script of its name in `tests/env`, and
@@ -6,8 +6,10 @@
 //! what is missing: never skip, never fall back to an imitation.
 
 pub mod backstage;
+pub mod browser;
 pub mod cluster;
 pub mod http;
+pub mod issuer;
 pub mod nats;
 mod part;
 pub mod postgres;
@@ -19,8 +21,10 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use backstage::backstage;
+pub use browser::{Window, browser};
 pub use cluster::{Namespace, cluster};
 pub use http::{client, json, json_of_any, text};
+pub use issuer::Issuer;
 pub use nats::nats;
 pub use postgres::postgres;
 pub use receiver::{Answer, Receiver};

@@ -6,6 +6,7 @@ use super::super::look::{Looker, fill_random, time};
 use super::super::status::now;
 use super::super::{kinds, lock};
 use super::reach::Reach;
+use super::view::View;
 use super::{API_VERSION, KIND, MANAGER};
 use crate::controller::spans;
 use crate::gate::application::{self, Gate, Input, Outcome, Record, Status};
@@ -49,6 +50,7 @@ impl Look {
         self.looker.metrics.gates.looks.with_label_values(&[result]).inc();
         looked.unwrap_or_else(|trouble| {
             tracing::warn!(gate = %name, error = trouble, "failed to look at an ApplicationGate; trying again");
+            self.looker.application_views.trouble(name, &trouble, Some(TROUBLE_PAUSE));
             Some(TROUBLE_PAUSE)
         })
     }
@@ -60,16 +62,16 @@ impl Look {
         refused: Option<String>,
         spans: Option<&spans::Look>,
     ) -> Result<Option<Duration>, String> {
-        let Some(object) = self.get(&super::resource(), name).await? else { return Ok(None) };
-        let instance = object["metadata"]["labels"][INSTANCE_LABEL].as_str();
-        if object["metadata"]["deletionTimestamp"].is_string()
-            || instance.is_some_and(|id| id != self.looker.partition.instance_id)
-        {
+        let Some(object) = self.get(&super::resource(), name).await?.filter(|object| self.is_ours(object)) else {
+            self.looker.application_views.remove(name);
             return Ok(None);
-        }
+        };
         let gate = match Gate::parse(&object) {
             Ok(gate) => gate,
-            Err(error) => return self.unreadable(&object, &error.to_string()).await,
+            Err(error) => {
+                self.looker.application_views.trouble(name, &error.to_string(), None);
+                return self.unreadable(&object, &error.to_string()).await;
+            }
         };
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
         let found = self.get(&kinds::strategy(), &strategy).await?;
@@ -79,6 +81,13 @@ impl Look {
             (None, Ok(found)) => (self.decide(&gate, &Strategy::read(found), selected), Some(found)),
         };
         self.effect(&gate, decided.0, decided.1, spans).await
+    }
+
+    /// Whether a gate is there to stay, and this installation's.
+    fn is_ours(&self, object: &Json) -> bool {
+        let instance = object["metadata"]["labels"][INSTANCE_LABEL].as_str();
+        !object["metadata"]["deletionTimestamp"].is_string()
+            && instance.is_none_or(|id| id == self.looker.partition.instance_id)
     }
 
     async fn get(&self, kind: &kube::api::ApiResource, name: &Name) -> Result<Option<Json>, String> {
@@ -120,7 +129,10 @@ impl Look {
         let now_ms = crate::clock::now().millis();
         let settled = outcome.look_again.map(|at| Duration::from_millis(u64::try_from(at - now_ms).unwrap_or(0)));
         let round = if ready.status == "True" { ROUND } else { TROUBLE_PAUSE };
-        Ok(Some(settled.map_or(round, |settled| settled.min(round))))
+        let again = settled.map_or(round, |settled| settled.min(round));
+        let name = Name { namespace: gate.namespace.clone(), name: gate.name.clone() };
+        self.looker.application_views.put(&name, View::of(gate, &outcome, &ready, again));
+        Ok(Some(again))
     }
 
     /// Deletes what the gate controls and does not want any more.

@@ -9,10 +9,12 @@ pub mod crd;
 mod look;
 mod reach;
 mod run;
+mod view;
 mod watch;
 
 pub(super) use reach::Reach;
 pub(super) use run::run;
+pub(super) use view::Views;
 
 use kube::api::ApiResource;
 

@@ -173,6 +173,7 @@ impl Running {
     fn drop_gate(&mut self, name: &Name) {
         self.gates.remove(name);
         self.due.remove(name);
+        self.look.looker.application_views.remove(name);
         self.watch_what_is_selected();
     }
 

@@ -9,7 +9,8 @@ use super::oauth2::{self, Styles};
 use super::objects::{Data, Kind, Objects};
 use super::scm::{self, Provider, Scm};
 use super::tokens::{self, Key, Tokens};
-use super::{Authentication, Options, Question};
+use super::{Options, Question};
+use crate::gate::spec::Authentication;
 use crate::egress::{self, ClientCertificate, Egress, Headers, TlsOptions, Transport};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ impl Credentials {
     /// The credentials of a question. Those of an SCM are looked for only after the host was found to be theirs.
     pub(super) async fn find(&self, question: &Question, transport: &Transport) -> Result<Credential, AskError> {
         let namespace = question.namespace.as_str();
-        let found = match &question.authentication {
-            Authentication::None => Ok(Credential::default()),
+        let Some(authentication) = &question.authentication else { return Ok(Credential::default()) };
+        let found = match authentication {
             Authentication::Basic { secret } => {
                 self.basic(namespace, secret).await.map_err(|d| d.within("failed to apply basic auth"))
             }
@@ -59,7 +60,7 @@ impl Credentials {
                 .oauth2(namespace, secret, token_url, scopes, transport)
                 .await
                 .map_err(|d| d.within("failed to apply oauth2 auth")),
-            Authentication::Scm { repository } => return self.scm(question, repository, transport).await,
+            Authentication::Scm => return self.scm(question, &question.repository, transport).await,
         };
         Ok(found?)
     }

@@ -19,7 +19,7 @@ mod tokens;
 pub use error::AskError;
 pub use objects::{Cluster, Data, Kind, Objects};
 pub use options::{Grant, Options};
-pub use question::{Answer, Authentication, Question};
+pub use question::{Answer, Question};
 
 use crate::egress::{Egress, Headers, Redirects, Request, Response, TlsOptions, Transport, canonical};
 use credentials::{Credential, Credentials};

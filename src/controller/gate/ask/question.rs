@@ -1,5 +1,6 @@
 //! What is asked and what comes back.
 
+use crate::gate::spec::Authentication;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,47 +22,12 @@ pub struct Question {
     pub body: Option<Bytes>,
     /// Time for everything: credentials, connection, redirects, the whole body. Zero means 30 s.
     pub timeout: Duration,
-    /// Credentials.
-    pub authentication: Authentication,
+    /// Credentials; Secrets are those of the gate's own namespace.
+    pub authentication: Option<Authentication>,
+    /// Name of the GitRepository whose credentials `Authentication::Scm` means.
+    pub repository: String,
     /// Sent as `Idempotency-Key` where the gate sets no such header itself: the same for a repetition of one attempt.
     pub key: String,
-}
-
-/// Which credentials a question carries. Secrets are named, of the gate's own namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Authentication {
-    /// None.
-    #[default]
-    None,
-    /// `username` and `password` of a Secret.
-    Basic {
-        /// The Secret's name.
-        secret: String,
-    },
-    /// `token` of a Secret.
-    Bearer {
-        /// The Secret's name.
-        secret: String,
-    },
-    /// Client credentials with `clientID` and `clientSecret` of a Secret.
-    OAuth2 {
-        /// The Secret's name.
-        secret: String,
-        /// Where tokens are.
-        token_url: String,
-        /// What is asked for.
-        scopes: Vec<String>,
-    },
-    /// `tls.crt`, `tls.key` and perhaps `ca.crt` of a Secret.
-    Tls {
-        /// The Secret's name.
-        secret: String,
-    },
-    /// The credentials of the strategy's repository.
-    Scm {
-        /// `spec.gitRepositoryRef.name` of the PromotionStrategy.
-        repository: String,
-    },
 }
 
 /// A whole answer, of any status.

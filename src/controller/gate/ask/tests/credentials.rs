@@ -159,27 +159,23 @@ fn scm(kind: Kind, provider: Json) -> Known {
     Known::default().secret(TEAM, "creds", &[("token", "pat-1")]).repository(kind, provider)
 }
 
-fn of_repository() -> Authentication {
-    Authentication::Scm { repository: "repo".into() }
-}
-
 #[tokio::test]
 async fn scm_credentials_go_to_their_own_host_only() {
     let azure = json!({"azureDevOps": {"organization": "org", "domain": "127.0.0.1"}});
-    assert_eq!(authorization(scm(Kind::ScmProvider, azure), of_repository()).await, "Basic OnBhdC0x");
+    assert_eq!(authorization(scm(Kind::ScmProvider, azure), Authentication::Scm).await, "Basic OnBhdC0x");
     let gitlab = scm(Kind::ScmProvider, json!({"gitlab": {"domain": "gitlab.example.com"}}));
-    let text = refused(&asker(gitlab), &with("http://127.0.0.1:1/x", of_repository())).await;
+    let text = refused(&asker(gitlab), &with("http://127.0.0.1:1/x", Authentication::Scm)).await;
     assert_eq!(
         text,
         "SCM host validation failed: URL host \"127.0.0.1\" is not allowed for the configured SCM provider; permitted host: \"gitlab.example.com\""
     );
-    let text = refused(&asker(Known::default()), &with("http://127.0.0.1:1/x", of_repository())).await;
+    let text = refused(&asker(Known::default()), &with("http://127.0.0.1:1/x", Authentication::Scm)).await;
     assert!(
         text.ends_with("failed to get GitRepository for SCM host validation: GitRepository \"repo\" not found"),
         "{text}"
     );
     let no_secret = Known::default().repository(Kind::ScmProvider, json!({"gitlab": {"domain": "127.0.0.1"}}));
-    let text = refused(&asker(no_secret), &with("http://127.0.0.1:1/x", of_repository())).await;
+    let text = refused(&asker(no_secret), &with("http://127.0.0.1:1/x", Authentication::Scm)).await;
     assert!(text.contains("secret from ScmProvider not found"), "{text}");
 }
 
@@ -191,7 +187,7 @@ async fn the_clusters_scm_credentials_need_a_grant() {
         known.secret("promoter-system", "creds", &[("token", "t")])
     };
     let endpoint = Receiver::answering(|_| Some(answer(200, "", ""))).await;
-    let asked = with(&endpoint.url("/x"), of_repository());
+    let asked = with(&endpoint.url("/x"), Authentication::Scm);
     let home = || Options { cluster_secrets: "promoter-system".into(), ..Options::default() };
     let text = refused(&asker_with(known(), home()), &asked).await;
     assert!(

@@ -142,7 +142,7 @@ async fn credentials_never_follow_to_another_host() {
             .secret(TEAM, "creds", &[("token", "glpat-1")])
             .repository(Kind::ScmProvider, json!({"gitlab": {"domain": "127.0.0.1"}}))
     };
-    let mut asked = with(&endpoint.url("/x"), Authentication::Scm { repository: "repo".into() });
+    let mut asked = with(&endpoint.url("/x"), Authentication::Scm);
     asked.headers = vec![("X-Api-Key".into(), "k3y".into()), ("Accept".into(), "text/plain".into())];
     let text = refused(&asker(known()), &asked).await;
     assert!(text.contains("which is not followed") && text.contains("gates.requests.redirects"), "{text}");

@@ -8,6 +8,7 @@ mod receiver;
 
 use super::*;
 use crate::egress::{Policy, Rule, Tenants};
+use crate::gate::spec::Authentication;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -74,13 +75,14 @@ fn question(url: &str) -> Question {
         headers: Vec::new(),
         body: None,
         timeout: Duration::from_secs(20),
-        authentication: Authentication::None,
+        authentication: None,
+        repository: "repo".into(),
         key: "gate_1".into(),
     }
 }
 
 fn with(url: &str, authentication: Authentication) -> Question {
-    Question { authentication, ..question(url) }
+    Question { authentication: Some(authentication), ..question(url) }
 }
 
 async fn refused(asker: &Asker, question: &Question) -> String {
