@@ -15,6 +15,12 @@ impl Now {
     pub fn millis(self) -> i64 {
         self.secs.saturating_mul(1000).saturating_add(i64::from(self.nanos / 1_000_000))
     }
+
+    /// Nanoseconds since the Unix epoch, the unit of spans.
+    #[must_use]
+    pub fn unix_nanos(self) -> u64 {
+        self.secs.max(0).unsigned_abs().saturating_mul(1_000_000_000).saturating_add(u64::from(self.nanos))
+    }
 }
 
 /// Reads the wall clock.

@@ -17,3 +17,4 @@ pub mod service;
 pub mod settings;
 pub mod source;
 pub mod telemetry;
+pub mod trace;

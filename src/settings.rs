@@ -43,6 +43,8 @@ pub struct Settings {
     pub hooks: Hooks,
     /// Approvals by callback.
     pub callbacks: Callbacks,
+    /// Traces.
+    pub tracing: Tracing,
 }
 
 /// `[server]`
@@ -309,6 +311,22 @@ pub struct Callbacks {
     pub retention: u32,
 }
 
+/// `[tracing]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tracing {
+    /// Where OTLP is taken; empty: what the variables of OpenTelemetry say.
+    pub endpoint: String,
+    /// Headers of each request, `name=value` parted by commas. May hold credentials.
+    pub headers: SecretString,
+    /// Certificates that the collector's may be signed by.
+    pub ca_file: String,
+    /// Share of the traces that are recorded, 0 to 1.
+    pub sampling: f64,
+    /// Whether receivers and endpoints are told the trace.
+    pub propagate: bool,
+}
+
 mod auth;
 pub use auth::{Auth, AuthMode};
 
@@ -341,6 +359,9 @@ pub enum Error {
     /// `[auth]` or what belongs to it.
     #[error(transparent)]
     Auth(#[from] auth::Error),
+    /// A share above all or below none.
+    #[error("tracing.sampling = {0} is refused: it is the share of traces that are recorded, from 0 (none) to 1 (all)")]
+    Sampling(f64),
     /// One of two files.
     #[error("callbacks.certificate and callbacks.key go together: set both, or neither")]
     Certificate,
@@ -385,6 +406,9 @@ impl Settings {
         self.callbacks.check()?;
         check_url("server.externalUrl", &self.server.external_url)?;
         self.auth.check()?;
+        if !(0.0..=1.0).contains(&self.tracing.sampling) {
+            return Err(Error::Sampling(self.tracing.sampling));
+        }
         let (lease, limit) = (self.store.lease, self.delivery.attempt_limit);
         let is_shared = !self.store.url.expose_secret().is_empty();
         if is_shared && lease < least_lease(limit) {

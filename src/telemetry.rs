@@ -2,12 +2,16 @@
 //!
 //! The first two metrics carry the Argo CD controller's names and labels, so that dashboards keep working.
 
+mod logging;
+
+pub use logging::{
+    FilterError, LogFilter, LogFormat, fall_back, log_filter, mask_log_lines, set_log_filter, start_logging,
+};
+
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-
-use std::sync::{PoisonError, RwLock};
 
 /// Upper ends of histogram buckets, seconds.
 const LAG_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
@@ -81,6 +85,8 @@ pub struct Metrics {
     pub approval_decided: Histogram,
     /// `gatepost_callbacks_total{status}`: answers of the callback endpoint
     pub callbacks: IntCounterVec,
+    /// `gatepost_spans_total{result}`: sent, lost (no collector took them), dropped (too many waited)
+    pub spans: IntCounterVec,
     /// `gatepost_relist_applications{what}`: seen and remaining in the running or last list of all Applications
     pub relist: IntGaugeVec,
     /// Those of gates.
@@ -278,6 +284,11 @@ impl Metrics {
                 "Answers of the callback endpoint by status.",
                 &["status"],
             )?,
+            spans: counters(
+                "gatepost_spans_total",
+                "Spans by what became of them: sent, lost (no collector took them), dropped (too many waited).",
+                &["result"],
+            )?,
             relist: gauges(
                 "gatepost_relist_applications",
                 "Applications seen and remaining in the running or last list of all.",
@@ -302,56 +313,5 @@ impl Metrics {
             tracing::error!(error = %error, "failed to write the metrics");
         }
         out
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-/// Masks what must not be in the log.
-type Masking = Box<dyn Fn(&str) -> String + Send + Sync>;
-
-static MASKING: RwLock<Option<Masking>> = RwLock::new(None);
-
-/// From now on every log line passes this, those of libraries at the finest level too.
-pub fn mask_log_lines(mask: impl Fn(&str) -> String + Send + Sync + 'static) {
-    *MASKING.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(mask));
-}
-
-/// Standard error behind the mask. A line comes in one piece.
-#[derive(Debug, Clone, Copy)]
-struct Masked;
-
-impl std::io::Write for Masked {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let masking = MASKING.read().unwrap_or_else(PoisonError::into_inner);
-        match masking.as_ref() {
-            Some(mask) => std::io::stderr().write_all(mask(&String::from_utf8_lossy(line)).as_bytes())?,
-            None => std::io::stderr().write_all(line)?,
-        }
-        Ok(line.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
-    }
-}
-
-/// Starts logging to standard error at a level such as `info` or `gatepost=debug,kube=warn`.
-pub fn start_logging(level: &str, format: LogFormat) {
-    let filter =
-        tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Masked);
-    let started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.try_init(),
-    };
-    if started.is_err() {
-        tracing::debug!("logging was started before");
     }
 }

@@ -18,6 +18,7 @@ mod forward;
 mod gate;
 mod go_text;
 mod go_yaml;
+mod log_levels;
 mod login;
 mod logins;
 mod manifests;
@@ -108,6 +109,9 @@ enum Command {
     /// Look at destinations of a running Gatepost: what waits there, whether they answer; switch them off and on.
     #[command(subcommand)]
     Destinations(destinations::Command),
+    /// Look at what a running Gatepost logs; change it for a while.
+    #[command(subcommand)]
+    Log(log_levels::Command),
 }
 
 /// Runs a command line; the answer is the process' exit code.
@@ -169,6 +173,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(arguments) => token::run(&arguments),
         Command::Deliveries(command) => deliveries::run(command).await,
         Command::Destinations(command) => destinations::run(command).await,
+        Command::Log(command) => log_levels::run(command).await,
         Command::Gate(command) => gate::run(command).await,
         Command::Approvals(command) => approvals::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,

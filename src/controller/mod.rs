@@ -16,6 +16,7 @@ mod relay;
 mod report;
 mod sender;
 pub mod series;
+mod spans;
 mod view;
 
 pub use ambient::answer as ambient;
@@ -30,4 +31,5 @@ pub use relay::{
 };
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};
+pub use spans::SpanObserver;
 pub use view::{ConfigView, Explanation, config_view, explained_view};

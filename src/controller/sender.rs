@@ -5,6 +5,7 @@ use super::answers::Answers;
 use super::commit_report::CommitReports;
 use super::memory;
 use super::relay::Relay;
+use super::spans::{self, Ended, Place};
 use crate::egress::{self, Egress, redact};
 use crate::notify::{ObjectId, ServiceConfig, history};
 use crate::outbox::{Claimed, Lane, Policy, SendOutcome, Sender, Verdict};
@@ -116,11 +117,12 @@ impl Outgoing {
             decided_ms: claimed.delivery.created_ms,
             memory,
         };
+        let place = spans::attempt(self.relay.tracer(), claimed);
         let (mut rounds, mut seen) = (Vec::new(), Seen::default());
         for _ in 0..ROUNDS_MAX {
             match service::step(&call, &rounds) {
                 Err(error) => return seen.outcome(unusable(&error)),
-                Ok(Step::Send(all)) => rounds.push(self.exchange(service, all, &mut seen).await),
+                Ok(Step::Send(all)) => rounds.push(self.exchange(service, all, place.as_ref(), &mut seen).await),
                 Ok(Step::Done(outcome)) => {
                     if outcome.forget_answers {
                         self.answers.forget(service);
@@ -136,8 +138,14 @@ impl Outgoing {
     }
 
     /// Sends what belongs together side by side.
-    async fn exchange(&self, service: &ServiceConfig, all: Vec<service::Outgoing>, seen: &mut Seen) -> Vec<Answer> {
-        let answers = futures::future::join_all(all.into_iter().map(|one| self.send_one(service, one))).await;
+    async fn exchange(
+        &self,
+        service: &ServiceConfig,
+        all: Vec<service::Outgoing>,
+        place: Option<&Place>,
+        seen: &mut Seen,
+    ) -> Vec<Answer> {
+        let answers = futures::future::join_all(all.into_iter().map(|one| self.send_one(service, one, place))).await;
         for (target, answer, secret) in &answers {
             if target.is_empty() {
                 continue; // nobody outside was asked
@@ -153,11 +161,16 @@ impl Outgoing {
     }
 
     /// Scheme and host, the answer, and whether it is one that nobody may read.
-    async fn send_one(&self, service: &ServiceConfig, one: service::Outgoing) -> (String, Answer, bool) {
+    async fn send_one(
+        &self,
+        service: &ServiceConfig,
+        one: service::Outgoing,
+        place: Option<&Place>,
+    ) -> (String, Answer, bool) {
         match one {
             service::Outgoing::Http(request) => {
                 let target = redact::target(&request.url);
-                (target, self.through_egress(request).await, false)
+                (target, self.through_egress(request, place).await, false)
             }
             service::Outgoing::Mail(mut mail) => {
                 mail.tls.roots_pem = self.certificates(&mail.host);
@@ -183,7 +196,7 @@ impl Outgoing {
                 if let Some(answer) = self.answers.get(service, key, now_ms) {
                     return (target, Ok(answer), true);
                 }
-                let answer = self.through_egress(request).await;
+                let answer = self.through_egress(request, place).await;
                 let good = answer.as_ref().ok().filter(|answer| answer.status < 300);
                 if let Some(answer) = good {
                     self.answers.keep(service, key, answer.clone(), now_ms, lifetime);
@@ -194,15 +207,19 @@ impl Outgoing {
         }
     }
 
-    async fn through_egress(&self, mut request: egress::Request) -> Answer {
+    async fn through_egress(&self, mut request: egress::Request, place: Option<&Place>) -> Answer {
         let host = url::Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let tls = &mut request.transport.tls;
         // What a service names itself goes before what Argo CD knows of the host.
         if tls.roots_pem.is_empty() {
             tls.roots_pem = self.certificates(&host.unwrap_or_default());
         }
+        let call = place.map(|place| spans::Call::of_request(place, &mut request));
         let answer = self.egress.send(&request).await;
         failpoint::pass("answer.received");
+        if let Some(call) = call {
+            call.end(Ended::from(&answer));
+        }
         answer
     }
 

@@ -45,8 +45,17 @@ impl DeliveryId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
+    /// The UUID.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// When the delivery was made, Unix milliseconds.
+    #[must_use]
+    pub fn created_ms(&self) -> i64 {
+        let millis = self.0.as_bytes()[..6].iter().fold(0, |millis: i64, byte| (millis << 8) | i64::from(*byte));
+        millis.max(0)
     }
 }
 
@@ -532,6 +541,7 @@ mod tests {
         assert_eq!(early.to_string().parse::<DeliveryId>().unwrap(), early);
         assert!("dlv_x".parse::<DeliveryId>().is_err());
         assert!(late.to_string().starts_with("dlv_"));
+        assert_eq!([early.created_ms(), late.created_ms()], [1_000, 2_000]);
     }
 
     #[test]

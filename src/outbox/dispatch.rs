@@ -247,6 +247,7 @@ impl Loop {
                 self.more = claims.more;
                 if !claims.rows.is_empty() {
                     failpoint::pass("claim.committed");
+                    self.shared.observer.observe(&Event::Claimed { rows: &claims.rows, at_ms: self.now_ms() });
                 }
                 for claimed in claims.rows {
                     self.lanes.entry(claimed.delivery.lane.clone()).or_default().push(claimed);

@@ -125,6 +125,13 @@ pub trait Sender: Send + Sync + 'static {
 /// What a dispatcher tells about its work, for metrics, Events and the log.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
+    /// Deliveries were taken out of the store, to be tried.
+    Claimed {
+        /// Those, as they are now.
+        rows: &'a [Claimed],
+        /// When that was committed, Unix milliseconds.
+        at_ms: i64,
+    },
     /// A try is over and its outcome committed.
     Attempted {
         /// The delivery as it was claimed.

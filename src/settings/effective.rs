@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 /// Keys whose values are not shown.
-const SECRETS: [&str; 3] = ["store.url", "store.encryptionKeys", "auth.clientSecret"];
+const SECRETS: [&str; 4] = ["store.url", "store.encryptionKeys", "auth.clientSecret", "tracing.headers"];
 /// Tables whose keys are names that people choose.
 const NAMED: [&str; 1] = ["egress.tenants"];
 /// How alike a name must be to be meant: 0 nothing in common, 1 the same.

@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("clock", &[]),
     ("any_certificate", &[]),
     ("failpoint", &[]),
+    ("trace", &[]),
     ("notify", &[]),
     ("gate", &[]),
     // A service turns a rendered notification into a request: the request's types are egress's.
@@ -26,7 +27,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // `serve` is a command: it puts the house together, its server included.
     ("cli", &[PURE, LEAVES, WORKERS, &["controller", "server"]]),
 ];
-const LEAVES: &[&str] = &["settings", "telemetry", "clock", "any_certificate", "failpoint"];
+const LEAVES: &[&str] = &["settings", "telemetry", "trace", "clock", "any_certificate", "failpoint"];
 const PURE: &[&str] = &["notify", "gate"];
 const WORKERS: &[&str] = &["service", "outbox", "egress", "source", "coordination"];
 

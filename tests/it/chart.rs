@@ -4,7 +4,8 @@
 use crate::env::{Namespace, PATIENCE, Receiver, cluster, wait_until};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, ServiceAccount};
-use kube::api::{Api, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,10 @@ fn values_that_cannot_work_are_refused_with_what_to_do() {
             "people.viewers and people.operators need people.enabled",
         ),
         ("gates.hooks.enabled=true", "gates.hooks.enabled needs gates.enabled"),
+        ("tracing.endpoint=collector:4317", "/tracing/endpoint"),
+        ("tracing.sampling=2", "/tracing/sampling"),
+        ("tracing.headersSecret.name=h", "need tracing.endpoint"),
+        ("settings.tracing.propagate=true", "settings.tracing is set by the chart"),
     ];
     for (set, said) in refused {
         let output = helm(&["template", "gp", &chart(), "--kube-version", "1.34.0", "--set", set]);
@@ -185,6 +190,36 @@ fn the_kinds_that_the_chart_brings_are_the_generated_ones() {
     let generated = of(format!("{ROOT}/config/crd"));
     assert!(!generated.is_empty());
     assert_eq!(of(format!("{}/files/crds", chart())), generated, "copy config/crd to helm/gatepost/files/crds");
+}
+
+/// What `crds.promoter` adds to the chart, as objects.
+fn promoter_kinds() -> Vec<Value> {
+    let arguments = ["template", "gp", &chart(), "--kube-version", "1.34.0", "-s", "templates/crds.yaml"];
+    let none = helm(&arguments);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("could not find template"), "none unless they are wanted");
+    let rendered = helm(&[&arguments[..], &["--set", "crds.promoter=true"]].concat());
+    documents(&succeeded("helm template", rendered))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_promoters_kinds_are_its_own_and_stay_when_the_release_goes() {
+    let kinds = promoter_kinds();
+    assert_eq!(kinds.len(), 6);
+    let crds: Api<DynamicObject> = Api::all_with(
+        cluster().await.namespace().await.client.clone(),
+        &ApiResource::erase::<CustomResourceDefinition>(&()),
+    );
+    for mut crd in kinds {
+        let name = crd["metadata"]["name"].as_str().unwrap().to_owned();
+        assert_eq!(crd["metadata"]["annotations"]["helm.sh/resource-policy"], "keep", "{name}");
+        crd["metadata"]["annotations"].as_object_mut().unwrap().remove("helm.sh/resource-policy");
+        let (plural, group) = name.split_once('.').unwrap();
+        let source = format!("{ROOT}/tests/env/crds/gitops-promoter/{group}_{plural}.yaml");
+        let source = documents(&std::fs::read_to_string(source).unwrap());
+        assert_eq!(source, [crd.clone()], "{name} is the Promoter's, unmodified");
+        let dry = PatchParams { dry_run: true, ..PatchParams::apply("chart-test").force() };
+        crds.patch(&name, &dry, &Patch::Apply(crd)).await.unwrap();
+    }
 }
 
 /// CRDs of the Prometheus operator's kinds, without their schemas.

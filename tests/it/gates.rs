@@ -19,14 +19,14 @@ const APPROVED: &str =
     "Response != nil ? Response.StatusCode == 200 && Response.Body.approved == true : Phase == 'success'";
 
 /// One gate on one strategy with one environment, handled by nobody else's Gatepost.
-struct Scene {
-    namespace: Namespace,
-    receiver: Receiver,
+pub struct Scene {
+    pub namespace: Namespace,
+    pub receiver: Receiver,
     folder: tempfile::TempDir,
 }
 
 impl Scene {
-    async fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub async fn new(script: impl IntoIterator<Item = Answer>) -> Self {
         let namespace = cluster().await.namespace().await;
         Self { namespace, receiver: Receiver::start(script).await, folder: tempfile::tempdir().unwrap() }
     }
@@ -36,7 +36,7 @@ impl Scene {
         self.gatepost_with("").await
     }
 
-    async fn gatepost_with(&self, more: &str) -> Gatepost {
+    pub async fn gatepost_with(&self, more: &str) -> Gatepost {
         let store = self.folder.path().join("outbox.db");
         let kubeconfig: &Path = cluster().await.kubeconfig();
         let start = Start { kubeconfig, namespace: &self.namespace.name, store: Some(&store) };
@@ -44,7 +44,7 @@ impl Scene {
         Gatepost::start_with(start, &[], &settings).await
     }
 
-    async fn strategy(&self, sha: &str) {
+    pub async fn strategy(&self, sha: &str) {
         let metadata = json!({"name": "app"});
         let strategy = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": metadata, "spec": {
             "gitRepositoryRef": {"name": "repo"}, "environments": [{"branch": BRANCH}], "proposedCommitStatuses": [{"key": "gate"}]}});
@@ -57,7 +57,7 @@ impl Scene {
         self.namespace.apply_status(&object.to_string()).await;
     }
 
-    async fn gate(&self, more: Value) {
+    pub async fn gate(&self, more: Value) {
         let mut gate = json!({"apiVersion": API_VERSION, "kind": "WebRequestCommitStatus",
             "metadata": {"name": "gate", "labels": {"promoter.argoproj.io/instance-id": self.namespace.name}},
             "spec": {"promotionStrategyRef": {"name": "app"}, "key": "gate",
@@ -76,7 +76,7 @@ impl Scene {
         list.items.into_iter().next()
     }
 
-    async fn wait_phase(&self, phase: &str, sha: &str) -> DynamicObject {
+    pub async fn wait_phase(&self, phase: &str, sha: &str) -> DynamicObject {
         let what = format!("a CommitStatus that says {phase} of {sha}");
         wait_for(&what, PATIENCE, || async {
             self.child().await.filter(|child| child.data["spec"]["phase"] == phase && child.data["spec"]["sha"] == sha)
@@ -112,12 +112,12 @@ impl Scene {
 }
 
 /// A commit of this run only: (key, SHA) has to be unique in the cluster.
-fn sha() -> String {
+pub fn sha() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("{:08x}{:032x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn approved(approved: bool) -> Answer {
+pub fn approved(approved: bool) -> Answer {
     Answer::json(&json!({"approved": approved}))
 }
 

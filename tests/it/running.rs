@@ -97,6 +97,11 @@ impl Gatepost {
         Self::launch(&["--files".as_ref(), folder.as_os_str()], None, settings).await
     }
 
+    /// The same with a store that outlives the process.
+    pub async fn start_on_files_around(folder: &Path, store: &Path, settings: &str) -> Self {
+        Self::launch(&["--files".as_ref(), folder.as_os_str()], Some(store), settings).await
+    }
+
     /// Starts it as the stock Deployment does: by the Argo CD controller's name, nowhere to write, and by environment alone.
     pub async fn start_as_stock(kubeconfig: &Path, namespace: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -45,6 +45,7 @@ async fn state() -> State {
         reader: None,
         annotation_lost: AnnotationLost::default(),
         project_namespace: ProjectNamespace::default(),
+        tracer: gatepost::trace::Tracer::default(),
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let relay = Arc::new(Relay::new(store, options, metrics, Arc::new(LogReporter)));

@@ -84,6 +84,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.approvals.tlsSecret }}{{ $_ := merge $callbacks (dict "certificate" "/etc/gatepost/callbacks/tls.crt" "key" "/etc/gatepost/callbacks/tls.key") }}{{ end -}}
 {{- $_ := set $own "callbacks" $callbacks -}}
 {{- end }}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+{{- $tracing := dict "endpoint" .endpoint "sampling" .sampling "propagate" .propagate -}}
+{{- if .caConfigMap.name }}{{ $_ := set $tracing "caFile" "/etc/gatepost/tracing-ca/ca.crt" }}{{ end -}}
+{{- $_ := set $own "tracing" $tracing -}}
+{{- end }}
+{{- end }}
 {{- toYaml (mustMergeOverwrite (deepCopy .Values.settings) $own) }}
 {{- end }}
 
@@ -106,6 +113,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and .Values.gates.hooks.enabled (not .Values.gates.enabled) }}
 {{- fail "gates.hooks.enabled needs gates.enabled: hooks wake gates" }}
+{{- end }}
+{{- if and (not .Values.tracing.endpoint) (or .Values.tracing.headersSecret.name .Values.tracing.caConfigMap.name) }}
+{{- fail "tracing.headersSecret and tracing.caConfigMap need tracing.endpoint: where spans are sent" }}
+{{- end }}
+{{- if hasKey .Values.settings "tracing" }}
+{{- fail "settings.tracing is set by the chart: use the values under tracing" }}
 {{- end }}
 {{- if hasKey .Values.settings "store" }}
 {{- range $key := list "path" "url" "schema" "caFile" "encryptionKeyFile" "encryptionKeys" }}

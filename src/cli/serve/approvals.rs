@@ -17,6 +17,7 @@ use crate::outbox::{Runs, Sender, Store};
 use crate::server::{self, Certificate, Reach};
 use crate::settings::Settings;
 use crate::source::Namespaces;
+use crate::trace::Tracer;
 use anyhow::Context as _;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub(super) struct Serving {
     desk: Arc<Desk>,
     asker: Arc<Asker>,
     engine: Arc<Engine>,
+    tracer: Tracer,
 }
 
 impl Serving {
@@ -60,7 +62,7 @@ impl Serving {
 
     /// The outbox's sender, requests of runs included.
     pub(super) fn sender(self, others: Arc<dyn Sender>) -> Arc<dyn Sender> {
-        Arc::new(AskingSender::new(self.desk, self.asker, self.engine, others))
+        Arc::new(AskingSender::new(self.desk, self.asker, self.engine, others).traced(self.tracer))
     }
 }
 
@@ -74,7 +76,7 @@ pub(super) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Resul
     serve(&parts, &desk, stop)?;
     spawn(stop, Arc::clone(&desk.ring).run());
     spawn(stop, prune(Arc::clone(parts.store), parts.settings.callbacks.retention));
-    let relay = Arc::clone(parts.relay);
+    let (relay, tracer) = (Arc::clone(parts.relay), parts.relay.tracer().clone());
     let keeper = Keeper {
         desk: Arc::clone(&desk),
         store: Arc::clone(parts.store),
@@ -90,7 +92,7 @@ pub(super) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Resul
         seen: Notify::new(),
     };
     spawn(stop, Arc::new(keeper).run());
-    Ok(Serving { desk, asker, engine })
+    Ok(Serving { desk, asker, engine, tracer })
 }
 
 fn desk(parts: &Parts<'_>) -> Desk {

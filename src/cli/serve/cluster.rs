@@ -68,6 +68,7 @@ fn open_gates(house: &House, cluster: &Cluster) -> anyhow::Result<Option<Arc<Gat
         door: Arc::clone(&house.door),
         standing: house.standing.clone(),
         metrics: Arc::clone(house.relay.metrics()),
+        tracer: house.relay.tracer().clone(),
     };
     gates::start(&house.settings, &house.names.namespace, shared, &house.stop)
 }
@@ -117,8 +118,7 @@ pub(super) fn guard(
     if seconds == 0 {
         return (Status::unguarded(), None);
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let identity = format!("{}_{install_id}", host.trim());
+    let identity = super::house::identity(install_id);
     let Names { namespace, config_map, .. } = &plan.names;
     let (guard, status) = Guard::new(client.clone(), namespace, config_map, identity, Duration::from_secs(seconds));
     (status, Some(tokio::spawn(guard.run(stop.clone()))))

@@ -14,6 +14,7 @@ use crate::outbox::Store;
 use crate::server::hooks;
 use crate::settings::{self, GrantedThing};
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub door: Arc<Egress>,
     pub standing: Status,
     pub metrics: Arc<Metrics>,
+    pub tracer: Tracer,
 }
 
 /// Starts handling gates; `None` where the settings do not ask for it.
@@ -39,7 +41,7 @@ pub(super) fn start(
     if !wanted.enabled {
         return Ok(None);
     }
-    let Shared { client, store, door, standing, metrics } = shared;
+    let Shared { client, store, door, standing, metrics, tracer } = shared;
     let objects = Arc::new(Cluster::new(client.clone()));
     let asker = Arc::new(Asker::new(door, objects, options(settings, namespace)?));
     let handled = Settings {
@@ -55,7 +57,7 @@ pub(super) fn start(
         links: Links::below(&settings.server.external_url),
     };
     let hooked = (client.clone(), Arc::clone(&metrics));
-    let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics }, handled));
+    let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics, tracer }, handled));
     let (sender, receiver) = wakes();
     if !settings.hooks.bind.is_empty() {
         start_hooks(&settings.hooks, hooked, sender, stop)?;

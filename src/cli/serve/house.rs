@@ -2,11 +2,12 @@
 
 use super::approvals::Serving;
 use super::cluster::{self, Cluster, Opened};
+use super::traces::{self, Tracing};
 use super::{Names, Origin, Plan, folder, hidden, people, policy, rounds};
 use crate::cli::repo_server;
 use crate::controller::approval::AskingObserver;
 use crate::controller::identity::{Issuers, KubernetesCluster, People};
-use crate::controller::{Links, LogReporter, Outgoing, Relay, RelayOptions, Reporter};
+use crate::controller::{Links, LogReporter, Outgoing, Relay, RelayOptions, Reporter, SpanObserver};
 use crate::coordination::Status;
 use crate::egress::{self, Egress};
 use crate::notify::LoadOptions;
@@ -19,6 +20,7 @@ use crate::source::Event;
 use crate::source::kubernetes::Kubernetes;
 use crate::source::repo_server::Keyring;
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use actix_web::dev::Server;
 use anyhow::Context as _;
 use std::net::{SocketAddr, TcpListener};
@@ -40,6 +42,7 @@ pub(in crate::cli) struct Running {
     pub(in crate::cli) api: SocketAddr,
     dispatching: tokio::task::JoinHandle<()>,
     guarding: Option<tokio::task::JoinHandle<()>>,
+    tracing: Tracing,
     stop: CancellationToken,
     broken: Arc<AtomicBool>,
     /// Its file goes when this does.
@@ -60,6 +63,7 @@ impl Running {
             drop(tokio::time::timeout(GIVE_BACK_PATIENCE, guarding).await);
         }
         self.relay.store().close().await;
+        self.tracing.end().await;
         finished && !self.broken.load(Ordering::Acquire)
     }
 }
@@ -76,6 +80,7 @@ pub(super) struct House {
     pub(super) standing: Status,
     /// The task that keeps the Lease.
     guarding: Option<tokio::task::JoinHandle<()>>,
+    tracing: Tracing,
     pub(super) issuers: Arc<Issuers>,
     /// People of the issuer, where one is set up.
     pub(super) people: Option<Arc<People>>,
@@ -134,7 +139,10 @@ impl House {
             None => (Status::unguarded(), None),
         };
         let reporter = cluster.map_or_else(|| Arc::new(LogReporter) as Arc<dyn Reporter>, Cluster::reporter);
-        let relay = relay(plan, cluster, &store, &standing, metrics, &reporter)?;
+        let instance = identity(store.install_id());
+        let tracing = traces::start(&settings.tracing, &instance, metrics, &traces::environment)?;
+        let around = Around { standing: standing.clone(), tracer: tracing.tracer.clone() };
+        let relay = relay(plan, cluster, &store, around, metrics, &reporter)?;
         let issuers = Arc::new(Issuers::new(Arc::clone(&door), names.namespace.clone()));
         let people = people::people(&settings.auth, &issuers, &names.namespace)?;
         let self_service = plan.self_service;
@@ -149,6 +157,7 @@ impl House {
             reporter,
             standing,
             guarding,
+            tracing,
             issuers,
             people,
             stop,
@@ -214,8 +223,20 @@ pub(in crate::cli) async fn start(plan: Plan, stop: CancellationToken) -> anyhow
         None => Arc::new(outgoing),
     };
     let dispatching = dispatch(&house.relay, house.store, sender, &house.settings.delivery, &house.stop);
-    let House { relay, guarding, stop, broken, .. } = house;
-    Ok(Running { relay, api, dispatching, guarding, stop, broken, _local: local })
+    let House { relay, guarding, tracing, stop, broken, .. } = house;
+    Ok(Running { relay, api, dispatching, guarding, tracing, stop, broken, _local: local })
+}
+
+/// Tells processes apart: in a pod the host's name is the pod's.
+pub(super) fn identity(install_id: &str) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{install_id}", host.trim())
+}
+
+/// What a relay is told from the start and knows nothing else of.
+struct Around {
+    standing: Status,
+    tracer: Tracer,
 }
 
 /// The relay; from now on what the settings hold of secrets is masked, in the log too.
@@ -223,12 +244,12 @@ fn relay(
     plan: &Plan,
     cluster: Option<&Cluster>,
     store: &Arc<dyn Store>,
-    standing: &Status,
+    Around { standing, tracer }: Around,
     metrics: &Arc<Metrics>,
     reporter: &Arc<dyn Reporter>,
 ) -> anyhow::Result<Arc<Relay>> {
     let reader = cluster.map(Cluster::reader);
-    let options = RelayOptions { standing: standing.clone(), reader, ..relay_options(plan)? };
+    let options = RelayOptions { standing, reader, tracer, ..relay_options(plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(store), options, Arc::clone(metrics), Arc::clone(reporter)));
     relay.hide(hidden::secrets(&plan.settings));
     relay.link(Links::below(&plan.settings.server.external_url));
@@ -259,7 +280,7 @@ fn dispatch(
         ..DispatchSettings::default()
     };
     let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
-    let observer: Arc<dyn crate::outbox::Observer> = Arc::new(observer);
+    let observer = SpanObserver::before(Arc::new(observer), relay.tracer());
     let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
@@ -338,6 +359,7 @@ fn relay_options(plan: &Plan) -> anyhow::Result<RelayOptions> {
         reader: None,
         annotation_lost: settings.notify.annotation_lost,
         project_namespace: settings.notify.project_namespace,
+        tracer: Tracer::default(),
     })
 }
 

@@ -11,6 +11,7 @@ mod people;
 mod policy;
 mod rights;
 mod rounds;
+mod traces;
 
 pub(super) use house::{Running, service_context, start};
 pub(super) use policy::policy;

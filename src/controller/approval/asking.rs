@@ -6,6 +6,7 @@ use super::crd::{RequestAuthentication, WebhookApproval};
 use super::desk::Desk;
 use crate::clock;
 use crate::controller::gate::ask::{Answer, AskError, Asker, Question};
+use crate::controller::spans::{self, Call, Ended};
 use crate::gate::approval::request::{Asked, Callback, Failure, Rendered};
 use crate::gate::approval::{ApprovalId, Event, Run, run};
 use crate::gate::engine::{Engine, Surroundings};
@@ -13,6 +14,7 @@ use crate::gate::spec::Authentication;
 use crate::notify::{Destination, ObjectId, Occurrence};
 use crate::outbox::{self, Change, Claimed, Lane, NewDelivery, Observer, Policy, SendOutcome, Sender, Verdict};
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatepost_value::{Location, Time};
@@ -35,13 +37,20 @@ pub struct AskingSender {
     asker: Arc<Asker>,
     engine: Arc<Engine>,
     others: Arc<dyn Sender>,
+    tracer: Tracer,
 }
 
 impl AskingSender {
     /// A sender beside the one for notifications.
     #[must_use]
     pub fn new(desk: Arc<Desk>, asker: Arc<Asker>, engine: Arc<Engine>, others: Arc<dyn Sender>) -> Self {
-        Self { desk, asker, engine, others }
+        Self { desk, asker, engine, others, tracer: Tracer::default() }
+    }
+
+    /// One whose requests are spans.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     async fn ask(&self, claimed: &Claimed) -> SendOutcome {
@@ -63,20 +72,32 @@ impl AskingSender {
         let Some(approval) = self.desk.shelf.of(&asked.approval) else {
             return untried(Verdict::NotReady { cause: "its WebhookApproval is not known yet".to_owned() });
         };
-        let outcome = self.send_question(&asked, &kept.run, &approval).await;
+        let outcome = self.send_question(claimed, &asked, &kept.run, &approval).await;
         self.tell(&kept.run, outcome).await
     }
 
-    async fn send_question(&self, asked: &Asked, run: &Run, approval: &WebhookApproval) -> SendOutcome {
+    async fn send_question(
+        &self,
+        claimed: &Claimed,
+        asked: &Asked,
+        run: &Run,
+        approval: &WebhookApproval,
+    ) -> SendOutcome {
         let Some(token) = run_token(&self.desk, run) else {
             return untried(Verdict::NotReady { cause: "there is no key for run tokens yet".to_owned() });
         };
         let callback = Callback { url: self.desk.callback_url(run.id), token };
         match self.rendered(asked, &callback) {
             Ok(rendered) => {
-                let question = question(rendered, asked, approval);
+                let mut question = question(rendered, asked, approval);
                 let target = crate::egress::redact::target(&question.url);
-                judged(self.asker.ask(&question).await, target, &callback.token)
+                let place = spans::attempt(&self.tracer, claimed);
+                let call = place.map(|place| Call::of_question(&place, &mut question));
+                let answer = self.asker.ask(&question).await;
+                if let Some(call) = call {
+                    call.end(Ended::from(&answer));
+                }
+                judged(answer, target, &callback.token)
             }
             Err(failure) => untried(Verdict::Permanent { cause: failure.to_string() }),
         }

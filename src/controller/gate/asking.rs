@@ -4,6 +4,7 @@
 
 use super::ask::{self, Asker, Question};
 use crate::clock;
+use crate::controller::spans;
 use crate::gate::web_request::{Answer, Answers, Ask, AskError, Decision, Plan, Step};
 use crate::gate::{Gate, Strategy};
 use crate::outbox::{About, Error as StoreError, Intent, Store};
@@ -61,7 +62,13 @@ impl Asking {
     ///
     /// # Errors
     /// The store did not take the intents: nothing was asked.
-    pub async fn ask(&self, gate: &Gate, strategy: &Strategy, plan: &Plan) -> Result<Asked, StoreError> {
+    pub async fn ask(
+        &self,
+        gate: &Gate,
+        strategy: &Strategy,
+        plan: &Plan,
+        spans: Option<&spans::Look>,
+    ) -> Result<Asked, StoreError> {
         let asks: Vec<(&Step, &Ask)> = plan.steps.iter().filter_map(|step| Some((step, ask_of(step)?))).collect();
         if asks.is_empty() {
             return Ok(Asked::default());
@@ -69,7 +76,12 @@ impl Asking {
         let abouts = asks.iter().map(|(step, _)| about(step)).collect();
         let intents = self.store.intend(&gate.uid, abouts, clock::now().millis()).await?;
         let questions = asks.iter().zip(intents).map(|((step, ask), intent)| async move {
-            let answer = self.asker.ask(&question(gate, strategy, ask, &intent)).await;
+            let mut question = question(gate, strategy, ask, &intent);
+            let call = spans.map(|spans| spans.asks(&mut question));
+            let answer = self.asker.ask(&question).await;
+            if let Some(call) = call {
+                call.end(spans::Ended::from(&answer));
+            }
             self.count(gate, &answer);
             (step.scope.clone(), intent, answer)
         });

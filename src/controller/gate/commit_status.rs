@@ -4,6 +4,7 @@
 
 use super::index::{Index, Name, Standing};
 use super::{kinds, lock, watch};
+use crate::controller::spans;
 use crate::gate::status::Condition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use serde_json::Value as Json;
@@ -49,6 +50,24 @@ impl Writer {
         }
         lock(&self.index).note_applied(&name, digest);
         Ok(written)
+    }
+
+    /// The same; what is written, or was to be, is a span of the look.
+    ///
+    /// # Errors
+    /// The API server's words.
+    pub async fn apply_traced(
+        &self,
+        wanted: &Json,
+        fits: impl Fn(&Json) -> bool,
+        spans: Option<&spans::Look>,
+    ) -> Result<bool, String> {
+        let began = spans.map(|spans| (spans, spans::now()));
+        let written = self.apply(wanted, fits).await;
+        if let (Some((spans, began)), Ok(true) | Err(_)) = (began, &written) {
+            spans.applied(wanted, began, written.as_ref().map(|_| ()).map_err(String::as_str));
+        }
+        written
     }
 
     async fn is_there(&self, name: &Name, fits: impl Fn(&Json) -> bool) -> Result<bool, String> {

@@ -15,6 +15,7 @@ use super::view::{View, Views};
 use super::watch::Partition;
 use super::{application, kinds, lock};
 use crate::clock;
+use crate::controller::spans;
 use crate::coordination;
 use crate::gate::names::INSTANCE_LABEL;
 use crate::gate::ready::{self, Ready};
@@ -24,6 +25,7 @@ use crate::gate::web_request::{
 use crate::gate::{Engine, Gate, Memory, Status, Strategy, schedule};
 use crate::outbox::Error as StoreError;
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use gatepost_value::{Location, Time};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -74,6 +76,7 @@ pub(super) struct Looker {
     pub partition: Partition,
     pub standing: coordination::Status,
     pub metrics: Arc<Metrics>,
+    pub tracer: Tracer,
     /// Names of the CommitStatuses that the last look left, and tries of writes that failed since, by gate.
     pub kept: Mutex<HashMap<Name, Kept>>,
 }
@@ -100,10 +103,15 @@ impl Looker {
         if !self.standing.decides() {
             return Looked::Done(Some(STANDBY_PAUSE));
         }
+        let spans = spans::Look::begin(&self.tracer);
         let looked = match want {
-            Want::Readiness => self.readiness(name).await,
-            Want::Look | Want::Ask => self.whole(name, want).await,
+            Want::Readiness => self.readiness(name, spans.as_ref()).await,
+            Want::Look | Want::Ask => self.whole(name, want, spans.as_ref()).await,
         };
+        if let Some(spans) = spans {
+            let trouble = looked.as_ref().err().map(ToString::to_string);
+            spans.end(kinds::GATE, &name.namespace, &name.name, trouble.as_deref());
+        }
         let result = match &looked {
             Ok(_) => "done",
             Err(_) => "trouble",
@@ -131,17 +139,17 @@ impl Looker {
         TROUBLE_PAUSE.max(schedule::delay(*tries, None, 0.5) / 2)
     }
 
-    async fn whole(&self, name: &Name, want: Want) -> Result<Looked, Trouble> {
+    async fn whole(&self, name: &Name, want: Want, spans: Option<&spans::Look>) -> Result<Looked, Trouble> {
         let Some(mut read) = self.read(name).await? else { return Ok(Looked::Gone) };
         if want == Want::Ask {
             ask_now(&mut read);
         }
-        let (plan, asked, outcome) = self.decide(&read).await?;
+        let (plan, asked, outcome) = self.decide(&read, spans).await?;
         // A process that lost its Lease meanwhile leaves the answer: its successor asks under the same key.
         if !self.standing.decides() {
             return Ok(Looked::Done(Some(STANDBY_PAUSE)));
         }
-        self.effect(name, &read, &plan, asked, outcome).await
+        self.effect(name, &read, &plan, (asked, outcome), spans).await
     }
 
     async fn read(&self, name: &Name) -> Result<Option<Read>, Trouble> {
@@ -182,7 +190,7 @@ impl Looker {
     }
 
     /// What follows from what was read, answers included.
-    async fn decide(&self, read: &Read) -> Result<(Plan, Asked, Outcome), Trouble> {
+    async fn decide(&self, read: &Read, spans: Option<&spans::Look>) -> Result<(Plan, Asked, Outcome), Trouble> {
         let strategy = match &read.strategy {
             Ok(strategy) => strategy,
             Err(cause) => {
@@ -191,7 +199,7 @@ impl Looker {
             }
         };
         let plan = web_request::begin(&self.engine, &read.input(strategy));
-        let asked = self.asking.ask(&read.gate, strategy, &plan).await?;
+        let asked = self.asking.ask(&read.gate, strategy, &plan, spans).await?;
         let outcome = web_request::conclude(&self.engine, &read.input(strategy), plan.clone(), &asked.answers);
         Ok((plan, asked, outcome))
     }
@@ -202,14 +210,14 @@ impl Looker {
         name: &Name,
         read: &Read,
         plan: &Plan,
-        asked: Asked,
-        mut outcome: Outcome,
+        (asked, mut outcome): (Asked, Outcome),
+        spans: Option<&spans::Look>,
     ) -> Result<Looked, Trouble> {
         let instance = read.strategy.as_ref().ok().and_then(|strategy| {
             let labels = strategy.object.pointer("/metadata/labels")?;
             labels.get(INSTANCE_LABEL)?.as_str().map(str::to_owned)
         });
-        let unwritten = self.commit_statuses(&read.gate, &outcome.commit_statuses, instance.as_deref()).await;
+        let unwritten = self.commit_statuses(&read.gate, &outcome.commit_statuses, instance.as_deref(), spans).await;
         let children = self.children_after(&read.gate, &outcome);
         let orphans = self.orphans(&read.gate, &outcome).await;
         outcome.failures.extend(unwritten);
@@ -219,7 +227,7 @@ impl Looker {
         }
         let again = self.again(name, &outcome);
         let ready = self.ready(&read.gate, &outcome, &children, again);
-        self.write_status(&read.gate, &mut outcome, &ready).await?;
+        self.write_status(&read.gate, &mut outcome, &ready, spans).await?;
         let now_ms = clock::now().millis();
         let kept = self.memories.keep(&read.gate.uid, &outcome.memory, now_ms);
         let (kept, ended) = futures::join!(kept, self.asking.end(&asked));
@@ -230,10 +238,17 @@ impl Looker {
     }
 
     /// Applies what is to be there; what could not be applied is its environment's failure.
-    async fn commit_statuses(&self, gate: &Gate, drafts: &[CommitStatusDraft], instance: Option<&str>) -> Vec<Failure> {
+    async fn commit_statuses(
+        &self,
+        gate: &Gate,
+        drafts: &[CommitStatusDraft],
+        instance: Option<&str>,
+        spans: Option<&spans::Look>,
+    ) -> Vec<Failure> {
         let applied = drafts.iter().map(|draft| async move {
             let wanted = draft.object(gate, instance);
-            let applied = self.writer.apply(&wanted, |existing| draft.is_applied(existing, gate, instance)).await;
+            let fits = |existing: &Json| draft.is_applied(existing, gate, instance);
+            let applied = self.writer.apply_traced(&wanted, fits, spans).await;
             if let Ok(written) = applied {
                 let what = if written { "commitStatus" } else { "nothing" };
                 self.metrics.gates.writes.with_label_values(&[what]).inc();
@@ -316,7 +331,13 @@ impl Looker {
         Ready::of_children(&index.readiness(&gate.uid, children))
     }
 
-    async fn write_status(&self, gate: &Gate, outcome: &mut Outcome, ready: &Ready) -> Result<(), Trouble> {
+    async fn write_status(
+        &self,
+        gate: &Gate,
+        outcome: &mut Outcome,
+        ready: &Ready,
+        spans: Option<&spans::Look>,
+    ) -> Result<(), Trouble> {
         let stored = gate.status.condition(ready::TYPE).cloned();
         let status = &mut outcome.status;
         status.observed_generation = gate.generation;
@@ -324,8 +345,12 @@ impl Looker {
         status.conditions.retain(|condition| condition.kind != ready::TYPE);
         status.conditions.push(ready.condition(stored.as_ref(), gate.generation, &status::now()));
         if status.differs_from(&gate.status) {
+            let writing = spans.map(|spans| (spans, spans::now()));
             status::write(&self.client, gate, status).await?;
             self.metrics.gates.writes.with_label_values(&["status"]).inc();
+            if let Some((spans, began)) = writing {
+                spans.status_written(began);
+            }
         }
         if ready.differs_from(stored.as_ref()) {
             let note = ready.message.clone();
@@ -336,7 +361,7 @@ impl Looker {
     }
 
     /// Lets the condition follow the CommitStatuses. One that was edited or deleted asks for a whole look.
-    async fn readiness(&self, name: &Name) -> Result<Looked, Trouble> {
+    async fn readiness(&self, name: &Name, spans: Option<&spans::Look>) -> Result<Looked, Trouble> {
         let names = lock(&self.kept).get(name).and_then(|kept| kept.names.clone());
         let (Some(names), Some(record)) = (names, lock(&self.index).gate(name).cloned()) else {
             return Ok(Looked::AsBefore);
@@ -354,7 +379,7 @@ impl Looker {
         }
         let ready = self.ready_by_children(&gate, &names);
         let mut outcome = Outcome { status: gate.status.clone(), ..Outcome::default() };
-        self.write_status(&gate, &mut outcome, &ready).await?;
+        self.write_status(&gate, &mut outcome, &ready, spans).await?;
         self.views.ready(name, &ready);
         Ok(Looked::AsBefore)
     }

@@ -35,6 +35,7 @@ use crate::egress::redact::Scrubber;
 use crate::gate::{Engine, Integers};
 use crate::outbox::Store;
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use ask::{Asker, Objects};
 use gatepost_value::Limits;
 use index::{Index, Name};
@@ -81,6 +82,8 @@ pub struct Parts {
     pub standing: coordination::Status,
     /// Numbers.
     pub metrics: Arc<Metrics>,
+    /// Where spans are told.
+    pub tracer: Tracer,
 }
 
 /// The gates of a cluster.
@@ -161,7 +164,7 @@ impl Gates {
     }
 
     fn looker(&self, partition: Partition) -> Looker {
-        let Parts { client, store, asker, standing, metrics } = &self.parts;
+        let Parts { client, store, asker, standing, metrics, tracer } = &self.parts;
         let index = Arc::<Mutex<Index>>::default();
         *lock(&self.index) = Arc::clone(&index);
         Looker {
@@ -178,6 +181,7 @@ impl Gates {
             partition,
             standing: standing.clone(),
             metrics: Arc::clone(metrics),
+            tracer: tracer.clone(),
             kept: Mutex::default(),
         }
     }

@@ -6,13 +6,14 @@
 
 use super::{Plan, Relay, Work, kept, slot};
 use crate::clock;
+use crate::controller::spans::Began;
 use crate::notify::interest::{Digest, digest_of};
 use crate::notify::{self, Evaluation, ObjectId, Repository};
 use crate::outbox::{self, Change};
 use crate::source::Object;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Known objects that are compared with a list at a time.
@@ -170,6 +171,7 @@ impl Relay {
         object: &Object,
         counted: &mut super::brake::Counted,
     ) -> Result<Option<Vec<Evaluation>>, outbox::Error> {
+        let began = Began::now(&self.options.tracer, Instant::now());
         let states = self.store.states(&object.id().uid).await?;
         let look = |repository: &Arc<Repository>| -> Vec<Evaluation> {
             let one = |(plan, triggers): (&Plan, &Vec<String>)| {
@@ -186,7 +188,7 @@ impl Relay {
         let pairs = plans.iter().zip(&evaluations);
         let mut changes: Vec<Change> = pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)).collect();
         changes.push(Change::ForgetObject);
-        self.commit(object, changes).await?;
+        self.commit(object, changes, began).await?;
         Ok(Some(evaluations))
     }
 

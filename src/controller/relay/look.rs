@@ -2,6 +2,7 @@
 
 use super::brake::{Counted, OPEN_MAX, Pressure};
 use super::{Plan, Relay, Report};
+use crate::controller::spans::{Began, Rows};
 use crate::notify::interest::{Digest, Sight, digest_of, digest_of_all};
 use crate::notify::{self, Configuration, Evaluation, Occurrence, Reason, Repository, World, history};
 use crate::outbox::{self, Change};
@@ -75,7 +76,9 @@ impl Relay {
             self.metrics.looks.with_label_values(&["unchanged"]).inc();
             return;
         }
-        if let Some(Decided { evaluations, withheld }) = self.decide(&plans, object, cause == Cause::FirstList).await {
+        let began = Began::now(&self.options.tracer, received);
+        let decided = self.decide(&plans, object, cause == Cause::FirstList, began).await;
+        if let Some(Decided { evaluations, withheld }) = decided {
             let undecided = evaluations.iter().any(|evaluation| evaluation.undecided);
             self.undecided.fetch_or(undecided, Ordering::AcqRel);
             self.note_subscribed(object, &evaluations);
@@ -109,10 +112,10 @@ impl Relay {
     }
 
     /// Decides and makes it durable; `None` where it cannot be stored.
-    async fn decide(&self, plans: &[Plan], object: &Object, first_list: bool) -> Option<Decided> {
+    async fn decide(&self, plans: &[Plan], object: &Object, first_list: bool, began: Option<Began>) -> Option<Decided> {
         let mut counted = Counted::new();
         loop {
-            match self.try_decide(plans, object, first_list, &mut counted).await {
+            match self.try_decide(plans, object, first_list, began, &mut counted).await {
                 Ok(decided) => return Some(decided),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(object = ?object, error = %error, "decisions pause until the store is back");
@@ -131,6 +134,7 @@ impl Relay {
         plans: &[Plan],
         object: &Object,
         first_list: bool,
+        began: Option<Began>,
         counted: &mut Counted,
     ) -> Result<Decided, outbox::Error> {
         let states = self.store.states(&object.id().uid).await?;
@@ -149,7 +153,7 @@ impl Relay {
         changes.extend(pairs.flat_map(|(plan, one)| self.changes(&plan.config, one)));
         changes.extend(self.keeping(plans, object));
         if !changes.is_empty() {
-            self.commit(object, changes).await?;
+            self.commit(object, changes, began).await?;
         }
         Ok(Decided { evaluations, withheld })
     }
@@ -227,24 +231,33 @@ impl Relay {
         self.report(Report { kind, object: object.id(), reason, message, warning: true });
     }
 
-    pub(super) async fn commit(&self, object: &Object, changes: Vec<Change>) -> Result<(), outbox::Error> {
+    pub(super) async fn commit(
+        &self,
+        object: &Object,
+        changes: Vec<Change>,
+        began: Option<Began>,
+    ) -> Result<(), outbox::Error> {
         let keeping = changes.last().filter(|change| keeps(change)).cloned();
         let delivers = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
         let disarms = changes.iter().any(|change| matches!(change, Change::Disarm { .. }));
         failpoint::pass("decision.begun");
-        let id = object.id();
-        let mut commit = self.store.commit(&id, changes, clock::now().millis());
+        let rows = began.filter(|_| delivers).map(|began| Rows::of(began, &changes));
+        let (id, now_ms) = (object.id(), clock::now().millis());
+        let mut commit = self.store.commit(&id, changes, now_ms);
         // On its way to the store: a claim that starts now can share its transaction, and its fsync.
         let done = futures::poll!(&mut commit);
         if delivers && done.is_pending() {
             self.committed.notify_one();
         }
-        match done {
+        let committed = match done {
             Poll::Ready(done) => done?,
             Poll::Pending => commit.await?,
         };
         if delivers {
             failpoint::pass("decision.committed");
+        }
+        if let Some(rows) = rows {
+            rows.tell(&self.options.tracer, &id, now_ms, &committed);
         }
         if disarms {
             failpoint::pass("disarm.committed");

@@ -47,6 +47,7 @@ use crate::settings::{AnnotationLost, ProjectNamespace};
 use crate::source::repo_server::RepoServer;
 use crate::source::{Cause, Event, Object};
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use gatepost_value::Value;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -87,6 +88,8 @@ pub struct RelayOptions {
     pub annotation_lost: AnnotationLost,
     /// `notify.projectNamespace`
     pub project_namespace: ProjectNamespace,
+    /// Where spans are told.
+    pub tracer: Tracer,
 }
 
 /// One decision, as the API shows it.
@@ -234,6 +237,11 @@ impl Relay {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+    /// Where spans are told.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.options.tracer
     }
     /// The metrics.
     #[must_use]

@@ -10,6 +10,7 @@ use std::time::Duration;
 impl outbox::Observer for Relay {
     fn observe(&self, event: &outbox::Event<'_>) {
         match event {
+            outbox::Event::Claimed { .. } => {}
             outbox::Event::Attempted { delivery, verdict, state, dead, .. } => {
                 self.changes.queue_moved();
                 self.attempted(delivery, verdict, *state);

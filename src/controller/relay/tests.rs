@@ -48,6 +48,7 @@ impl House {
             reader,
             annotation_lost,
             project_namespace: ProjectNamespace::Controller,
+            tracer: crate::trace::Tracer::default(),
         };
         let relay = Arc::new(Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter)));
         let (events, receive) = mpsc::channel(8);

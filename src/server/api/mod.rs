@@ -11,6 +11,7 @@ mod deliveries;
 mod destinations;
 mod gates;
 mod guard;
+mod log_levels;
 mod openapi;
 mod parameters;
 pub(in crate::server) mod problem;
@@ -43,6 +44,7 @@ fn resources() -> Vec<Resource> {
         gates::resources(),
         approvals::resources(),
         series::resources(),
+        log_levels::resources(),
         super::stream::resources(),
         openapi::resources(),
     ];

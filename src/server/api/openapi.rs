@@ -5,7 +5,7 @@
 
 use super::problem::{MEDIA_TYPE, Problem};
 use super::resource::Resource;
-use super::{applications, approvals, decisions, deliveries, destinations, gates, series, status};
+use super::{applications, approvals, decisions, deliveries, destinations, gates, log_levels, series, status};
 use crate::server::stream;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
@@ -36,6 +36,8 @@ pub(super) fn resources() -> Vec<Resource> {
         status::status,
         status::configuration,
         series::show,
+        log_levels::show,
+        log_levels::set,
         decisions::list,
         applications::list,
         applications::show,

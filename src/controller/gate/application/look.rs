@@ -8,6 +8,7 @@ use super::super::{kinds, lock};
 use super::reach::Reach;
 use super::view::View;
 use super::{API_VERSION, KIND, MANAGER};
+use crate::controller::spans;
 use crate::gate::application::{self, Gate, Input, Outcome, Record, Status};
 use crate::gate::names::INSTANCE_LABEL;
 use crate::gate::ready::{self, Ready};
@@ -40,7 +41,11 @@ impl Look {
         if !self.looker.standing.decides() {
             return Some(STANDBY_PAUSE);
         }
-        let looked = self.whole(name, selected, refused).await;
+        let spans = spans::Look::begin(&self.looker.tracer);
+        let looked = self.whole(name, selected, refused, spans.as_ref()).await;
+        if let Some(spans) = spans {
+            spans.end(KIND, &name.namespace, &name.name, looked.as_ref().err().map(String::as_str));
+        }
         let result = if looked.is_ok() { "done" } else { "trouble" };
         self.looker.metrics.gates.looks.with_label_values(&[result]).inc();
         looked.unwrap_or_else(|trouble| {
@@ -55,6 +60,7 @@ impl Look {
         name: &Name,
         selected: &[Arc<Record>],
         refused: Option<String>,
+        spans: Option<&spans::Look>,
     ) -> Result<Option<Duration>, String> {
         let Some(object) = self.get(&super::resource(), name).await?.filter(|object| self.is_ours(object)) else {
             self.looker.application_views.remove(name);
@@ -74,7 +80,7 @@ impl Look {
             (Some(why), _) | (None, Err(why)) => (failed(&gate, why), None),
             (None, Ok(found)) => (self.decide(&gate, &Strategy::read(found), selected), Some(found)),
         };
-        self.effect(&gate, decided.0, decided.1).await
+        self.effect(&gate, decided.0, decided.1, spans).await
     }
 
     /// Whether a gate is there to stay, and this installation's.
@@ -101,6 +107,7 @@ impl Look {
         gate: &Gate,
         mut outcome: Outcome,
         strategy: Option<&Json>,
+        spans: Option<&spans::Look>,
     ) -> Result<Option<Duration>, String> {
         let owner = owner(gate);
         // What the Promoter must read carries the label that its strategy carries, never ours.
@@ -108,7 +115,7 @@ impl Look {
         for draft in &outcome.commit_statuses {
             let wanted = draft.object(owner, instance);
             let fits = |existing: &Json| draft.is_applied(existing, owner, instance);
-            match self.looker.writer.apply(&wanted, fits).await {
+            match self.looker.writer.apply_traced(&wanted, fits, spans).await {
                 Ok(written) => self.count(if written { "commitStatus" } else { "nothing" }),
                 Err(error) => outcome.failures.push(format!("environment {:?}: {error}", draft.branch)),
             }
