@@ -61,6 +61,8 @@ impl Frame {
     }
 
     /// What the address asks for; else a page that says why it cannot be read.
+    // The error is the answer, once a request: a box would only move it.
+    #[allow(clippy::result_large_err)]
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, HttpResponse> {
         match web::Query::<T>::from_query(&self.query) {
             Ok(read) => Ok(read.into_inner()),
