@@ -5,6 +5,7 @@ use super::super::{Text, Words};
 use crate::controller::Explained;
 use crate::notify::evaluate::{ConditionOutcome, DestinationOutcome, TriggerOutcome};
 use crate::notify::{Reason, Subscription};
+use std::cell::Cell;
 
 /// Bytes of HTML that subscriptions may take.
 const SUBSCRIPTION_BYTES: usize = 30_000;
@@ -77,26 +78,26 @@ pub(super) struct Told {
 
 /// How much may still be shown.
 struct Room {
-    bytes: usize,
-    cut: usize,
+    bytes: Cell<usize>,
+    cut: Cell<usize>,
 }
 
 impl Room {
     const fn of(bytes: usize) -> Self {
-        Self { bytes, cut: 0 }
+        Self { bytes: Cell::new(bytes), cut: Cell::new(0) }
     }
 
     /// Whether one more entry fits; one that does not is counted. The last one may be larger than what is left.
-    fn has_place(&mut self) -> bool {
-        let has_place = self.bytes > 0;
-        self.cut += usize::from(!has_place);
+    fn has_place(&self) -> bool {
+        let has_place = self.bytes.get() > 0;
+        self.cut.set(self.cut.get() + usize::from(!has_place));
         has_place
     }
 
     /// An entry with these texts is shown.
-    fn take(&mut self, texts: &[&Text]) {
+    fn take(&self, texts: &[&Text]) {
         let bytes: usize = texts.iter().map(|text| size(text)).sum();
-        self.bytes = self.bytes.saturating_sub(bytes + MARKUP_BYTES);
+        self.bytes.set(self.bytes.get().saturating_sub(bytes + MARKUP_BYTES));
     }
 }
 
@@ -110,8 +111,7 @@ impl Chain {
     /// The chain of all configurations that apply.
     pub fn of(explained: &[Explained], words: &Words) -> Self {
         let mut chain = Self { skipped: skipped(explained, words), ..Self::default() };
-        let (mut told, mut listed, mut run) =
-            (Room::of(REMARK_BYTES), Room::of(SUBSCRIPTION_BYTES), Room::of(TRIGGER_BYTES));
+        let (told, listed, run) = (Room::of(REMARK_BYTES), Room::of(SUBSCRIPTION_BYTES), Room::of(TRIGGER_BYTES));
         for one in explained {
             let broken = one.evaluation.broken.iter().map(ToString::to_string);
             for remark in broken.chain(one.remarks.iter().cloned()).filter(|_| told.has_place()) {
@@ -126,10 +126,10 @@ impl Chain {
             }
             for trigger in one.evaluation.triggers.iter().filter(|_| run.has_place()) {
                 let id = format!("parts-{}", chain.triggers.len());
-                chain.triggers.push(of(trigger, &one.namespace, &id, words, &mut run));
+                chain.triggers.push(of(trigger, &one.namespace, &id, words, &run));
             }
         }
-        let cut = told.cut + listed.cut + run.cut;
+        let cut = told.cut.get() + listed.cut.get() + run.cut.get();
         chain.cut = (cut > 0).then(|| format!("{cut} more entries are not shown; the command line shows all"));
         chain
     }
@@ -154,7 +154,7 @@ fn subscription(one: &Subscription, words: &Words) -> SubscriptionRow {
     }
 }
 
-fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: &mut Room) -> Trigger {
+fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: &Room) -> Trigger {
     let (name, why) = (words.show(&trigger.name), why(trigger.reason, &trigger.message, words));
     room.take(&[&name, &why.message]);
     let mut conditions = Vec::new();
@@ -166,7 +166,7 @@ fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: 
     Trigger { name, configuration: words.show(namespace), why, conditions }
 }
 
-fn of_condition(id: &str, number: usize, condition: &ConditionOutcome, words: &Words, room: &mut Room) -> Condition {
+fn of_condition(id: &str, number: usize, condition: &ConditionOutcome, words: &Words, room: &Room) -> Condition {
     let (when, error) = (words.passage(&condition.when), words.passage(condition.error.as_deref().unwrap_or_default()));
     room.take(&[&when, &error]);
     let mut destinations = Vec::new();
