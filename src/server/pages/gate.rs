@@ -10,14 +10,22 @@ use askama::Template;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Environments, steps, answers and CommitStatuses that are shown, each.
-const SHOWN: usize = 24;
-/// Changes of an environment that are drawn; all of one gate together are bounded by [`SHOWN`].
-const CHANGES: usize = 50;
-/// Changes of all environments that are drawn.
-const ALL_CHANGES: usize = 150;
-/// Applications of an environment that are shown.
-const APPLICATIONS: usize = 10;
+/// Environments whose phase is shown, and whose changes are drawn.
+const ENVIRONMENTS: usize = 12;
+/// Reasons why it holds that are shown.
+const REASONS: usize = 12;
+/// Steps of the last look that are shown.
+const STEPS: usize = 10;
+/// Answers that are shown.
+const ANSWERS: usize = 5;
+/// CommitStatuses that are shown.
+const WRITTEN: usize = 12;
+/// Applications that are shown, of all environments together.
+const APPLICATIONS: usize = 12;
+/// Changes that are drawn, of all environments together.
+const CHANGES: usize = 80;
+/// Characters of an environment's name in the picture.
+const NAME_MAX: usize = 32;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -201,7 +209,7 @@ fn page(layout: Layout, whole: &Whole, words: &Words, now_ms: i64) -> Page {
     let gate = &whole.summary;
     let time = |text: &Option<String>| text.as_deref().and_then(|text| moment(text, now_ms));
     let ready = gate.ready.as_ref();
-    let environments = gate.phases.iter().take(SHOWN).map(|(branch, of)| Environment {
+    let environments = gate.phases.iter().take(ENVIRONMENTS).map(|(branch, of)| Environment {
         branch: words.show(branch),
         phase: Outcome::gate(&of.phase, words),
         commit: words.show(&of.sha),
@@ -218,29 +226,29 @@ fn page(layout: Layout, whole: &Whole, words: &Words, now_ms: i64) -> Page {
         looked: time(&gate.looked_at),
         next_look: time(&gate.next_look),
         next_try: time(&gate.next_try),
-        why: whole.why.iter().take(SHOWN).map(|why| words.passage(why)).collect(),
+        why: whole.why.iter().take(REASONS).map(|why| words.line(why)).collect(),
         environments: environments.collect(),
         phases: picture::phases(&bands(whole, words), now_ms),
-        steps: whole.steps.iter().take(SHOWN).map(|step| of_step(step, words, now_ms)).collect(),
+        steps: whole.steps.iter().take(STEPS).map(|step| of_step(step, words, now_ms)).collect(),
         answers: whole
             .answers
             .iter()
-            .take(SHOWN)
+            .take(ANSWERS)
             .map(|(scope, answer)| of_answer(scope, answer, words, now_ms))
             .collect(),
         judged: judged(&whole.environments, words),
-        written: whole.commit_statuses.iter().take(SHOWN).map(|one| written(one, words)).collect(),
+        written: whole.commit_statuses.iter().take(WRITTEN).map(|one| written(one, words)).collect(),
     }
 }
 
 /// What the environments went through; the newest changes where there are too many.
 fn bands(whole: &Whole, words: &Words) -> Vec<Band> {
-    let each = (ALL_CHANGES / whole.history.len().clamp(1, SHOWN)).min(CHANGES);
+    let each = CHANGES / whole.history.len().clamp(1, ENVIRONMENTS);
     let band = |(branch, changes): (&String, &Vec<ChangeOf>)| Band {
-        environment: words.show(branch).to_string(),
+        environment: crate::gate::approval::markdown::clip(&words.show(branch).to_string(), NAME_MAX),
         changes: changes.iter().skip(changes.len().saturating_sub(each)).filter_map(|one| change(one, words)).collect(),
     };
-    whole.history.iter().take(SHOWN).map(band).collect()
+    whole.history.iter().take(ENVIRONMENTS).map(band).collect()
 }
 
 fn change(change: &ChangeOf, words: &Words) -> Option<Change> {
@@ -293,9 +301,9 @@ fn judged(environments: &[JudgedOf], words: &Words) -> Vec<Judged> {
         health: Outcome::health(&one.health, words),
         sync: Outcome::sync(&one.sync, words),
     };
-    let all = environments.iter().take(SHOWN);
-    all.flat_map(|environment| environment.applications.iter().take(APPLICATIONS).map(move |one| of(environment, one)))
-        .collect()
+    let all =
+        environments.iter().flat_map(|environment| environment.applications.iter().map(move |one| (environment, one)));
+    all.take(APPLICATIONS).map(|(environment, one)| of(environment, one)).collect()
 }
 
 fn written(one: &WrittenOf, words: &Words) -> Written {

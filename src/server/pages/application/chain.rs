@@ -5,17 +5,16 @@ use super::super::{Text, Words};
 use crate::controller::Explained;
 use crate::notify::evaluate::{ConditionOutcome, DestinationOutcome, TriggerOutcome};
 use crate::notify::{Reason, Subscription};
+use std::cell::Cell;
 
-/// Subscriptions that are shown.
-const SUBSCRIPTIONS: usize = 40;
-/// Triggers that are shown.
-const TRIGGERS: usize = 25;
-/// Conditions that are shown, of all triggers together.
-const CONDITIONS: usize = 40;
-/// Parts of conditions and destinations that are shown, of all conditions together.
-const DETAILS: usize = 120;
-/// Remarks that are shown.
-const REMARKS: usize = 10;
+/// Bytes of HTML that subscriptions may take.
+const SUBSCRIPTION_BYTES: usize = 30_000;
+/// Bytes of HTML that remarks may take.
+const REMARK_BYTES: usize = 20_000;
+/// Bytes of HTML that triggers with everything below them may take.
+const TRIGGER_BYTES: usize = 80_000;
+/// What an entry takes besides its texts.
+const MARKUP_BYTES: usize = 200;
 
 /// The whole chain.
 #[derive(Default)]
@@ -79,49 +78,59 @@ pub(super) struct Told {
 
 /// How much may still be shown.
 struct Room {
-    conditions: usize,
-    details: usize,
-    cut: usize,
+    bytes: Cell<usize>,
+    cut: Cell<usize>,
 }
 
 impl Room {
-    fn condition(&mut self) -> bool {
-        take(&mut self.conditions, &mut self.cut)
+    const fn of(bytes: usize) -> Self {
+        Self { bytes: Cell::new(bytes), cut: Cell::new(0) }
     }
 
-    fn detail(&mut self) -> bool {
-        take(&mut self.details, &mut self.cut)
+    /// Whether one more entry fits; one that does not is counted. The last one may be larger than what is left.
+    fn has_place(&self) -> bool {
+        let has_place = self.bytes.get() > 0;
+        self.cut.set(self.cut.get() + usize::from(!has_place));
+        has_place
+    }
+
+    /// An entry with these texts is shown.
+    fn take(&self, texts: &[&Text]) {
+        let bytes: usize = texts.iter().map(|text| size(text)).sum();
+        self.bytes.set(self.bytes.get().saturating_sub(bytes + MARKUP_BYTES));
     }
 }
 
-fn take(left: &mut usize, cut: &mut usize) -> bool {
-    let fits = *left > 0;
-    *left = left.saturating_sub(1);
-    *cut += usize::from(!fits);
-    fits
+/// Bytes of a text as it stands in HTML.
+fn size(text: &Text) -> usize {
+    let of = |character: char| if matches!(character, '<' | '>' | '&' | '"' | '\'') { 5 } else { character.len_utf8() };
+    text.to_string().chars().map(of).sum()
 }
 
 impl Chain {
     /// The chain of all configurations that apply.
     pub fn of(explained: &[Explained], words: &Words) -> Self {
-        let mut room = Room { conditions: CONDITIONS, details: DETAILS, cut: 0 };
         let mut chain = Self { skipped: skipped(explained, words), ..Self::default() };
-        let mut triggers = 0;
+        let (told, listed, run) = (Room::of(REMARK_BYTES), Room::of(SUBSCRIPTION_BYTES), Room::of(TRIGGER_BYTES));
         for one in explained {
             let broken = one.evaluation.broken.iter().map(ToString::to_string);
-            chain.remarks.extend(broken.chain(one.remarks.iter().cloned()).map(|remark| words.passage(&remark)));
-            chain.subscriptions.extend(one.evaluation.subscriptions.iter().map(|one| subscription(one, words)));
-            let shown = one.evaluation.triggers.iter().take(TRIGGERS.saturating_sub(chain.triggers.len()));
-            for trigger in shown {
-                let id = format!("parts-{}", chain.triggers.len());
-                chain.triggers.push(of(trigger, &one.namespace, &id, words, &mut room));
+            for remark in broken.chain(one.remarks.iter().cloned()).filter(|_| told.has_place()) {
+                let remark = words.passage(&remark);
+                told.take(&[&remark]);
+                chain.remarks.push(remark);
             }
-            triggers += one.evaluation.triggers.len();
+            for subscribed in one.evaluation.subscriptions.iter().filter(|_| listed.has_place()) {
+                let row = subscription(subscribed, words);
+                listed.take(&[&row.trigger, &row.service, &row.recipient, &row.origin]);
+                chain.subscriptions.push(row);
+            }
+            for trigger in one.evaluation.triggers.iter().filter(|_| run.has_place()) {
+                let id = format!("parts-{}", chain.triggers.len());
+                chain.triggers.push(of(trigger, &one.namespace, &id, words, &run));
+            }
         }
-        room.cut += triggers - chain.triggers.len();
-        room.cut += bounded(&mut chain.remarks, REMARKS) + bounded(&mut chain.subscriptions, SUBSCRIPTIONS);
-        chain.cut =
-            (room.cut > 0).then(|| format!("{} more entries are not shown; the command line shows all", room.cut));
+        let cut = told.cut.get() + listed.cut.get() + run.cut.get();
+        chain.cut = (cut > 0).then(|| format!("{cut} more entries are not shown; the command line shows all"));
         chain
     }
 }
@@ -130,12 +139,6 @@ impl Chain {
 fn skipped(explained: &[Explained], words: &Words) -> Option<Why> {
     let all = explained.iter().map(|one| one.evaluation.skipped);
     all.reduce(|a, b| a.and(b)).flatten().map(|reason| why(reason, "", words))
-}
-
-fn bounded<T>(all: &mut Vec<T>, max: usize) -> usize {
-    let cut = all.len().saturating_sub(max);
-    all.truncate(max);
-    cut
 }
 
 fn why(reason: Reason, message: &str, words: &Words) -> Why {
@@ -151,39 +154,54 @@ fn subscription(one: &Subscription, words: &Words) -> SubscriptionRow {
     }
 }
 
-fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: &mut Room) -> Trigger {
+fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: &Room) -> Trigger {
+    let (name, why) = (words.show(&trigger.name), why(trigger.reason, &trigger.message, words));
+    room.take(&[&name, &why.message]);
     let mut conditions = Vec::new();
     for (nth, condition) in trigger.conditions.iter().enumerate() {
-        if room.condition() {
+        if room.has_place() {
             conditions.push(of_condition(id, nth + 1, condition, words, room));
         }
     }
-    Trigger {
-        name: words.show(&trigger.name),
-        configuration: words.show(namespace),
-        why: why(trigger.reason, &trigger.message, words),
-        conditions,
-    }
+    Trigger { name, configuration: words.show(namespace), why, conditions }
 }
 
-fn of_condition(id: &str, number: usize, condition: &ConditionOutcome, words: &Words, room: &mut Room) -> Condition {
-    let parts = condition.trace.iter().filter(|_| room.detail());
-    let parts = parts.map(|(text, value)| (words.show(text), words.show(value))).collect();
-    let destinations = condition.destinations.iter().filter(|_| room.detail());
-    let told = |outcome: &DestinationOutcome| Told {
-        service: words.show(&outcome.destination.service),
-        recipient: words.show(&outcome.destination.recipient),
-        why: why(outcome.reason, &outcome.message, words),
-    };
+fn of_condition(id: &str, number: usize, condition: &ConditionOutcome, words: &Words, room: &Room) -> Condition {
+    let (when, error) = (words.passage(&condition.when), words.passage(condition.error.as_deref().unwrap_or_default()));
+    room.take(&[&when, &error]);
+    let mut destinations = Vec::new();
+    for outcome in &condition.destinations {
+        if room.has_place() {
+            let told = told(outcome, words);
+            room.take(&[&told.service, &told.recipient, &told.why.message]);
+            destinations.push(told);
+        }
+    }
+    let mut parts = Vec::new();
+    for (text, value) in &condition.trace {
+        if room.has_place() {
+            let part = (words.show(text), words.show(value));
+            room.take(&[&part.0, &part.1]);
+            parts.push(part);
+        }
+    }
     Condition {
         id: format!("{id}-{number}"),
         number,
-        when: words.passage(&condition.when),
+        when,
         holds: condition.triggered,
-        error: words.passage(condition.error.as_deref().unwrap_or_default()),
+        error,
         once_per: words.show(&condition.once_per),
         templates: words.show(&condition.templates.join(", ")),
         parts,
-        destinations: destinations.map(told).collect(),
+        destinations,
+    }
+}
+
+fn told(outcome: &DestinationOutcome, words: &Words) -> Told {
+    Told {
+        service: words.show(&outcome.destination.service),
+        recipient: words.show(&outcome.destination.recipient),
+        why: why(outcome.reason, &outcome.message, words),
     }
 }

@@ -15,7 +15,7 @@ const DEPLOYMENTS: usize = 10;
 /// Decisions that are drawn.
 const DECISIONS: usize = 15;
 /// Characters of what a mark says.
-const WORDS_MAX: usize = 60;
+const WORDS_MAX: usize = 48;
 /// Characters of a revision.
 const REVISION: usize = 10;
 
@@ -83,7 +83,7 @@ impl Happened<'_> {
         let mut by_name: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
         for delivery in self.deliveries {
             let to = &delivery.occurrence.destination;
-            let name = words.show(&format!("{} {}", to.service, to.recipient)).to_string();
+            let name = said(&format!("{} {}", to.service, to.recipient), words);
             if !by_name.contains_key(&name) {
                 order.push(name.clone());
             }

@@ -21,9 +21,9 @@ use chain::Chain;
 use happened::Happened;
 
 /// Deliveries that are listed.
-const LISTED: usize = 15;
+const LISTED: usize = 10;
 /// Deliveries that are drawn.
-const DRAWN: usize = 40;
+const DRAWN: usize = 25;
 
 /// The page.
 #[derive(Template)]
