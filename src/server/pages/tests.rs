@@ -148,6 +148,7 @@ async fn state() -> server::State {
         reader: None,
         annotation_lost: AnnotationLost::Hold,
         project_namespace: ProjectNamespace::Controller,
+        tracer: crate::trace::Tracer::default(),
     };
     let relay = Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter));
     relay.hide(vec![b"hunter22".to_vec()]);
