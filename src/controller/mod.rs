@@ -10,6 +10,7 @@ mod changes;
 mod commit_report;
 pub mod gate;
 pub mod identity;
+mod links;
 mod memory;
 mod relay;
 mod report;
@@ -21,9 +22,11 @@ pub use ambient::answer as ambient;
 pub use annotation::{Annotator, NoAnnotations, Projector};
 pub use changes::{Changes, What};
 pub use commit_report::{ClusterReports, CommitReports};
+pub use links::Links;
 pub use memory::forget_unused;
 pub use relay::{
-    Decision, Explained, REMEMBERED, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals, Sightings, Subscribed,
+    Decision, Explained, REMEMBERED, Relay, RelayOptions, Roster, RosterPage, RosterQuery, RosterRow, RosterTotals,
+    Sightings, Subscribed,
 };
 pub use report::{KubernetesReporter, LogReporter, Report, Reporter};
 pub use sender::{ObjectReader, Outgoing};

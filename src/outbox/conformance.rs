@@ -292,8 +292,11 @@ async fn dead_letters_are_told_by_destination_and_cause(store: &dyn Store) {
     let told: Vec<_> = ours
         .map(|one| (one.lane.host.as_str(), one.reason.as_str(), one.count, one.oldest_ms, one.newest_ms))
         .collect();
-    let expected =
-        [("one", "rejected", 2, 2_000, 4_000), ("one", "gaveUp", 1, 1_000, 1_000), ("two", "rejected", 1, 3_000, 3_000)];
+    let expected = [
+        ("one", "rejected", 2, 2_000, 4_000),
+        ("one", "gaveUp", 1, 1_000, 1_000),
+        ("two", "rejected", 1, 3_000, 3_000),
+    ];
     assert_eq!(told, expected);
     let chosen = async |host: &str, service: Option<&str>, reason: Option<&str>| {
         let filter = Filter {

@@ -8,7 +8,7 @@ use crate::controller::approval::clients::InSecrets;
 use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, RingKeeper, Shelf};
 use crate::controller::gate::ask::{self, Asker};
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
-use crate::controller::{Changes, Relay, Reporter};
+use crate::controller::{Changes, Links, Relay, Reporter};
 use crate::coordination::Status;
 use crate::egress::Egress;
 use crate::egress::address::Cidr;
@@ -83,6 +83,7 @@ pub(super) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Resul
         standing: parts.standing.clone(),
         committed: Arc::new(move || relay.committed.notify_one()),
         reporter: parts.reporter,
+        links: Links::below(&parts.settings.server.external_url),
         namespaces: parts.namespaces.clone(),
         failing: Mutex::new(HashMap::new()),
         synced: AtomicBool::new(false),

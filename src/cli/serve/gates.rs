@@ -3,6 +3,7 @@
 use super::house::run_server;
 use super::listen;
 use super::policy::rules;
+use crate::controller::Links;
 use crate::controller::gate::ask::{Asker, Cluster, Grant, Options};
 use crate::controller::gate::{Gates, Parts, Settings, WakeSender, wakes};
 use crate::coordination::Status;
@@ -51,6 +52,7 @@ pub(super) fn start(
         concurrency: wanted.concurrency,
         namespace: namespace.to_owned(),
         grants: grants(settings, GrantedThing::Applications)?,
+        links: Links::below(&settings.server.external_url),
     };
     let hooked = (client.clone(), Arc::clone(&metrics));
     let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics }, handled));

@@ -6,7 +6,7 @@ use super::{Names, Origin, Plan, folder, hidden, people, policy, rounds};
 use crate::cli::repo_server;
 use crate::controller::approval::AskingObserver;
 use crate::controller::identity::{Issuers, KubernetesCluster, People};
-use crate::controller::{LogReporter, Outgoing, Relay, RelayOptions, Reporter};
+use crate::controller::{Links, LogReporter, Outgoing, Relay, RelayOptions, Reporter};
 use crate::coordination::Status;
 use crate::egress::{self, Egress};
 use crate::notify::LoadOptions;
@@ -231,6 +231,7 @@ fn relay(
     let options = RelayOptions { standing: standing.clone(), reader, ..relay_options(plan)? };
     let relay = Arc::new(Relay::new(Arc::clone(store), options, Arc::clone(metrics), Arc::clone(reporter)));
     relay.hide(hidden::secrets(&plan.settings));
+    relay.link(Links::below(&plan.settings.server.external_url));
     let masking = Arc::clone(&relay);
     crate::telemetry::mask_log_lines(move |line| masking.log_scrubber().scrub(line));
     Ok(relay)

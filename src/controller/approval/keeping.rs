@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::{asking, opening, rollback, showing, view};
 use crate::clock;
 use crate::controller::gate::commit_status;
+use crate::controller::links::{Links, with_link};
 use crate::controller::report::{Report, Reporter};
 use crate::coordination::Status as Standing;
 use crate::gate::approval::request::{Asked, Templates, World};
@@ -62,6 +63,8 @@ pub struct Keeper {
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Tells owners.
     pub reporter: Arc<dyn Reporter>,
+    /// Where pages of runs are.
+    pub links: Links,
     /// Whose approvals are kept: Gatepost's own namespace and those beside it. Another Gatepost of the cluster keeps others.
     pub namespaces: Namespaces,
     /// What failed, when it is tried again, and how often it failed.
@@ -353,6 +356,7 @@ impl Keeper {
             markdown::without_control(&run.subject.sha),
             markdown::without_control(&run.reason),
         );
+        let message = with_link(message, self.links.run(run.id).as_deref());
         let object = ObjectId { namespace, name, uid };
         self.reporter.report(Report { kind: "WebhookApproval", object, reason: reason.to_owned(), message, warning });
     }

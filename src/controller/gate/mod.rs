@@ -29,6 +29,7 @@ pub use memories::forget_unused;
 pub use wake::{Wake, WakeReceiver, WakeSender, wakes};
 
 use crate::controller::Changes;
+use crate::controller::links::Links;
 use crate::coordination;
 use crate::egress::redact::Scrubber;
 use crate::gate::{Engine, Integers};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub namespace: String,
     /// Whose ApplicationGates may see the Applications of other namespaces.
     pub grants: Vec<ask::Grant>,
+    /// Where pages of gates are.
+    pub links: Links,
 }
 
 /// What gates need of the rest of the house.
@@ -166,7 +169,7 @@ impl Gates {
             engine: Engine::new(Limits::default(), self.settings.integers),
             asking: asking::Asking::new(Arc::clone(asker), Arc::clone(store), Arc::clone(metrics)),
             writer: commit_status::Writer::new(client.clone(), Arc::clone(&index)),
-            told: told::Told::start(client.clone()),
+            told: told::Told::start(client.clone(), self.settings.links.clone()),
             index,
             memories: memories::Memories::new(Arc::clone(store)),
             namespaces: namespaces::Namespaces::new(client.clone()),

@@ -50,9 +50,7 @@ impl Phases {
 
     /// For each environment its changes, oldest first.
     pub fn shown(&self) -> Json {
-        let change = |Change { at_ms, phase, sha }: &Change| {
-            json!({"at": rfc3339(at_ms.div_euclid(1000)), "phase": phase.as_str(), "sha": sha})
-        };
+        let change = |Change { at_ms, phase, sha }: &Change| json!({"at": rfc3339(at_ms.div_euclid(1000)), "phase": phase.as_str(), "sha": sha});
         let of = self.of.iter().map(|(branch, changes)| (branch.clone(), changes.iter().map(change).collect()));
         Json::Object(of.collect())
     }

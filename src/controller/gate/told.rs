@@ -1,5 +1,6 @@
 //! Kubernetes Events on gates. Told in the background: no look waits for one.
 
+use crate::controller::links::{Links, with_link};
 use crate::gate::Gate;
 use crate::gate::web_request::{Event, Owner};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -15,14 +16,15 @@ const LONGEST_NOTE: usize = 1000;
 #[derive(Clone)]
 pub(super) struct Told {
     queue: mpsc::Sender<(ObjectReference, KubeEvent)>,
+    links: Links,
 }
 
 impl Told {
     /// Starts the writer.
-    pub fn start(client: kube::Client) -> Self {
+    pub fn start(client: kube::Client, links: Links) -> Self {
         let (queue, events) = mpsc::channel(QUEUE);
         tokio::spawn(write_all(client, events));
-        Self { queue }
+        Self { queue, links }
     }
 
     /// Tells of one thing that happened to a gate.
@@ -34,9 +36,10 @@ impl Told {
     pub fn tell_of(&self, object: &Owner<'_>, event: &Event) {
         let Event { warning, reason, action, note } = event;
         let shown = format!("{}/{}", object.namespace, object.name);
+        let page = self.links.gate(object.namespace, object.name);
         match warning {
-            true => tracing::warn!(gate = shown, reason, "{note}"),
-            false => tracing::info!(gate = shown, reason, "{note}"),
+            true => tracing::warn!(gate = shown, page, reason, "{note}"),
+            false => tracing::info!(gate = shown, page, reason, "{note}"),
         }
         let reference = ObjectReference {
             api_version: Some(object.api_version.into()),
@@ -49,7 +52,7 @@ impl Told {
         let event = KubeEvent {
             type_: if *warning { EventType::Warning } else { EventType::Normal },
             reason: (*reason).to_owned(),
-            note: Some(note.chars().take(LONGEST_NOTE).collect()),
+            note: Some(with_link(note.clone(), page.as_deref()).chars().take(LONGEST_NOTE).collect()),
             action: (*action).to_owned(),
             secondary: None,
         };

@@ -23,7 +23,9 @@ mod tests;
 mod timed;
 
 pub use explain::Explained;
-pub use roster::{Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals};
+pub use roster::{
+    Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals,
+};
 pub use sightings::Sightings;
 
 use self::brake::Brake;
@@ -33,6 +35,7 @@ use self::kept::Kept;
 use self::losses::Losses;
 use self::secrecy::Secrecy;
 use super::changes::Changes;
+use super::links::Links;
 use super::report::{Report, Reporter};
 use super::sender::ObjectReader;
 use super::series::{Attempts, Series};
@@ -48,7 +51,7 @@ use gatepost_value::Value;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -129,6 +132,7 @@ pub struct Relay {
     sightings: Arc<Sightings>,
     roster: Roster,
     series: Series,
+    links: OnceLock<Links>,
     kept: Kept,
     losses: Losses,
     refreshes: Mutex<Vec<ObjectId>>,
@@ -172,6 +176,7 @@ impl Relay {
             sightings: Arc::default(),
             roster: Roster::default(),
             series: Series::default(),
+            links: OnceLock::new(),
             kept: Kept::default(),
             losses: Losses::default(),
             refreshes: Mutex::default(),
@@ -268,6 +273,12 @@ impl Relay {
     #[must_use]
     pub fn series(&self) -> &Series {
         &self.series
+    }
+
+    /// From now on Events and log lines say where the page of a delivery is.
+    pub fn link(&self, links: Links) {
+        // Said once, at the start.
+        let _ = self.links.set(links);
     }
 
     /// Takes a sample of what was sent and what waits.

@@ -2,6 +2,7 @@
 
 use super::{Relay, Report};
 use crate::controller::What;
+use crate::controller::links::with_link;
 use crate::{clock, outbox};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ impl outbox::Observer for Relay {
                         dead.as_str(),
                         cause(verdict)
                     );
-                    self.tell(delivery, "DeadLetter", message);
+                    self.tell_of_one(delivery, "DeadLetter", message);
                 }
             }
             outbox::Event::Breaker { lane, breaker } => {
@@ -54,7 +55,8 @@ impl Relay {
         self.metrics.deliveries.with_label_values(&[delivery.occurrence.trigger.as_str(), service, succeeded]).inc();
         if !delivered {
             let resource = format!("{}/{}", delivery.occurrence.object.namespace, delivery.occurrence.object.name);
-            tracing::warn!(resource, delivery = %delivery.id, service, state = state.as_str(), cause = cause(verdict), "Failed to notify recipient");
+            let page = self.page_of(delivery);
+            tracing::warn!(resource, delivery = %delivery.id, page, service, state = state.as_str(), cause = cause(verdict), "Failed to notify recipient");
             if matches!(verdict, outbox::Verdict::Credentials { .. }) {
                 self.tell(
                     delivery,
@@ -69,12 +71,23 @@ impl Relay {
         self.metrics.change_to_delivered.observe(Duration::from_millis(elapsed.unsigned_abs()).as_secs_f64());
         if let outbox::Verdict::Delivered { reached: Some(0), note } = verdict {
             self.metrics.reached_nobody.with_label_values(&[service]).inc();
-            self.tell(
+            self.tell_of_one(
                 delivery,
                 "ReachedNobody",
                 format!("service {service} accepted the notification but it reached nobody: {note}"),
             );
         }
+    }
+
+    /// Where people look at a delivery.
+    fn page_of(&self, delivery: &outbox::Delivery) -> Option<String> {
+        self.links.get()?.delivery(delivery.id)
+    }
+
+    /// Tells of what happens to a delivery once, with the address of its page.
+    fn tell_of_one(&self, delivery: &outbox::Delivery, reason: &str, message: String) {
+        let page = self.page_of(delivery);
+        self.tell(delivery, reason, with_link(message, page.as_deref()));
     }
 
     fn tell(&self, delivery: &outbox::Delivery, reason: &str, message: String) {

@@ -20,8 +20,6 @@ mod status;
 
 pub(super) use applications::find;
 pub(super) use guard::problems;
-#[cfg(test)]
-pub(super) use openapi::document;
 pub(super) use problem::{Kind, Problem};
 
 pub(super) use self::resource::Resource;

@@ -123,7 +123,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 /// The document.
-pub(in crate::server) fn document() -> &'static Document {
+pub(super) fn document() -> &'static Document {
     static DOCUMENT: OnceLock<Document> = OnceLock::new();
     DOCUMENT.get_or_init(Described::openapi)
 }

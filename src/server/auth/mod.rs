@@ -41,6 +41,7 @@ pub struct Visitor {
     /// Token that a change has to carry; `None`: not a browser session.
     pub csrf: Option<String>,
     /// Groups, as the login gave them.
+    #[allow(dead_code)]
     pub groups: Vec<String>,
 }
 

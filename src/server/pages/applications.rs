@@ -225,7 +225,13 @@ fn page(layout: Layout, asked: &Asked, facts: &Facts, words: &Words, now_ms: i64
         matching: count(facts.page.matching),
         all: count(facts.page.all),
         is_filtered,
-        rows: facts.page.rows.iter().zip(&facts.last).map(|(row, last)| of(row, last.as_ref(), words, now_ms)).collect(),
+        rows: facts
+            .page
+            .rows
+            .iter()
+            .zip(&facts.last)
+            .map(|(row, last)| of(row, last.as_ref(), words, now_ms))
+            .collect(),
         paging: Paging::new("/applications", &filters, after, next.as_deref()),
         empty: empty(facts, is_filtered),
     }
@@ -280,9 +286,11 @@ fn empty(facts: &Facts, is_filtered: bool) -> String {
             format!("This process stands by and sees no Applications: {holder} decides. Ask that one.")
         }
         _ if !facts.is_synced => "The first list of Applications is being read.".to_owned(),
-        _ => "There is no Application. Gatepost sees those of its own namespace; --application-namespaces adds others, \
+        _ => {
+            "There is no Application. Gatepost sees those of its own namespace; --application-namespaces adds others, \
               and --app-label-selector must let them through."
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

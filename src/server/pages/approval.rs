@@ -101,7 +101,10 @@ pub(super) async fn show(frame: Frame, id: web::Path<String>) -> HttpResponse {
 }
 
 fn missing(frame: &Frame) -> HttpResponse {
-    frame.missing("There is no such run.", "Decided runs are forgotten after a while. The list shows those that are there.")
+    frame.missing(
+        "There is no such run.",
+        "Decided runs are forgotten after a while. The list shows those that are there.",
+    )
 }
 
 fn page(layout: Layout, run: &Run, words: &Words, now_ms: i64) -> Page {

@@ -3,12 +3,12 @@
 use super::frame::render;
 use super::outcome::Outcome;
 use super::{Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Words, parts};
-use crate::gate::approval::{Run, markdown};
+use crate::gate::approval::{Run, RunId, markdown};
 use crate::outbox::Error;
 use crate::outbox::runs::{Kept, RunFilter};
 use crate::server::auth::Visitor;
-use actix_web::http::StatusCode;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use askama::Template;
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ const MESSAGE_MAX: usize = 120;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// When the last run of a page was requested, Unix milliseconds.
+    /// The last run of the page before.
     after: String,
 }
 
@@ -34,6 +34,8 @@ struct Page {
     decided: Vec<Row>,
     paging: Paging,
     is_first: bool,
+    /// Whether runs can be opened here.
+    are_served: bool,
 }
 
 /// One run.
@@ -52,6 +54,7 @@ struct Row {
 
 /// What the page is made of.
 struct Facts {
+    are_served: bool,
     /// The nearest deadline first.
     waiting: Vec<Kept>,
     open: u64,
@@ -60,11 +63,11 @@ struct Facts {
 }
 
 impl Facts {
-    async fn read(frame: &Frame, before_ms: Option<i64>) -> Result<Self, Error> {
+    async fn read(frame: &Frame, after: Option<RunId>) -> Result<Self, Error> {
         let store = frame.state.relay.store();
-        let filter =
-            RunFilter { is_open: Some(false), before_ms, limit: PAGE_ROWS + 1, ..RunFilter::default() };
+        let filter = RunFilter { is_open: Some(false), after, limit: PAGE_ROWS + 1, ..RunFilter::default() };
         Ok(Self {
+            are_served: frame.state.desk.is_some(),
             waiting: store.due_runs(i64::MAX, PAGE_ROWS).await?,
             open: store.open_runs().await?.0,
             decided: store.runs(&filter).await?,
@@ -92,36 +95,38 @@ pub(super) async fn show(frame: Frame) -> HttpResponse {
         Ok(asked) => asked,
         Err(answer) => return answer,
     };
-    let before_ms = match asked.after.as_str() {
+    let after = match asked.after.as_str() {
         "" => None,
-        text => match text.parse::<i64>() {
-            Ok(at) => Some(at),
-            Err(_) => return frame.invalid("`after` is the time of the last run of a page, in Unix milliseconds"),
+        text => match text.parse::<RunId>() {
+            Ok(id) => Some(id),
+            Err(error) => return frame.invalid(&format!("`after` is the last run of a page: {error}")),
         },
     };
-    match Facts::read(&frame, before_ms).await {
+    match Facts::read(&frame, after).await {
         Ok(facts) => {
             let layout = frame.layout("Approvals", Section::Approvals);
-            render(&page(layout, &facts, before_ms, &frame.words(), frame.now_ms))
+            render(&page(layout, &facts, after, &frame.words(), frame.now_ms))
         }
         Err(error) => frame.away(&error),
     }
 }
 
-fn page(layout: Layout, facts: &Facts, before_ms: Option<i64>, words: &Words, now_ms: i64) -> Page {
+fn page(layout: Layout, facts: &Facts, after: Option<RunId>, words: &Words, now_ms: i64) -> Page {
     let has_more = facts.decided.len() > PAGE_ROWS;
     let decided = &facts.decided[..facts.decided.len().min(PAGE_ROWS)];
-    let next = decided.last().filter(|_| has_more).map(|kept| kept.run.requested_ms.to_string());
-    let after = before_ms.map(|at| at.to_string());
+    let next = decided.last().filter(|_| has_more).map(|kept| kept.run.id.to_string());
+    let is_first = after.is_none();
+    let after = after.map(|id| id.to_string());
     let row = |kept: &Kept| of(&kept.run, words, now_ms);
     Page {
         layout,
-        waiting: facts.waiting.iter().filter(|_| before_ms.is_none()).map(row).collect(),
+        waiting: facts.waiting.iter().filter(|_| is_first).map(row).collect(),
         open: Count(facts.open),
         more: Count(facts.open.saturating_sub(facts.waiting.len() as u64)),
         decided: decided.iter().map(row).collect(),
         paging: Paging::new("/approvals", &[], after.as_deref(), next.as_deref()),
-        is_first: before_ms.is_none(),
+        is_first,
+        are_served: facts.are_served,
     }
 }
 

@@ -32,18 +32,16 @@ pub(in crate::server) fn of(reason: &str) -> Cause {
             "rejected by the receiver",
             "The answer says what it does not like. A corrected template or service sends it again by itself; else replay it.",
         ),
-        DeadReason::Credentials => (
-            "credentials refused",
-            "Correct the Secret or the service's options: then it is sent again by itself.",
-        ),
+        DeadReason::Credentials => {
+            ("credentials refused", "Correct the Secret or the service's options: then it is sent again by itself.")
+        }
         DeadReason::UnknownOutcome => (
             "outcome not known",
             "It may have arrived. Look at the receiver first: replay it if it is not there, discard it if it is.",
         ),
-        DeadReason::GaveUp => (
-            "tried until the time was over",
-            "See whether the destination answers again, then replay it.",
-        ),
+        DeadReason::GaveUp => {
+            ("tried until the time was over", "See whether the destination answers again, then replay it.")
+        }
         DeadReason::Gone => (
             "the receiver is gone",
             "It answered that it is gone for good (410). Change the address, then replay; or discard.",

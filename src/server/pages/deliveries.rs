@@ -56,7 +56,9 @@ impl Asked {
             trigger: given(&self.trigger),
             service: given(&self.service),
             states: states.collect::<Result<_, _>>()?,
-            after: given(&self.after).map(|id| id.parse::<DeliveryId>().map_err(|error| error.to_string())).transpose()?,
+            after: given(&self.after)
+                .map(|id| id.parse::<DeliveryId>().map_err(|error| error.to_string()))
+                .transpose()?,
             limit: PAGE_ROWS + 1,
             ..Filter::default()
         })))
@@ -123,8 +125,12 @@ fn page(
     let [shown_app, shown_trigger, shown_service] = [&app, &trigger, &service].map(ToString::to_string);
     let states = choices(&asked.state);
     let state = states.iter().find(|state| state.is_chosen).map_or("", |state| state.value);
-    let filters =
-        [("app", shown_app.as_str()), ("trigger", shown_trigger.as_str()), ("service", shown_service.as_str()), ("state", state)];
+    let filters = [
+        ("app", shown_app.as_str()),
+        ("trigger", shown_trigger.as_str()),
+        ("service", shown_service.as_str()),
+        ("state", state),
+    ];
     let last = found.last().filter(|_| has_more).map(|delivery| delivery.id.to_string());
     let after = Some(asked.after.as_str()).filter(|after| !after.is_empty());
     let is_part = matches!(asked.read(), Ok(Reading::PartOfName));

@@ -134,7 +134,9 @@ fn explanation(delivery: &Delivery, words: &Words) -> Vec<Text> {
         State::Waiting => &["The last attempt brought nothing; it is tried again by itself."],
         State::Delivered => &["The receiver has it."],
         State::Superseded => &["A newer state of the same thing took its place before it was sent."],
-        State::TakenOver => &["The Go controller sent it while Gatepost was away, as the Application's annotation says."],
+        State::TakenOver => {
+            &["The Go controller sent it while Gatepost was away, as the Application's annotation says."]
+        }
         State::Discarded => &["Somebody threw it away. It is not sent, and not made again for the same occurrence."],
         State::Dead => {
             let cause = causes::of(&delivery.reason);
@@ -225,7 +227,7 @@ mod tests {
 
     #[test]
     fn who_may_only_look_has_no_buttons() {
-        let layout = Layout { may_change: false, ..Layout::sample(Section::Deliveries) };
+        let layout = Layout::for_looking(Section::Deliveries);
         let html = page(layout, &detail(State::Dead, "gone", 1), &Words::default(), 0).render().unwrap();
         assert!(!check(&html).contains("data-action") && !html.contains("<dialog"));
     }

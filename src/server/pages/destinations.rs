@@ -1,7 +1,9 @@
 //! `/destinations`: where deliveries go: whether each takes them now, what waits for it, and the switch.
 
 use super::frame::render;
-use super::{Badge, Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Tone, Words, href, parts, rows};
+use super::{
+    Badge, Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Tone, Words, href, parts, rows,
+};
 use crate::outbox::breaker::Cause;
 use crate::outbox::store::DeadGroup;
 use crate::outbox::{Breaker, Destination, Error, Lane, OffBy};
@@ -141,7 +143,10 @@ fn row(destination: &Destination, dead: u64, may_change: bool, words: &Words, no
         pending: Count(destination.pending),
         oldest: destination.oldest_pending_ms.map(moment),
         dead: Count(dead),
-        dead_href: body.as_ref().map(|_| href("/deliveries", &[("service", lane.service.as_str()), ("state", "dead")])).unwrap_or_default(),
+        dead_href: body
+            .as_ref()
+            .map(|_| href("/deliveries", &[("service", lane.service.as_str()), ("state", "dead")]))
+            .unwrap_or_default(),
         last: destination.last.as_ref().map(|last| {
             let id = last.delivery.to_string();
             Last {
@@ -212,7 +217,8 @@ mod tests {
 
     #[test]
     fn the_ones_that_need_somebody_come_first() {
-        let off = Destination { off: Some(Off::new(NOW - 1_000, OffBy::Person, "mended <here>")), ..destination("off") };
+        let off =
+            Destination { off: Some(Off::new(NOW - 1_000, OffBy::Person, "mended <here>")), ..destination("off") };
         let paused = Destination { breaker: Breaker::default().refused(NOW - 1_000), ..destination("paused") };
         let dead = DeadGroup {
             lane: destination("well").lane,

@@ -222,7 +222,12 @@ fn page(layout: Layout, whole: &Whole, words: &Words, now_ms: i64) -> Page {
         environments: environments.collect(),
         phases: picture::phases(&bands(whole, words), now_ms),
         steps: whole.steps.iter().take(SHOWN).map(|step| of_step(step, words, now_ms)).collect(),
-        answers: whole.answers.iter().take(SHOWN).map(|(scope, answer)| of_answer(scope, answer, words, now_ms)).collect(),
+        answers: whole
+            .answers
+            .iter()
+            .take(SHOWN)
+            .map(|(scope, answer)| of_answer(scope, answer, words, now_ms))
+            .collect(),
         judged: judged(&whole.environments, words),
         written: whole.commit_statuses.iter().take(SHOWN).map(|one| written(one, words)).collect(),
     }

@@ -169,7 +169,10 @@ fn counts(all: &[Summary]) -> Vec<(Count, &'static str, Tone)> {
         (of("failure"), "environments may not pass", Tone::Bad),
         (failed, "gates cannot be looked at", Tone::Bad),
     ];
-    all.into_iter().filter(|(count, ..)| *count > 0).map(|(count, what, tone)| (Count(count as u64), what, tone)).collect()
+    all.into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, what, tone)| (Count(count as u64), what, tone))
+        .collect()
 }
 
 fn of(gate: &Summary, words: &Words, now_ms: i64) -> Row {
@@ -213,7 +216,9 @@ fn empty(is_enabled: bool, obstacle: &str) -> &'static str {
         (false, _) => {
             "Gates are switched off. Set gates.enabled = true in the configuration file and run on a cluster with the GitOps Promoter."
         }
-        (true, false) => "No gate can be handled now; what stands above says why. It is looked again every ten seconds.",
+        (true, false) => {
+            "No gate can be handled now; what stands above says why. It is looked again every ten seconds."
+        }
         (true, true) => {
             "There is no gate that is handled here. Make a WebRequestCommitStatus or an ApplicationGate; gates without the label of \
              this installation are handled only with gates.takeOver = true."

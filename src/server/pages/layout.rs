@@ -144,4 +144,10 @@ impl Layout {
         let visitor = Visitor { name, may_read: true, may_change: true, csrf: None, groups: Vec::new() };
         Self::new("Sample", section, &visitor, &Words::default())
     }
+
+    /// One for tests: a visitor who may change nothing.
+    #[cfg(test)]
+    pub(super) fn for_looking(section: Section) -> Self {
+        Self { may_change: false, ..Self::sample(section) }
+    }
 }

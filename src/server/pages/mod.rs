@@ -34,8 +34,8 @@ mod text;
 mod tests;
 
 pub(super) use callback::show as callback;
-pub(super) use frame::not_found;
 use frame::Frame;
+pub(super) use frame::not_found;
 use layout::{Layout, Section};
 use parts::{Badge, Count, Link, Millis, Moment, Paging, Tone, href};
 use rows::DeliveryRow;

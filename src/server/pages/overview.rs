@@ -33,6 +33,10 @@ struct Page {
     broken: Vec<Text>,
     queue: Vec<(Badge, Count, String)>,
     oldest: Option<Moment>,
+    /// Delivered in the last hour.
+    delivered: Count,
+    /// Attempts of the last hour that brought nothing.
+    failed: Count,
     pictures: [Picture; 3],
     destinations: Vec<DestinationRow>,
     more_destinations: usize,
@@ -124,6 +128,8 @@ fn page(layout: Layout, facts: &Facts, words: &Words, now_ms: i64) -> Page {
         broken: broken(facts, words),
         queue: State::ALL.iter().map(|state| queue_entry(*state, &facts.counts)).collect(),
         oldest: facts.counts.oldest_open_ms.map(|at| Moment::new(at, now_ms)),
+        delivered: Count(facts.samples.iter().map(|sample| u64::from(sample.delivered)).sum()),
+        failed: Count(facts.samples.iter().map(|sample| u64::from(sample.failed)).sum()),
         pictures: [picture::queue(&facts.samples), picture::rates(&facts.samples), picture::latency(&facts.latency)],
         destinations: by_need.iter().take(PAGE_ROWS).map(|one| destination_row(one, words, now_ms)).collect(),
         more_destinations: by_need.len().saturating_sub(PAGE_ROWS),
@@ -175,7 +181,13 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
     let is_stale = facts.counts.oldest_open_ms.is_some_and(|at| now_ms.saturating_sub(at) > STALE_MS);
     let counted = [
         (Tone::Bad, dead, "delivery was given up", "deliveries were given up", "/dead-letters"),
-        (Tone::Bad, broken, "key of the configuration is broken", "keys of the configuration are broken", "/configuration"),
+        (
+            Tone::Bad,
+            broken,
+            "key of the configuration is broken",
+            "keys of the configuration are broken",
+            "/configuration",
+        ),
         (Tone::Bad, paused, "destination is paused", "destinations are paused", "/destinations"),
         (Tone::Warn, off, "destination is switched off", "destinations are switched off", "/destinations"),
     ];
@@ -202,8 +214,8 @@ fn attention(facts: &Facts, now_ms: i64) -> Vec<Attention> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::outbox::{Lane, Off, OffBy};
     use crate::notify::Reason;
+    use crate::outbox::{Lane, Off, OffBy};
     use crate::server::pages::tests::{HOSTILE, check, deliveries, worst};
 
     const NOW: i64 = 1_800_000_000_000;
@@ -228,7 +240,11 @@ mod tests {
 
     fn destination(number: usize) -> Destination {
         Destination {
-            lane: Lane { config_namespace: String::new(), service: format!("{number}{}", worst(9_000)), host: worst(300) },
+            lane: Lane {
+                config_namespace: String::new(),
+                service: format!("{number}{}", worst(9_000)),
+                host: worst(300),
+            },
             breaker: Breaker::default().refused(NOW - 1_000),
             off: (number == 0).then(|| Off::new(NOW, OffBy::Person, "")),
             pending: 3,
@@ -239,6 +255,7 @@ mod tests {
 
     fn decision() -> Decision {
         Decision {
+            sequence: 1,
             at_ms: NOW,
             application: format!("a/{HOSTILE}"),
             trigger: worst(9_000),
@@ -255,7 +272,7 @@ mod tests {
         assert!(check(&html).contains("Nothing: every key is in order"));
         assert!(html.contains("Nothing was sent yet"));
         let starting = shown(&Facts { is_synced: false, ..nothing() });
-        assert!(starting.contains("has not been looked at yet"));
+        assert!(starting.contains("Not everything that was there at the start"));
     }
 
     #[test]
@@ -270,7 +287,9 @@ mod tests {
             destinations: (0..60).map(destination).collect(),
             recent: deliveries(RECENT),
             decisions: vec![decision(); 60],
-            samples: (0..360).map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() }).collect(),
+            samples: (0..360)
+                .map(|nth| Sample { at_ms: NOW + nth * 10_000, waiting: u32::MAX, failed: 3, ..Sample::default() })
+                .collect(),
             latency: Latency { buckets: vec![(0.01, 3), (f64::INFINITY, 1)], count: 4, sum_secs: 9.0 },
             problems: vec![(worst(300), InForce::Nothing), ("template.t".into(), InForce::Itself)],
             is_synced: true,
@@ -281,6 +300,11 @@ mod tests {
         let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
         assert!(place("1 delivery was given up") < place("1 key of the configuration is broken"));
         assert!(place("59 destinations are paused") < place("1 destination is switched off"));
-        assert!(place("12\u{202f}345") > 0 && html.contains("10 more") && html.contains("lost when the process ends"));
+        assert!(
+            place("12\u{202f}345") > 0
+                && html.contains("10 more")
+                && html.contains("<b>1\u{202f}080</b> failed")
+                && html.contains("lost when the process ends")
+        );
     }
 }

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn times_say_how_long_and_when() {
-        let shown = |seconds_ago: i64| Moment::new(1_800_000_000_000 - seconds_ago * 1000, 1_800_000_000_000).to_string();
+        let shown =
+            |seconds_ago: i64| Moment::new(1_800_000_000_000 - seconds_ago * 1000, 1_800_000_000_000).to_string();
         assert_eq!(
             shown(180),
             "<time datetime=\"2027-01-15T07:57:00Z\" title=\"2027-01-15 07:57:00 UTC\">3 min ago</time>"

@@ -20,11 +20,14 @@ pub(super) const fn words(reason: Reason) -> Words {
         Reason::Triggered => ok("The condition holds: a notification is sent."),
         Reason::ResendRequested => ok("Its key was taken out of the annotation by hand: it is sent again."),
         Reason::Released => ok("What it failed with has changed: it is tried again."),
-        Reason::AlreadySent => ok("It was sent before. It is sent again when the condition stops to hold and holds anew."),
-        Reason::AlreadyPending => ok("A delivery is on its way; the list of deliveries says how far it is."),
-        Reason::NoDestinations => {
-            idle("Nobody is subscribed.", "Subscribe with the annotation notifications.argoproj.io/subscribe.<trigger>.<service>.")
+        Reason::AlreadySent => {
+            ok("It was sent before. It is sent again when the condition stops to hold and holds anew.")
         }
+        Reason::AlreadyPending => ok("A delivery is on its way; the list of deliveries says how far it is."),
+        Reason::NoDestinations => idle(
+            "Nobody is subscribed.",
+            "Subscribe with the annotation notifications.argoproj.io/subscribe.<trigger>.<service>.",
+        ),
         Reason::ConditionFalse => idle("The condition does not hold.", ""),
         Reason::SyncStatusOutOfDate => idle(
             "Argo CD has not compared the present spec yet: what the status says is about an older one.",
@@ -39,15 +42,21 @@ pub(super) const fn words(reason: Reason) -> Words {
             bad("There is no such trigger.", "Correct the subscription, or add trigger.<name> to the configuration.")
         }
         Reason::TriggerBroken => bad("The trigger's key cannot be read.", "The configuration page says where and why."),
-        Reason::ServiceNotConfigured => {
-            bad("There is no such service.", "Correct the subscription, or add service.<type>.<name> to the configuration.")
-        }
+        Reason::ServiceNotConfigured => bad(
+            "There is no such service.",
+            "Correct the subscription, or add service.<type>.<name> to the configuration.",
+        ),
         Reason::ServiceBroken => bad("The service's key cannot be read.", "The configuration page says where and why."),
-        Reason::TemplateNotConfigured => {
-            bad("There is no such template.", "Correct the trigger's send list, or add template.<name> to the configuration.")
+        Reason::TemplateNotConfigured => bad(
+            "There is no such template.",
+            "Correct the trigger's send list, or add template.<name> to the configuration.",
+        ),
+        Reason::TemplateBroken => {
+            bad("The template's key cannot be read.", "The configuration page says where and why.")
         }
-        Reason::TemplateBroken => bad("The template's key cannot be read.", "The configuration page says where and why."),
-        Reason::RenderFailed => bad("The template failed on this Application.", "Correct the template; it is then tried again by itself."),
+        Reason::RenderFailed => {
+            bad("The template failed on this Application.", "Correct the template; it is then tried again by itself.")
+        }
         Reason::InvalidNotification => bad(
             "What the template made cannot be sent to this service.",
             "Correct the template or the service; the message says what is missing.",

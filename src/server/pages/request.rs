@@ -18,7 +18,9 @@ pub(super) struct Request {
 /// Reads it: an HTTP request is unwrapped, JSON set in lines, anything else shown as it is.
 pub(super) fn read(payload: &[u8], words: &Words) -> Request {
     match serde_json::from_slice::<Value>(payload) {
-        Ok(value) => unwrapped(&value, words).unwrap_or_else(|| Request { line: Text::default(), body: set(&value, words) }),
+        Ok(value) => {
+            unwrapped(&value, words).unwrap_or_else(|| Request { line: Text::default(), body: set(&value, words) })
+        }
         Err(_) => Request { line: Text::default(), body: words.document(&String::from_utf8_lossy(payload)) },
     }
 }

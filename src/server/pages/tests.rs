@@ -17,6 +17,7 @@ use scraper::{ElementRef, Html, Selector};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A text that would do harm where it is not escaped.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>\u{202e}gpj.exe\u{200f} & co";
@@ -80,7 +81,9 @@ pub(super) fn check(html: &str) -> &str {
     assert!(html.len() < BYTES_MAX, "{} bytes", html.len());
     assert_eq!(all(&page, "html[lang=en]").len(), 1);
     assert_eq!((all(&page, "head > title").len(), all(&page, "h1").len(), all(&page, "main").len()), (1, 1, 1));
-    assert!(all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty()));
+    assert!(
+        all(&page, "title, h1, h2, h3, th, button, a, summary, caption").iter().all(|one| !name_of(one).is_empty())
+    );
     nothing_inline(&page);
     ids_are_unique(&page);
     fields_have_labels(&page);
@@ -92,7 +95,8 @@ pub(super) fn check(html: &str) -> &str {
 fn nothing_inline(page: &Html) {
     assert!(all(page, "style, script:not([src]), iframe, object, embed, base").is_empty());
     for element in all(page, "*") {
-        let wrong: Vec<_> = element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
+        let wrong: Vec<_> =
+            element.value().attrs().filter(|(name, _)| *name == "style" || name.starts_with("on")).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
     for link in all(page, "[href], [src], [action]") {
@@ -147,7 +151,16 @@ async fn state() -> server::State {
     };
     let relay = Relay::new(store, options, Arc::new(Metrics::new().unwrap()), Arc::new(LogReporter));
     relay.hide(vec![b"hunter22".to_vec()]);
-    server::State { relay: Arc::new(relay), cluster: None, folder: None, limits: Arc::default(), gates: None }
+    server::State {
+        relay: Arc::new(relay),
+        cluster: None,
+        folder: None,
+        limits: Arc::default(),
+        gates: None,
+        watchers: Arc::new(server::Watchers::new(CancellationToken::new())),
+        auth: Arc::new(server::auth::Auth::open()),
+        desk: None,
+    }
 }
 
 /// A dead letter; what it said and sent holds a secret.
@@ -258,7 +271,8 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let state = state().await;
     state.relay.store().close().await;
     let app = init_service(server::application(state)).await;
-    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"] {
+    for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"]
+    {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();

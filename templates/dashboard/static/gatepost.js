@@ -65,23 +65,35 @@
       if (!same) fresh.tabIndex = -1;
       (same ?? fresh).focus({ preventScroll: true });
     }
-    fresh.classList.add('fresh');
     return true;
   }
 
+  const names = (root) => [...parts(root)].map((part) => part.dataset.live).join('\n');
+
   function take(page) {
-    const seen = new Set();
-    for (const fresh of parts(page)) {
-      const id = fresh.dataset.live, said = gist(fresh);
-      seen.add(id);
-      const old = document.querySelector(`[data-live="${CSS.escape(id)}"]`);
-      if (!old || gists.get(id) === said) continue;
-      if (swap(old, fresh)) gists.set(id, said);
+    if (names(page) !== names(document)) {
+      takeWhole(page);
+    } else {
+      for (const fresh of parts(page)) {
+        const id = fresh.dataset.live, said = gist(fresh);
+        if (gists.get(id) === said) continue;
+        if (swap(document.querySelector(`[data-live="${CSS.escape(id)}"]`), fresh)) gists.set(id, said);
+      }
     }
-    // Another page altogether came, such as that of an error or its end.
-    if ([...parts(document)].some((part) => !seen.has(part.dataset.live))) location.reload();
     freshenTimes();
     pickedChanged();
+  }
+
+  // Parts came or went, or another page altogether came, such as that of an error or its end.
+  function takeWhole(page) {
+    const whole = page.getElementById('main');
+    if (!whole) { location.reload(); return; }
+    const outcome = one('announce').textContent;
+    document.title = page.title;
+    main.replaceChildren(...document.adoptNode(whole).children);
+    one('announce').textContent = outcome;
+    gists.clear();
+    parts(document).forEach((part) => gists.set(part.dataset.live, gist(part)));
   }
 
   let isBusy = false, isAsked = false, isConnected = false, lastAt = 0;
@@ -247,7 +259,10 @@
   });
   if (dialog) {
     one('confirm-go').addEventListener('click', goOn);
-    dialog.addEventListener('close', () => { if (asked?.button.isConnected) asked.button.focus(); asked = null; });
+    dialog.addEventListener('close', () => {
+      if (asked) (asked.button.isConnected ? asked.button : main).focus();
+      asked = null;
+    });
     one('confirm-reason').addEventListener('keydown', (event) => {
       if (event.key === 'Enter') { event.preventDefault(); goOn(); }
     });

@@ -14,10 +14,8 @@ pub struct Scene {
     pub gatepost: Gatepost,
     /// The folder that it watches.
     pub folder: TempDir,
-    /// Takes everything.
-    pub taking: Receiver,
-    /// Answers 400 with what it heard.
-    pub refusing: Receiver,
+    /// One takes everything, the other answers 400 with what it heard.
+    _receivers: [Receiver; 2],
 }
 
 /// An Application that failed, subscribed by these annotations.
@@ -45,8 +43,8 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let service =
             |url: &str| json!({"url": url, "retryMax": -1, "headers": [{"name": "X-Token", "value": "$token"}]});
-        let body = |name: &str| json!({"webhook": {name: {"method": "POST", "path": "/in", "body": "{{.app.metadata.name}}"}}});
-        let template = json!({"webhook": {"hook": body("hook")["webhook"]["hook"], "refused": body("refused")["webhook"]["refused"]}});
+        let request = json!({"method": "POST", "path": "/in", "body": "{{.app.metadata.name}}"});
+        let template = json!({"webhook": {"hook": request, "refused": request}});
         let data = json!({
             "service.webhook.hook": service(&taking.url()).to_string(),
             "service.webhook.refused": service(&refusing.url()).to_string(),
@@ -59,10 +57,12 @@ impl Scene {
         let secret = json!({"kind": "Secret", "metadata": {"name": "argocd-notifications-secret"}, "stringData": {"token": SECRET}});
         std::fs::write(folder.path().join("config.yaml"), format!("{config}\n---\n{secret}\n")).unwrap();
         let gatepost = Gatepost::start_on_files(folder.path()).await;
-        let scene = Self { gatepost, folder, taking, refusing };
+        let scene = Self { gatepost, folder, _receivers: [taking, refusing] };
         scene.apply("orders", &[("on-failed.hook", String::new()), ("on-degraded.hook", String::new())]);
-        let all: Vec<String> = (0..recipients).map(|number| format!("r{number}")).collect();
-        scene.apply("shop", &[("on-failed.refused", all.join(";"))]);
+        if recipients > 0 {
+            let all: Vec<String> = (0..recipients).map(|number| format!("r{number}")).collect();
+            scene.apply("shop", &[("on-failed.refused", all.join(";"))]);
+        }
         scene.settled(2, recipients).await;
         scene
     }

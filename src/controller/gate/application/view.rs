@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// One gate, as its last look left it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct View {
+pub(in crate::controller::gate) struct View {
     uid: String,
     strategy: String,
     key: String,
@@ -185,7 +185,9 @@ mod tests {
         assert_eq!(views.list()[0]["phases"]["prod"]["phase"], "success");
         views.trouble(&name, "no route", Some(Duration::from_secs(15)));
         let (_, shown) = views.show(&name).unwrap();
-        assert!(shown["why"][0].as_str().unwrap().starts_with("the last look failed: no route; it is tried again at 2"));
+        assert!(
+            shown["why"][0].as_str().unwrap().starts_with("the last look failed: no route; it is tried again at 2")
+        );
         views.remove(&name);
         assert!(views.show(&name).is_none() && views.list().is_empty());
     }

@@ -284,8 +284,7 @@ impl State {
             apps.range::<str, _>((Excluded(name), Unbounded)).map(move |(name, record)| ((space, &**name), record))
         });
         let rest = self.spaces.range::<str, _>((Excluded(namespace), Unbounded));
-        let rest =
-            rest.flat_map(|(space, apps)| apps.iter().map(move |(name, record)| ((space, &**name), record)));
+        let rest = rest.flat_map(|(space, apps)| apps.iter().map(move |(name, record)| ((space, &**name), record)));
         begun.chain(rest)
     }
 }

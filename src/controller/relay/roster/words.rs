@@ -55,11 +55,6 @@ impl Words {
         }
     }
 
-    /// The number of a word that some record has.
-    pub fn find(&self, text: &str) -> Option<Word> {
-        self.known.get(text).copied()
-    }
-
     /// The word of a number.
     pub fn text(&self, word: Word) -> Arc<str> {
         self.slots.get(usize::from(word)).map_or_else(Arc::default, |slot| Arc::clone(&slot.text))
@@ -90,7 +85,7 @@ mod tests {
         assert_eq!(words.take("a"), a);
         assert_eq!(words.counts(), [(Arc::from("a"), 2), (Arc::from("b"), 1)]);
         words.give_back(b);
-        assert_eq!((words.find("b"), words.counts().len()), (None, 1));
+        assert_eq!((words.known.get("b"), words.counts().len()), (None, 1));
         let c = words.take("c");
         assert_eq!((c, &*words.text(c)), (b, "c"), "the place is used again");
         assert!(words.is(c, "c") && !words.is(c, "b") && !words.is(999, ""));
@@ -103,8 +98,8 @@ mod tests {
             words.take(&nth.to_string());
         }
         assert!(words.known.len() <= WORDS_MAX && words.slots.len() <= WORDS_MAX);
-        let others = words.find(OTHERS).unwrap_or_default();
+        let others = words.known[OTHERS];
         assert_eq!(words.take("one more"), others);
-        assert_eq!(words.take("5"), words.find("5").unwrap_or_default());
+        assert_eq!(words.take("5"), words.known["5"]);
     }
 }

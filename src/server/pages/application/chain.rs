@@ -120,7 +120,8 @@ impl Chain {
         }
         room.cut += triggers - chain.triggers.len();
         room.cut += bounded(&mut chain.remarks, REMARKS) + bounded(&mut chain.subscriptions, SUBSCRIPTIONS);
-        chain.cut = (room.cut > 0).then(|| format!("{} more entries are not shown; the command line shows all", room.cut));
+        chain.cut =
+            (room.cut > 0).then(|| format!("{} more entries are not shown; the command line shows all", room.cut));
         chain
     }
 }
@@ -165,13 +166,7 @@ fn of(trigger: &TriggerOutcome, namespace: &str, id: &str, words: &Words, room: 
     }
 }
 
-fn of_condition(
-    id: &str,
-    number: usize,
-    condition: &ConditionOutcome,
-    words: &Words,
-    room: &mut Room,
-) -> Condition {
+fn of_condition(id: &str, number: usize, condition: &ConditionOutcome, words: &Words, room: &mut Room) -> Condition {
     let parts = condition.trace.iter().filter(|_| room.detail());
     let parts = parts.map(|(text, value)| (words.show(text), words.show(value))).collect();
     let destinations = condition.destinations.iter().filter(|_| room.detail());

@@ -74,7 +74,8 @@ pub(super) async fn show(frame: Frame, place: web::Path<(String, String)>) -> Ht
     let object = match api::find(&frame.state, &namespace, &name).await {
         Ok(Some(object)) => object,
         Ok(None) => {
-            let advice = "Perhaps it was deleted, or is in a namespace that is not served. The list shows those that are there.";
+            let advice =
+                "Perhaps it was deleted, or is in a namespace that is not served. The list shows those that are there.";
             return frame.missing(&format!("There is no Application {namespace}/{name}."), advice);
         }
         Err(cause) => {

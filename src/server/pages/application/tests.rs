@@ -109,6 +109,7 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
     let mut all = explained((0..40).map(many).collect(), 300);
     all.remarks = vec![text(); 50];
     let decision = Decision {
+        sequence: 1,
         at_ms: NOW - 1_000,
         application: "argocd/orders".into(),
         trigger: text(),
@@ -120,7 +121,8 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
     let object = object(|object| {
         object["status"]["operationState"]["message"] = json!(text());
         object["status"]["health"]["message"] = json!(text());
-        object["status"]["history"] = json!(vec![json!({"deployedAt": "2027-01-14T08:00:00Z", "revision": text()}); 500]);
+        object["status"]["history"] =
+            json!(vec![json!({"deployedAt": "2027-01-14T08:00:00Z", "revision": text()}); 500]);
     });
     let deliveries = deliveries(DRAWN);
     let html = shown(&Facts { object, explained: vec![all], decisions: vec![decision; 2_000], deliveries });
@@ -131,6 +133,7 @@ fn a_huge_and_hostile_configuration_stays_a_small_page() {
 fn what_happened_has_a_lane_each() {
     let mut some = facts(Vec::new());
     some.decisions = vec![Decision {
+        sequence: 1,
         at_ms: NOW - 60_000,
         application: "argocd/orders".into(),
         trigger: "on-sync-failed".into(),
@@ -140,6 +143,8 @@ fn what_happened_has_a_lane_each() {
         message: String::new(),
     }];
     let html = shown(&some);
-    assert!(html.contains("deployed 0123456789") && html.contains("operation Failed") && html.contains("became Degraded"));
+    assert!(
+        html.contains("deployed 0123456789") && html.contains("operation Failed") && html.contains("became Degraded")
+    );
     assert!(html.contains("on-sync-failed triggered"));
 }

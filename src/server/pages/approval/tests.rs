@@ -43,13 +43,20 @@ fn a_decided_run_says_who_when_from_where_and_why() {
     done.message = format!("**12 tests** pass [log](https://ci.example/1) `{SECRET}`");
     done.votes = vec![vote("ada", true, "looks good"), vote("bob", false, "not on Friday")];
     let by = Caller { kind: "oauth".into(), name: "ci".into(), from: "10.0.0.8".into() };
-    done.answer = Some(crate::gate::approval::Answer { success: true, by, at_ms: NOW - 120_000, body_sha256: "ab".into() });
+    done.answer =
+        Some(crate::gate::approval::Answer { success: true, by, at_ms: NOW - 120_000, body_sha256: "ab".into() });
     // What it says may lead outside; no other page does.
     let html = made(&done, true).render().unwrap();
     without_harm(&html);
-    for expected in
-        ["<strong>12 tests</strong>", "rel=\"noopener nofollow\"", "looks good", "not on Friday", "10.0.0.9", "oauth:ci", "answered yes"]
-    {
+    for expected in [
+        "<strong>12 tests</strong>",
+        "rel=\"noopener nofollow\"",
+        "looks good",
+        "not on Friday",
+        "10.0.0.9",
+        "oauth:ci",
+        "answered yes",
+    ] {
         assert!(html.contains(expected), "{expected} is missing in {html}");
     }
     assert!(!html.contains("data-action"), "it is decided");

@@ -26,23 +26,32 @@ fn kept(run: Run) -> Kept {
     Kept { run, version: 1, owed: false }
 }
 
-fn shown(facts: &Facts, before_ms: Option<i64>) -> String {
-    checked(&page(Layout::sample(Section::Approvals), facts, before_ms, &words(), NOW))
+fn shown(facts: &Facts, after: Option<RunId>) -> String {
+    checked(&page(Layout::sample(Section::Approvals), facts, after, &words(), NOW))
+}
+
+fn facts(waiting: Vec<Kept>, open: u64, decided: Vec<Kept>) -> Facts {
+    Facts { are_served: true, waiting, open, decided }
 }
 
 #[test]
 fn without_runs_it_says_where_they_come_from() {
-    let html = shown(&Facts { waiting: Vec::new(), open: 0, decided: Vec::new() }, None);
-    assert!(html.contains("callbacks.externalUrl") && html.contains("Nothing was decided yet."));
+    let html = shown(&facts(Vec::new(), 0, Vec::new()), None);
+    assert!(html.contains("config/samples/approvals") && html.contains("Nothing was decided yet."));
+    let html = shown(&Facts { are_served: false, ..facts(Vec::new(), 0, Vec::new()) }, None);
+    assert!(html.contains("callbacks.externalUrl"));
 }
 
 #[test]
 fn what_waits_stands_first_with_its_age_and_deadline() {
     let done = Run { phase: Phase::Succeeded, decided_ms: Some(NOW - 1_000), ..run(2) };
-    let html = shown(&Facts { waiting: vec![kept(run(1))], open: 3, decided: vec![kept(done)] }, None);
+    let html = shown(&facts(vec![kept(run(1))], 3, vec![kept(done)]), None);
     assert!(html.find("sha-1").unwrap() < html.find("sha-2").unwrap());
     assert!(html.contains("10 min ago") && html.contains("in 50 min") && html.contains("0 of 2"), "{html}");
-    assert!(html.contains("<a href=\"/approvals/01010101") && html.contains("of which 2 with a later deadline"), "{html}");
+    assert!(
+        html.contains("<a href=\"/approvals/01010101") && html.contains("of which 2 with a later deadline"),
+        "{html}"
+    );
 }
 
 #[test]
@@ -56,8 +65,8 @@ fn a_full_page_of_hostile_runs_stays_small_and_leads_on() {
     };
     let all = || (0..=PAGE_ROWS).map(|_| wild()).collect::<Vec<_>>();
     let waiting: Vec<Kept> = all().into_iter().take(PAGE_ROWS).collect();
-    let html = shown(&Facts { waiting, open: 51, decided: all() }, None);
-    assert!(html.contains(&format!("/approvals?after={}", NOW - 600_000)));
-    let later = shown(&Facts { waiting: all(), open: 51, decided: Vec::new() }, Some(NOW));
+    let html = shown(&facts(waiting, 51, all()), None);
+    assert!(html.contains(&format!("/approvals?after={}", "01".repeat(16))));
+    let later = shown(&facts(all(), 51, Vec::new()), Some(RunId::new([1; 16])));
     assert!(!later.contains("Waiting for a decision"), "what waits is on the first page");
 }

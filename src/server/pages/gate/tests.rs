@@ -54,11 +54,15 @@ fn an_application_gate_leads_to_its_applications() {
 fn an_empty_and_a_hostile_gate_are_pages_too() {
     shown(json!({}));
     let text = || hostile(3_000);
-    let changes: Vec<Json> = (0..50).map(|nth| json!({"at": format!("2027-01-15T07:{nth:02}:00Z"), "phase": "failure", "sha": text()})).collect();
+    let changes: Vec<Json> = (0..50)
+        .map(|nth| json!({"at": format!("2027-01-15T07:{nth:02}:00Z"), "phase": "failure", "sha": text()}))
+        .collect();
     let step = json!({"scope": text(), "decision": text(), "error": text(), "result": text(), "variables": text()});
     let answer = json!({"status": 200, "contentType": text(), "body": text()});
-    let written = json!({"name": text(), "key": text(), "sha": text(), "ready": text(), "reason": text(), "message": text()});
-    let application = json!({"namespace": hostile(63), "name": hostile(63), "phase": text(), "health": text(), "sync": text()});
+    let written =
+        json!({"name": text(), "key": text(), "sha": text(), "ready": text(), "reason": text(), "message": text()});
+    let application =
+        json!({"namespace": hostile(63), "name": hostile(63), "phase": text(), "health": text(), "sync": text()});
     let named = |value: &Json| -> serde_json::Map<String, Json> {
         (0..60).map(|nth| (format!("{nth}{}", hostile(250)), value.clone())).collect()
     };

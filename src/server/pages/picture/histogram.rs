@@ -29,7 +29,11 @@ pub(in crate::server::pages) fn latency(latency: &Latency) -> Picture {
             let words = format!("{}: {}", span(begin, *end), many(*count, "delivery", "deliveries"));
             let (x, y) = (Px(left + 2.0), Px(AREA.bottom() - height));
             let size = (Px(step - 4.0), Px(height));
-            svg.shape("rect", &[("class", &"bar"), ("x", &x), ("y", &y), ("width", &size.0), ("height", &size.1)], &words);
+            svg.shape(
+                "rect",
+                &[("class", &"bar"), ("x", &x), ("y", &y), ("width", &size.0), ("height", &size.1)],
+                &words,
+            );
         }
         svg.text(left + step / 2.0, AREA.bottom() + 14.0, "tick", &tick(*end));
         begin = *end;
@@ -68,5 +72,9 @@ fn table(latency: &Latency) -> Table {
         let share = *count as f64 * 100.0 / latency.count.max(1) as f64;
         vec![span(begin, *end), count.to_string(), format!("{} %", Px(share))]
     });
-    Table { caption: "Deliveries by the time they took", head: vec!["Time", "Deliveries", "Share"], rows: rows.collect() }
+    Table {
+        caption: "Deliveries by the time they took",
+        head: vec!["Time", "Deliveries", "Share"],
+        rows: rows.collect(),
+    }
 }

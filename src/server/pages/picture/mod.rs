@@ -47,7 +47,11 @@ impl fmt::Display for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<figure class=\"picture\"><div class=\"drawn\">{}</div>", self.svg)?;
         if !self.table.rows.is_empty() {
-            write!(f, "<details id=\"{}-numbers\"><summary>The same in numbers</summary>{}</details>", self.id, self.table)?;
+            write!(
+                f,
+                "<details id=\"{}-numbers\"><summary>The same in numbers</summary>{}</details>",
+                self.id, self.table
+            )?;
         }
         f.write_str("</figure>")
     }

@@ -35,7 +35,7 @@ pub(in crate::server::pages) fn phases(bands: &[Band], now_ms: i64) -> Picture {
     let Some(first) = first else { return nothing(ID, TITLE, "No phase is known yet: the gate was not looked at.") };
     let times = Times::new(first.min(now_ms.saturating_sub(SPAN_MIN_MS)), now_ms);
     let drawn = bands.len().min(BANDS_MAX);
-    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 12.0, height: ROW * drawn as f64 };
+    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 26.0, height: ROW * drawn as f64 };
     let mut svg = Svg::new(ID, WIDTH, area.bottom() + 22.0, TITLE, &description(bands));
     times.draw(&mut svg, &area);
     for (nth, band) in bands.iter().take(BANDS_MAX).enumerate() {
@@ -63,7 +63,11 @@ fn band_of(svg: &mut Svg, band: &Band, times: &Times, area: &Area, top: f64) {
         let (y, height) = if change.tone == Tone::Warn { (top + THICK / 4.0, THICK / 2.0) } else { (top, THICK) };
         let shape = format!("band {}", class(change.tone));
         let (x, w) = (Px(left), Px(width));
-        svg.shape("rect", &[("class", &shape), ("x", &x), ("y", &Px(y)), ("width", &w), ("height", &Px(height))], &words);
+        svg.shape(
+            "rect",
+            &[("class", &shape), ("x", &x), ("y", &Px(y)), ("width", &w), ("height", &Px(height))],
+            &words,
+        );
         if change.tone == Tone::Bad {
             svg.line((left, top), ((left + THICK).min(left + width), top + THICK), "strike");
         }
@@ -99,7 +103,8 @@ fn table(bands: &[Band]) -> Table {
     let mut rows: Vec<(i64, Vec<String>)> = Vec::new();
     for band in bands {
         rows.extend(band.changes.iter().map(|change| {
-            let row = vec![clock(change.at_ms), band.environment.clone(), change.phase.to_owned(), change.commit.clone()];
+            let row =
+                vec![clock(change.at_ms), band.environment.clone(), change.phase.to_owned(), change.commit.clone()];
             (change.at_ms, row)
         }));
     }

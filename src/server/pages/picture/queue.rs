@@ -10,7 +10,7 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// Time that a row of the tables stands for.
 const ROW: i64 = 5 * MINUTE;
-const AREA: Area = Area { left: 46.0, top: 24.0, width: WIDTH - 56.0, height: 120.0 };
+const AREA: Area = Area { left: 46.0, top: 24.0, width: WIDTH - 70.0, height: 120.0 };
 const HEIGHT: f64 = 166.0;
 
 /// A part of the queue: its class, its name, and its number.
@@ -99,7 +99,8 @@ fn by_row(samples: &[Sample]) -> impl Iterator<Item = (i64, &[Sample])> {
 }
 
 fn queue_table(samples: &[Sample]) -> Table {
-    let most = |chunk: &[Sample], number: fn(&Sample) -> u32| chunk.iter().map(number).max().unwrap_or_default().to_string();
+    let most =
+        |chunk: &[Sample], number: fn(&Sample) -> u32| chunk.iter().map(number).max().unwrap_or_default().to_string();
     let rows = by_row(samples).map(|(at, chunk)| {
         let layers = LAYERS.iter().map(|(_, _, number)| most(chunk, *number));
         let rest = [most(chunk, |sample| sample.dead), most(chunk, |sample| sample.oldest_secs)];
@@ -116,8 +117,10 @@ fn queue_table(samples: &[Sample]) -> Table {
 pub(in crate::server::pages) fn rates(samples: &[Sample]) -> Picture {
     const ID: &str = "rates-picture";
     const TITLE: &str = "Attempts each minute in the last hour";
-    let Some(times) = hour(samples) else { return nothing(ID, TITLE, "The first sample is taken within ten seconds.") };
     let minutes = by_minute(samples);
+    let Some(last) = minutes.last() else { return nothing(ID, TITLE, "The first sample is taken within ten seconds.") };
+    let end_ms = last.at_ms.saturating_add(MINUTE);
+    let times = Times::new(end_ms.saturating_sub(HOUR), end_ms);
     let sum = |number: fn(&Minute) -> u64| minutes.iter().map(number).sum::<u64>();
     let (delivered, failed) = (sum(|minute| minute.delivered), sum(|minute| minute.failed));
     let most = minutes.iter().map(|minute| minute.delivered.saturating_add(minute.failed)).max().unwrap_or_default();
@@ -173,8 +176,7 @@ fn rates_table(samples: &[Sample]) -> Table {
     let sum = |chunk: &[Sample], number: fn(&Sample) -> u32| {
         chunk.iter().map(|sample| u64::from(number(sample))).sum::<u64>().to_string()
     };
-    let rows = by_row(samples).map(|(at, chunk)| {
-        vec![clock(at), sum(chunk, |sample| sample.delivered), sum(chunk, |sample| sample.failed)]
-    });
+    let rows = by_row(samples)
+        .map(|(at, chunk)| vec![clock(at), sum(chunk, |sample| sample.delivered), sum(chunk, |sample| sample.failed)]);
     Table { caption: "Attempts in each five minutes", head: vec!["From", "Delivered", "Failed"], rows: rows.collect() }
 }

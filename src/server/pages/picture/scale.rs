@@ -148,14 +148,14 @@ mod tests {
     #[test]
     fn times_have_a_handful_of_round_marks() {
         let start = 1_800_000_000_000;
-        for span in [1, MINUTE, HOUR, 5 * HOUR, DAY, 9 * DAY, 400 * DAY, 40_000 * DAY] {
+        for span in [1, MINUTE, HOUR, 5 * HOUR, DAY, 9 * DAY, 400 * DAY, 20_000 * DAY] {
             let marks = Times::new(start, start + span).marks();
             assert!(marks.len() <= 7, "{span}: {marks:?}");
             assert!(span < 5 * MINUTE || marks.len() >= 2, "{span}: {marks:?}");
         }
         let hour = Times::new(start, start + HOUR).marks();
         assert_eq!(hour.iter().map(|mark| mark.1.as_str()).collect::<Vec<_>>()[..2], ["08:10", "08:20"]);
-        assert_eq!(Times::new(i64::MIN, i64::MAX).marks().len() <= 7, true);
+        assert!(Times::new(i64::MIN, i64::MAX).marks().len() <= 7);
         assert_eq!(clock(i64::MAX), "unknown");
     }
 

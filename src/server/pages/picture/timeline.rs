@@ -50,7 +50,7 @@ pub(in crate::server::pages) fn timeline(lanes: &[Lane], now_ms: i64) -> Picture
     let times = span(&all, to_ms);
     let older = all.iter().filter(|at| **at < times.from_ms).count();
     let drawn = lanes.len().min(LANES_MAX);
-    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 12.0, height: ROW * drawn as f64 };
+    let area = Area { left: LEFT, top: TOP, width: WIDTH - LEFT - 26.0, height: ROW * drawn as f64 };
     let mut svg = Svg::new(ID, WIDTH, area.bottom() + 22.0, TITLE, &description(lanes, &times, older));
     times.draw(&mut svg, &area);
     for (nth, lane) in lanes.iter().take(LANES_MAX).enumerate() {
