@@ -134,6 +134,11 @@ fn tables_can_be_read(page: &Html) {
     }
 }
 
+/// A request as a browser on this machine makes it.
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path).insert_header(("host", "localhost"))
+}
+
 async fn state() -> server::State {
     let store = Arc::new(SqliteStore::in_memory().await.unwrap());
     let options = RelayOptions {
@@ -235,7 +240,7 @@ async fn every_page_has_the_headers_and_no_secret() {
         ("/nowhere%3Cscript%3E", 404),
     ];
     for (path, status) in paths {
-        let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+        let answer = call_service(&app, get(path).to_request()).await;
         assert_eq!(answer.status().as_u16(), status, "{path}");
         let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
         let policy = header("content-security-policy").to_owned();
@@ -253,7 +258,7 @@ async fn every_page_has_the_headers_and_no_secret() {
 async fn an_id_that_is_looked_for_leads_to_its_page() {
     let app = init_service(server::application(state().await)).await;
     let id = "dlv_0198c0de-0000-7000-8000-000000000001";
-    let answer = call_service(&app, TestRequest::get().uri(&format!("/deliveries?app={id}")).to_request()).await;
+    let answer = call_service(&app, get(&format!("/deliveries?app={id}")).to_request()).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(answer.headers().get("location").unwrap(), &format!("/deliveries/{id}"));
 }
@@ -261,7 +266,7 @@ async fn an_id_that_is_looked_for_leads_to_its_page() {
 #[actix_web::test]
 async fn what_the_api_does_not_have_is_a_problem_and_no_page() {
     let app = init_service(server::application(state().await)).await;
-    let answer = call_service(&app, TestRequest::get().uri("/api/v1/nowhere").to_request()).await;
+    let answer = call_service(&app, get("/api/v1/nowhere").to_request()).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
 }
@@ -273,7 +278,7 @@ async fn a_store_that_is_away_is_told_on_a_page() {
     let app = init_service(server::application(state)).await;
     for path in ["/", "/deliveries", "/dead-letters", "/destinations", "/applications?deliveries=failed", "/approvals"]
     {
-        let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+        let answer = call_service(&app, get(path).to_request()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
         assert!(check(&html).contains("tries again by itself"));
