@@ -134,6 +134,11 @@ fn tables_can_be_read(page: &Html) {
     }
 }
 
+/// A request as a browser on this machine makes it.
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path).insert_header(("host", "localhost"))
+}
+
 async fn state() -> server::State {
     let store = Arc::new(SqliteStore::in_memory().await.unwrap());
     let options = RelayOptions {
