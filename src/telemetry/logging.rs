@@ -324,7 +324,7 @@ mod tests {
             "gatepost=debug,kube=warn,info",
             "a::b=trace",
             " info , x=error ",
-            "a[b{c=1,d=2}]=debug",
+            "a[b{c=1}]=debug",
         ] {
             assert!(parse(filter).is_ok(), "{filter}: {:?}", parse(filter).err());
         }

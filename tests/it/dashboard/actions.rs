@@ -58,11 +58,12 @@ async fn what_somebody_else_did_meanwhile_is_told() {
     window.click("input[name=ids]").await;
     window.click("button[data-action$='replay'][data-picked]").await;
     window.says("#confirm-foreseen", "1 would be put back into the queue.").await;
-    let all = serde_json::json!({"state": "dead"});
-    scene.gatepost.post("deliveries/discard", &all).await;
+    scene.refusing.script([Answer::status(200)]);
+    scene.gatepost.post("deliveries/replay", &serde_json::json!({"state": "dead"})).await;
+    scene.settled(3, 0).await;
     window.click("#confirm-go").await;
     window.says("#announce", "0 were put back into the queue.").await;
-    assert_eq!(scene.refusing.count(), 1, "it is not sent");
+    assert_eq!(scene.refusing.count(), 2, "it is sent once only");
     window.says("main", "Nothing was given up.").await;
     window.close().await;
 }

@@ -60,7 +60,7 @@ impl fmt::Display for Picture {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let caption = Escaped(self.caption);
-        write!(f, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">")?;
+        write!(f, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{caption}\">")?;
         write!(f, "<table><caption class=\"sr\">{caption}</caption><thead><tr>")?;
         self.head.iter().try_for_each(|name| write!(f, "<th scope=\"col\">{}</th>", Escaped(name)))?;
         f.write_str("</tr></thead><tbody>")?;
