@@ -242,18 +242,19 @@ fn count(number: usize) -> Count {
 }
 
 fn counted(totals: &RosterTotals, words: &Words) -> Vec<Counted> {
-    type Make = fn(&str, &Words) -> Outcome;
-    let kinds: [(&str, &[(Arc<str>, u32)], Make); 2] =
-        [("health", &totals.healths, Outcome::health), ("sync", &totals.syncs, Outcome::sync)];
-    let of_kind = |(field, all, make): (&str, &[(Arc<str>, u32)], Make)| {
-        let named = all.iter().filter(|(word, _)| !word.is_empty()).take(WORDS_COUNTED);
-        let one = |(word, number): &(Arc<str>, u32)| {
-            let href = href("/applications", &[(field, words.exact(word)?.as_str())]);
-            Some(Counted { outcome: make(word, words), count: Count(u64::from(*number)), href })
-        };
-        named.filter_map(one).collect::<Vec<_>>()
+    let mut all = counted_by("health", &totals.healths, |word| Outcome::health(word, words), words);
+    all.extend(counted_by("sync", &totals.syncs, |word| Outcome::sync(word, words), words));
+    all
+}
+
+/// The words of one column; `field` is its filter.
+fn counted_by(field: &str, all: &[(Arc<str>, u32)], outcome: impl Fn(&str) -> Outcome, words: &Words) -> Vec<Counted> {
+    let one = |(word, number): &(Arc<str>, u32)| {
+        let href = href("/applications", &[(field, words.exact(word)?.as_str())]);
+        Some(Counted { outcome: outcome(word), count: Count(u64::from(*number)), href })
     };
-    kinds.into_iter().flat_map(of_kind).collect()
+    let named = all.iter().filter(|(word, _)| !word.is_empty()).take(WORDS_COUNTED);
+    named.filter_map(one).collect()
 }
 
 fn of(row: &RosterRow, last: Option<&Delivery>, words: &Words, now_ms: i64) -> Row {
