@@ -60,10 +60,9 @@ impl Credentials {
             return Ok(Some(token));
         }
         let here = loopback_port(server);
-        if here.is_some() || server.starts_with("https://") {
-            if let Some(token) = logins::token(server, egress).await {
-                return Ok(Some(token));
-            }
+        let may_be_shown = here.is_some() || server.starts_with("https://");
+        if may_be_shown && let Some(token) = logins::token(server, egress).await {
+            return Ok(Some(token));
         }
         Ok(here.and_then(local_token).map(SecretString::from))
     }

@@ -17,8 +17,8 @@ pub mod subscriptions;
 pub(crate) mod yaml;
 
 pub use configuration::{
-    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Origin, Problem, Resource, ServiceConfig,
-    Template, Trigger,
+    Condition, ConfigInput, Configuration, GlobalSubscription, InForce, LoadOptions, Origin, Problem, Resource,
+    ServiceConfig, Template, Trigger,
 };
 pub use evaluate::{
     Change, ConditionOutcome, DestinationOutcome, Evaluation, RenderFailure, TriggerOutcome, World, evaluate,

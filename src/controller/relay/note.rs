@@ -1,8 +1,8 @@
 //! Telling what was decided: metrics, log and the list of the latest decisions. What is unchanged is not told again.
 
 use super::{Decision, REMEMBERED, Relay, Report};
-use crate::controller::What;
 use crate::clock;
+use crate::controller::What;
 use crate::notify::{BrokenSubscription, Evaluation, Reason};
 use crate::source::Object;
 use std::sync::PoisonError;

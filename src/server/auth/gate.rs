@@ -154,6 +154,7 @@ fn may(known: &Known, changes: bool, path: &str) -> bool {
 }
 
 /// The decisions of the listener that a request came to.
+#[expect(clippy::result_large_err, reason = "it is made for a refusal only and goes to the client as it is")]
 pub(super) fn auth(request: &HttpRequest) -> Result<&Auth, HttpResponse> {
     let state = request.app_data::<web::Data<State>>();
     let missing =
@@ -171,6 +172,7 @@ pub(super) fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> 
 
 impl Auth {
     /// The name that the listener is asked for by, if it answers to that.
+    #[expect(clippy::result_large_err, reason = "it is made for a refusal only and goes to the client as it is")]
     pub(super) fn authority(&self, request: &HttpRequest) -> Result<Authority, HttpResponse> {
         let asked = authority_of(request, self.comes_by_proxy(request));
         asked.filter(|authority| self.hosts.allow(authority)).ok_or_else(|| {

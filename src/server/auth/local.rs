@@ -167,9 +167,9 @@ mod tests {
         assert!(token.path().starts_with(&own), "the next folder is taken");
         assert_ne!(find_in(&[open.clone(), own.clone()], 1).as_deref(), Some("planted"));
         std::os::unix::fs::symlink(&own, &link).unwrap();
-        assert!(LocalToken::make_in(&[link.clone()], 1).is_err() && find_in(&[link], 1).is_none());
+        assert!(LocalToken::make_in(std::slice::from_ref(&link), 1).is_err() && find_in(&[link], 1).is_none());
         std::fs::set_permissions(token.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(find_in(&[own.clone()], 1), None, "others could read it");
+        assert_eq!(find_in(std::slice::from_ref(&own), 1), None, "others could read it");
         let planted = own.join("2.token");
         std::os::unix::fs::symlink(open.join("1.token"), &planted).unwrap();
         assert_eq!(find_in(&[own], 2), None);

@@ -245,6 +245,7 @@ async fn depart(request: HttpRequest, aim: web::Query<Aim>) -> HttpResponse {
     answer
 }
 
+#[expect(clippy::result_large_err, reason = "it is made for a refusal only and goes to the client as it is")]
 fn known_place(request: &HttpRequest) -> Result<(&Auth, Authority), HttpResponse> {
     let auth = auth(request)?;
     Ok((auth, auth.authority(request)?))

@@ -209,11 +209,6 @@ async fn dead_letter(store: &dyn Store) -> DeliveryId {
     id
 }
 
-/// A request as a browser on this machine makes it.
-fn get(path: &str) -> TestRequest {
-    TestRequest::get().uri(path).insert_header(("host", "localhost"))
-}
-
 #[actix_web::test]
 async fn every_page_has_the_headers_and_no_secret() {
     let state = state().await;

@@ -106,14 +106,6 @@ impl Window {
         .await
     }
 
-    /// Waits until the first element's text no longer has these words.
-    pub async fn no_longer_says(&self, css: &str, words: &str) {
-        wait_for(&format!("{css} to say {words:?} no longer"), PAGE_PATIENCE, || async {
-            (!self.text(css).await.contains(words)).then_some(())
-        })
-        .await;
-    }
-
     /// Clicks the first element, once it is there and can be clicked.
     pub async fn click(&self, css: &str) {
         wait_for(&format!("{css} to be clicked"), PAGE_PATIENCE, || async {
@@ -132,11 +124,6 @@ impl Window {
     /// Types into whatever has the focus.
     pub async fn type_on(&self, text: &str) {
         self.client.active_element().await.unwrap().send_keys(text).await.unwrap();
-    }
-
-    /// How many elements there are.
-    pub async fn count(&self, css: &str) -> usize {
-        self.client.find_all(Locator::Css(css)).await.unwrap().len()
     }
 
     /// Shows pages as somebody sees them who prefers the dark.

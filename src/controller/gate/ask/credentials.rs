@@ -10,8 +10,8 @@ use super::objects::{Data, Kind, Objects};
 use super::scm::{self, Provider, Scm};
 use super::tokens::{self, Key, Tokens};
 use super::{Options, Question};
-use crate::gate::spec::Authentication;
 use crate::egress::{self, ClientCertificate, Egress, Headers, TlsOptions, Transport};
+use crate::gate::spec::Authentication;
 use serde_json::Value as Json;
 use std::sync::Arc;
 

@@ -45,7 +45,13 @@ impl HtmlSafe for Picture {}
 
 impl fmt::Display for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<figure class=\"picture\"><div class=\"drawn\">{}</div>", self.svg)?;
+        // It is wider than a telephone: whoever scrolls by keys must be able to stop there.
+        let name = Escaped(self.table.caption);
+        write!(
+            f,
+            "<figure class=\"picture\"><div class=\"drawn\" tabindex=\"0\" role=\"group\" aria-label=\"{name}\">"
+        )?;
+        write!(f, "{}</div>", self.svg)?;
         if !self.table.rows.is_empty() {
             write!(
                 f,
