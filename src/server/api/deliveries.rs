@@ -1,6 +1,6 @@
 //! `/api/v1/deliveries`: what was to be sent, what became of it, and what people may do about it.
 
-use super::parameters::Query;
+use super::parameters::{Body, Query};
 use super::resource::Resource;
 use super::{Answer, Kind, Page, Problem, State, Visitor, cut, may_change, parameters, shown};
 use crate::outbox::store::{Filter, Moved, Replay};
@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Rows of a page, at most.
 const PAGE_MAX: usize = 10_000;
+/// Ids that a request names, at most.
+const IDS_MAX: usize = 1_000;
 
 pub(super) fn resources() -> Vec<Resource> {
     vec![
@@ -60,7 +62,7 @@ pub(super) struct Which {
     /// Rows of a page; 0 and none read as 100, or as many as there are ids.
     #[param(value_type = usize, minimum = 0, maximum = 10000)]
     limit: Option<usize>,
-    /// Only these, separated by commas, as far as the other filters choose them too.
+    /// Only these, at most 1000, separated by commas, as far as the other filters choose them too.
     #[param(value_type = String,
         pattern = r"^(dlv_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(,dlv_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})*)?$")]
     ids: String,
@@ -99,7 +101,7 @@ pub(super) struct ReplayOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 10000)]
+    #[schema(value_type = Vec<DeliveryId>, max_items = 1000)]
     ids: Vec<String>,
     /// Say what would be done and do nothing.
     dry_run: bool,
@@ -140,7 +142,7 @@ pub(super) struct DiscardOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 10000)]
+    #[schema(value_type = Vec<DeliveryId>, max_items = 1000)]
     ids: Vec<String>,
     /// Say what would be done and do nothing.
     dry_run: bool,
@@ -154,6 +156,10 @@ impl Which {
         if self.limit.is_some_and(|limit| limit > PAGE_MAX) {
             parameters::page(self.limit, PAGE_MAX)?;
         }
+        let ids: Vec<DeliveryId> = ids.map(|text| id("ids", text)).collect::<Result<_, _>>()?;
+        if ids.len() > IDS_MAX {
+            return Err(invalid(format!("ids: {} are more than {IDS_MAX}; name filters instead", ids.len())));
+        }
         Ok(Filter {
             object,
             config_namespace: self.config_namespace.clone(),
@@ -165,7 +171,7 @@ impl Which {
             since_ms: self.since,
             until_ms: self.until,
             after: self.after.as_deref().map(|text| id("after", text)).transpose()?,
-            ids: ids.map(|text| id("ids", text)).collect::<Result<_, _>>()?,
+            ids,
             limit: self.limit.unwrap_or(0),
         })
     }
@@ -321,10 +327,10 @@ impl From<Moved> for Outcome {
 pub(super) async fn replay(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<ReplayOrder>,
+    Body(order): Body<ReplayOrder>,
 ) -> Answer {
     may_change(&visitor)?;
-    let filter = Which::from(&*order).filter()?;
+    let filter = Which::from(&order).filter()?;
     let how = Replay {
         dry_run: order.dry_run,
         now_ms: crate::clock::now().millis(),
@@ -345,10 +351,10 @@ pub(super) async fn replay(
 pub(super) async fn discard(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<DiscardOrder>,
+    Body(order): Body<DiscardOrder>,
 ) -> Answer {
     may_change(&visitor)?;
-    let filter = Which::from(&*order).filter()?;
+    let filter = Which::from(&order).filter()?;
     let moved = app.relay.store().discard(&filter, order.dry_run, crate::clock::now().millis()).await?;
     app.relay.changes.queue_moved();
     shown(&app, &Outcome::from(moved))

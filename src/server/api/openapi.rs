@@ -58,7 +58,7 @@ pub(super) fn resources() -> Vec<Resource> {
         stream::watch,
         show
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, gates::Kinds)),
     modifiers(&Common),
     security((), ("bearer" = []), ("session" = [])),
     tags(

@@ -114,7 +114,7 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
     if is_public(request.path()) {
         return if changes && by != MadeBy::Ourselves { Err(foreign()) } else { Ok(None) };
     }
-    if changes && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
+    if takes_a_body(request.method()) && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
         return Err(problem::answer(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "JSON only",
@@ -138,6 +138,11 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
         return Ok(Some((known, session)));
     }
     Err(login::denied(request, &known, changes, session.as_ref()))
+}
+
+/// Whether a request of this method changes something by what it brings. What else is not safe has no route, and is told so.
+fn takes_a_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 fn is_public(path: &str) -> bool {
