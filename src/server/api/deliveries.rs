@@ -101,8 +101,8 @@ pub(super) struct ReplayOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 1000)]
-    ids: Vec<String>,
+    #[schema(max_items = 1000)]
+    ids: Vec<DeliveryId>,
     /// Say what would be done and do nothing.
     dry_run: bool,
     /// Send what is over once more, delivered ones too, as new deliveries with ids of their own.
@@ -142,8 +142,8 @@ pub(super) struct DiscardOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 1000)]
-    ids: Vec<String>,
+    #[schema(max_items = 1000)]
+    ids: Vec<DeliveryId>,
     /// Say what would be done and do nothing.
     dry_run: bool,
 }
@@ -151,8 +151,8 @@ pub(super) struct DiscardOrder {
 impl Which {
     fn filter(&self) -> Result<Filter, Problem> {
         let object = self.app.as_deref().map(application).transpose()?;
-        let states = self.state.as_deref().unwrap_or_default().split(',').filter(|state| !state.is_empty());
-        let ids = self.ids.split(',').filter(|id| !id.is_empty());
+        let states = listed(self.state.as_deref().unwrap_or_default());
+        let ids = listed(&self.ids);
         if self.limit.is_some_and(|limit| limit > PAGE_MAX) {
             parameters::page(self.limit, PAGE_MAX)?;
         }
@@ -193,7 +193,7 @@ macro_rules! which {
                     until: order.until,
                     after: order.after.clone(),
                     limit: order.limit,
-                    ids: order.ids.join(","),
+                    ids: order.ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 }
             }
         }
@@ -201,6 +201,11 @@ macro_rules! which {
 }
 which!(ReplayOrder);
 which!(DiscardOrder);
+
+/// What commas part. Only no text at all is none: a part that is empty is a mistake, and must not choose everything.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(move |_| !text.is_empty())
+}
 
 fn invalid(detail: String) -> Problem {
     Problem::new(Kind::InvalidParameter, detail)
@@ -390,6 +395,7 @@ mod tests {
         for app in ["order-service", "/x", "x/", "a/b/c"] {
             assert!(said(&format!("app={app}")).contains("is not <namespace>/<name>"), "{app}");
         }
+        assert!(said("ids=,").contains("not a delivery id") && said("state=dead,").contains("no state ``"));
         assert!(said("limit=10001").contains("more than 10000"));
     }
 
@@ -398,6 +404,7 @@ mod tests {
         let read = |value| serde_json::from_value::<DiscardOrder>(value).map(|_| ()).map_err(|e| e.to_string());
         assert_eq!(read(json!({"ids": [ONE], "dryRun": true})), Ok(()));
         assert!(read(json!({"asNew": true})).unwrap_err().contains("unknown field `asNew`"));
+        assert!(read(json!({"ids": [""]})).unwrap_err().contains("not a delivery id"));
         assert!(read(json!({"idz": []})).unwrap_err().contains("unknown field `idz`"));
     }
 }

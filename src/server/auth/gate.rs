@@ -114,7 +114,7 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
     if is_public(request.path()) {
         return if changes && by != MadeBy::Ourselves { Err(foreign()) } else { Ok(None) };
     }
-    if takes_a_body(request.method()) && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
+    if comes_from_forms(request.method()) && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
         return Err(problem::answer(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "JSON only",
@@ -140,9 +140,10 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
     Err(login::denied(request, &known, changes, session.as_ref()))
 }
 
-/// Whether a request of this method changes something by what it brings. What else is not safe has no route, and is told so.
-fn takes_a_body(method: &Method) -> bool {
-    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+/// Whether a plain form of another site can make a request of this method. The others a browser only sends after it has asked, and
+/// what has no route is told so.
+fn comes_from_forms(method: &Method) -> bool {
+    *method == Method::POST
 }
 
 fn is_public(path: &str) -> bool {
