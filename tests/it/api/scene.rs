@@ -14,8 +14,10 @@ pub struct Scene {
     pub gatepost: Gatepost,
     /// The folder that it watches.
     pub folder: TempDir,
-    /// One takes everything, the other answers 400 with what it heard.
-    _receivers: [Receiver; 2],
+    /// Takes everything.
+    pub taking: Receiver,
+    /// Answers 400 with what it heard.
+    pub refusing: Receiver,
 }
 
 /// An Application that failed, subscribed by these annotations.
@@ -57,7 +59,7 @@ impl Scene {
         let secret = json!({"kind": "Secret", "metadata": {"name": "argocd-notifications-secret"}, "stringData": {"token": SECRET}});
         std::fs::write(folder.path().join("config.yaml"), format!("{config}\n---\n{secret}\n")).unwrap();
         let gatepost = Gatepost::start_on_files(folder.path()).await;
-        let scene = Self { gatepost, folder, _receivers: [taking, refusing] };
+        let scene = Self { gatepost, folder, taking, refusing };
         scene.apply("orders", &[("on-failed.hook", String::new()), ("on-degraded.hook", String::new())]);
         if recipients > 0 {
             let all: Vec<String> = (0..recipients).map(|number| format!("r{number}")).collect();
