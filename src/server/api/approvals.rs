@@ -3,7 +3,7 @@
 //! The outside process and Argo Rollouts have doors of their own on the callbacks listener (`server/callbacks`). Here nobody is
 //! believed more than there: a vote counts only if the cluster lets this very person approve.
 
-use super::parameters::Query;
+use super::parameters::{Body, Query};
 use super::resource::Resource;
 use super::{Answer, Kind, Page, Problem, State, cut, parameters, shown};
 use crate::controller::approval::{Call, Claimed, Denied, Desk, RunDetail, RunSummary};
@@ -212,7 +212,7 @@ pub(super) async fn approve(
     app: web::Data<State>,
     by: web::ReqData<Vouched>,
     path: web::Path<String>,
-    words: web::Json<Words>,
+    Body(words): Body<Words>,
 ) -> Answer {
     vote(&app, &by, &path, (true, &words.reason)).await
 }
@@ -229,7 +229,7 @@ pub(super) async fn reject(
     app: web::Data<State>,
     by: web::ReqData<Vouched>,
     path: web::Path<String>,
-    words: web::Json<Words>,
+    Body(words): Body<Words>,
 ) -> Answer {
     vote(&app, &by, &path, (false, &words.reason)).await
 }
@@ -246,7 +246,7 @@ pub(super) async fn cancel(
     app: web::Data<State>,
     by: web::ReqData<Vouched>,
     path: web::Path<String>,
-    words: web::Json<Words>,
+    Body(words): Body<Words>,
 ) -> Answer {
     shown(&app, &desk(&app)?.cancel(call(&by), &path, &words.reason).await.map_err(refused)?)
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/deliveries`: what was to be sent, what became of it, and what people may do about it.
 
-use super::parameters::Query;
+use super::parameters::{Body, Query};
 use super::resource::Resource;
 use super::{Answer, Kind, Page, Problem, State, Visitor, cut, may_change, parameters, shown};
 use crate::outbox::store::{Filter, Moved, Replay};
@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Rows of a page, at most.
 const PAGE_MAX: usize = 10_000;
+/// Ids that a request names, at most.
+const IDS_MAX: usize = 1_000;
 
 pub(super) fn resources() -> Vec<Resource> {
     vec![
@@ -60,7 +62,7 @@ pub(super) struct Which {
     /// Rows of a page; 0 and none read as 100, or as many as there are ids.
     #[param(value_type = usize, minimum = 0, maximum = 10000)]
     limit: Option<usize>,
-    /// Only these, separated by commas, as far as the other filters choose them too.
+    /// Only these, at most 1000, separated by commas, as far as the other filters choose them too.
     #[param(value_type = String,
         pattern = r"^(dlv_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(,dlv_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})*)?$")]
     ids: String,
@@ -99,8 +101,8 @@ pub(super) struct ReplayOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 10000)]
-    ids: Vec<String>,
+    #[schema(max_items = 1000)]
+    ids: Vec<DeliveryId>,
     /// Say what would be done and do nothing.
     dry_run: bool,
     /// Send what is over once more, delivered ones too, as new deliveries with ids of their own.
@@ -140,8 +142,8 @@ pub(super) struct DiscardOrder {
     #[schema(minimum = 0, maximum = 10000)]
     limit: Option<usize>,
     /// Only these, as far as the other filters choose them too.
-    #[schema(value_type = Vec<DeliveryId>, max_items = 10000)]
-    ids: Vec<String>,
+    #[schema(max_items = 1000)]
+    ids: Vec<DeliveryId>,
     /// Say what would be done and do nothing.
     dry_run: bool,
 }
@@ -149,10 +151,14 @@ pub(super) struct DiscardOrder {
 impl Which {
     fn filter(&self) -> Result<Filter, Problem> {
         let object = self.app.as_deref().map(application).transpose()?;
-        let states = self.state.as_deref().unwrap_or_default().split(',').filter(|state| !state.is_empty());
-        let ids = self.ids.split(',').filter(|id| !id.is_empty());
+        let states = listed(self.state.as_deref().unwrap_or_default());
+        let ids = listed(&self.ids);
         if self.limit.is_some_and(|limit| limit > PAGE_MAX) {
             parameters::page(self.limit, PAGE_MAX)?;
+        }
+        let ids: Vec<DeliveryId> = ids.map(|text| id("ids", text)).collect::<Result<_, _>>()?;
+        if ids.len() > IDS_MAX {
+            return Err(invalid(format!("ids: {} are more than {IDS_MAX}; name filters instead", ids.len())));
         }
         Ok(Filter {
             object,
@@ -165,7 +171,7 @@ impl Which {
             since_ms: self.since,
             until_ms: self.until,
             after: self.after.as_deref().map(|text| id("after", text)).transpose()?,
-            ids: ids.map(|text| id("ids", text)).collect::<Result<_, _>>()?,
+            ids,
             limit: self.limit.unwrap_or(0),
         })
     }
@@ -187,7 +193,7 @@ macro_rules! which {
                     until: order.until,
                     after: order.after.clone(),
                     limit: order.limit,
-                    ids: order.ids.join(","),
+                    ids: order.ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 }
             }
         }
@@ -195,6 +201,11 @@ macro_rules! which {
 }
 which!(ReplayOrder);
 which!(DiscardOrder);
+
+/// What commas part. Only no text at all is none: a part that is empty is a mistake, and must not choose everything.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(move |_| !text.is_empty())
+}
 
 fn invalid(detail: String) -> Problem {
     Problem::new(Kind::InvalidParameter, detail)
@@ -321,10 +332,10 @@ impl From<Moved> for Outcome {
 pub(super) async fn replay(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<ReplayOrder>,
+    Body(order): Body<ReplayOrder>,
 ) -> Answer {
     may_change(&visitor)?;
-    let filter = Which::from(&*order).filter()?;
+    let filter = Which::from(&order).filter()?;
     let how = Replay {
         dry_run: order.dry_run,
         now_ms: crate::clock::now().millis(),
@@ -345,10 +356,10 @@ pub(super) async fn replay(
 pub(super) async fn discard(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<DiscardOrder>,
+    Body(order): Body<DiscardOrder>,
 ) -> Answer {
     may_change(&visitor)?;
-    let filter = Which::from(&*order).filter()?;
+    let filter = Which::from(&order).filter()?;
     let moved = app.relay.store().discard(&filter, order.dry_run, crate::clock::now().millis()).await?;
     app.relay.changes.queue_moved();
     shown(&app, &Outcome::from(moved))
@@ -384,6 +395,7 @@ mod tests {
         for app in ["order-service", "/x", "x/", "a/b/c"] {
             assert!(said(&format!("app={app}")).contains("is not <namespace>/<name>"), "{app}");
         }
+        assert!(said("ids=,").contains("not a delivery id") && said("state=dead,").contains("no state ``"));
         assert!(said("limit=10001").contains("more than 10000"));
     }
 
@@ -392,6 +404,7 @@ mod tests {
         let read = |value| serde_json::from_value::<DiscardOrder>(value).map(|_| ()).map_err(|e| e.to_string());
         assert_eq!(read(json!({"ids": [ONE], "dryRun": true})), Ok(()));
         assert!(read(json!({"asNew": true})).unwrap_err().contains("unknown field `asNew`"));
+        assert!(read(json!({"ids": [""]})).unwrap_err().contains("not a delivery id"));
         assert!(read(json!({"idz": []})).unwrap_err().contains("unknown field `idz`"));
     }
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/destinations`: where deliveries go, what waits there, and the switch.
 
-use super::parameters::Query;
+use super::parameters::{Body, Query};
 use super::resource::Resource;
 use super::{Answer, Kind, Page, Problem, State, Visitor, cut, may_change, parameters, shown};
 use crate::outbox::{Destination, Lane, Off, OffBy};
@@ -126,10 +126,10 @@ pub(super) struct Switched {
 pub(super) async fn enable(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<SwitchOrder>,
+    Body(order): Body<SwitchOrder>,
 ) -> Answer {
     may_change(&visitor)?;
-    switch(&app, order.into_inner(), None).await
+    switch(&app, order, None).await
 }
 
 /// Switch destinations off.
@@ -142,11 +142,11 @@ pub(super) async fn enable(
 pub(super) async fn disable(
     app: web::Data<State>,
     visitor: web::ReqData<Visitor>,
-    order: web::Json<SwitchOrder>,
+    Body(order): Body<SwitchOrder>,
 ) -> Answer {
     may_change(&visitor)?;
     let why = app.relay.scrubber().scrub(&order.reason);
-    switch(&app, order.into_inner(), Some(Off::new(crate::clock::now().millis(), OffBy::Person, &why))).await
+    switch(&app, order, Some(Off::new(crate::clock::now().millis(), OffBy::Person, &why))).await
 }
 
 async fn switch(state: &State, order: SwitchOrder, off: Option<Off>) -> Answer {

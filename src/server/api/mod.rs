@@ -21,6 +21,7 @@ mod status;
 
 pub(super) use applications::find;
 pub(super) use guard::problems;
+pub(super) use openapi::takes_posts;
 pub(super) use problem::{Kind, Problem};
 
 pub(super) use self::resource::Resource;

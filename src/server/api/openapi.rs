@@ -60,7 +60,7 @@ pub(super) fn resources() -> Vec<Resource> {
         stream::watch,
         show
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, gates::Kinds)),
     modifiers(&Common),
     security((), ("bearer" = []), ("session" = [])),
     tags(
@@ -137,6 +137,25 @@ pub(super) fn query_names(path: &str, method: &Method) -> Vec<String> {
     let parameters = operation.and_then(|operation| operation.parameters.as_ref()).into_iter().flatten();
     let of_query = parameters.filter(|parameter| parameter.parameter_in == ParameterIn::Query);
     of_query.map(|parameter| parameter.name.clone()).collect()
+}
+
+/// Whether something is posted there. What is not has no handler that a form of another site could reach; it is told which methods
+/// there are. Every spelling of a path counts, and those of handlers ask for JSON themselves besides.
+pub(in crate::server) fn takes_posts(path: &str) -> bool {
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let posts = document().paths.paths.iter().filter(|(_, item)| item.post.is_some());
+    posts.map(|(template, _)| template).any(|template| is_of(&path, template))
+}
+
+fn is_of(path: &str, template: &str) -> bool {
+    let (mut parts, mut wanted) = (path.split('/'), template.split('/'));
+    loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some(name)) if part == name || name.starts_with('{') => {}
+            _ => return false,
+        }
+    }
 }
 
 /// This document.
@@ -219,6 +238,18 @@ mod tests {
             document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
         let names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_posted_is_known_in_every_spelling() {
+        for path in ["/api/v1/deliveries/replay", "/api/v1/deliveries/%72eplay", "/api/v1/approvals/runs/x/approve"] {
+            assert!(takes_posts(path), "{path}");
+        }
+        for path in
+            ["/api/v1/status", "/api/v1/deliveries", "/api/v1/deliveries/x", "/api/v1/approvals/runs/x/y/approve"]
+        {
+            assert!(!takes_posts(path), "{path}");
+        }
     }
 
     #[test]

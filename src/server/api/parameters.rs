@@ -6,7 +6,9 @@
 use super::problem::{Kind, Problem};
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, web};
+use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::future::{Ready, ready};
 
 /// Entries of a page that names no limit.
@@ -25,6 +27,35 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let read = read(request.query_string()).map(Self);
         ready(read.map_err(|detail| Problem::new(Kind::InvalidParameter, detail).into()))
+    }
+}
+
+/// The body, read into `T`: a JSON object and nothing else. A list would be read as one too, field by field, and an empty one as an
+/// order that chooses everything.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Body<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let object = web::Json::<Map<String, Value>>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(of_object(object.await?.into_inner())?)) })
+    }
+}
+
+fn of_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Problem> {
+    let object: Map<String, Value> = object.into_iter().map(|(name, value)| (name, whole(value))).collect();
+    serde_json::from_value(object.into()).map_err(|error| Problem::new(Kind::InvalidBody, error.to_string()))
+}
+
+/// A number without a fraction is a whole one, however it is written (`7.0`, `1e3`).
+fn whole(value: Value) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.fract() == 0.0 && number.abs() <= EXACT => (number as i64).into(),
+        _ => value,
     }
 }
 
@@ -110,6 +141,18 @@ mod tests {
         assert!(said("triger=a").contains("did you mean `trigger`?"), "{}", said("triger=a"));
         assert!(said("zzz=1").contains("there are: trigger, service"), "{}", said("zzz=1"));
         assert!(check_names("a=1", &[]).unwrap_err().to_string().contains("there are none here"));
+    }
+
+    #[test]
+    fn a_body_is_an_object_with_whole_numbers() {
+        let object = serde_json::json!({"name": "a", "since": 7.0}).as_object().cloned().unwrap();
+        let read: Some = of_object(object).unwrap();
+        assert_eq!((read.name.as_str(), read.since), ("a", Option::Some(7)));
+        for number in ["7.5", "1e300", "-1e19"] {
+            let value: Value = serde_json::from_str(number).unwrap();
+            assert_eq!(whole(value.clone()), value, "{number}");
+        }
+        assert_eq!(whole(Value::from(1e3)), Value::from(1000));
     }
 
     #[test]

@@ -193,6 +193,7 @@ impl Problem {
     pub(in crate::server) fn response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.kind.words().0);
         response.content_type(MEDIA_TYPE).insert_header((header::CACHE_CONTROL, "no-store"));
+        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         match self.kind {
             Kind::StoreAway | Kind::TooManyWatchers | Kind::TimedOut => {
                 response.insert_header((header::RETRY_AFTER, RETRY_SECONDS));

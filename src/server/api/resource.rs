@@ -82,8 +82,10 @@ async fn checked(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if let Some((_, names)) = known.iter().find(|(method, _)| method == request.method()) {
-        parameters::check_names(request.query_string(), names)?;
+    let of_method = known.iter().find(|(method, _)| method == request.method());
+    let checked = of_method.map_or(Ok(()), |(_, names)| parameters::check_names(request.query_string(), names));
+    if let Err(problem) = checked {
+        return Ok(request.into_response(problem.response()).map_into_right_body());
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }

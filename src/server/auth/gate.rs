@@ -6,7 +6,7 @@ use super::known::{Known, Proof, Refused};
 use super::sessions::Session;
 use super::{Auth, Posture, cookies, login};
 use crate::controller::approval::Known as Caller;
-use crate::server::api::{Kind, Problem};
+use crate::server::api::{Kind, Problem, takes_posts};
 use crate::server::{State, address, problem};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -114,7 +114,7 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
     if is_public(request.path()) {
         return if changes && by != MadeBy::Ourselves { Err(foreign()) } else { Ok(None) };
     }
-    if changes && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
+    if could_be_a_form(request) && !is_json(text(request, header::CONTENT_TYPE.as_str())) {
         return Err(problem::answer(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "JSON only",
@@ -138,6 +138,13 @@ async fn admitted(request: &HttpRequest) -> Result<Option<Asking>, HttpResponse>
         return Ok(Some((known, session)));
     }
     Err(login::denied(request, &known, changes, session.as_ref()))
+}
+
+/// Whether a plain form of another site could make this request and reach a handler by it. Other methods a browser only sends after it
+/// has asked; what has no route is told so.
+fn could_be_a_form(request: &HttpRequest) -> bool {
+    let path = request.path();
+    *request.method() == Method::POST && (!path.starts_with("/api/") || takes_posts(path))
 }
 
 fn is_public(path: &str) -> bool {

@@ -30,7 +30,8 @@ async fn every_refusal_is_a_problem() {
     let large = format!("{{\"ids\": [\"{}\"]}}", "x".repeat(70_000));
     let none = "/api/v1/deliveries/dlv_0198c0de-0000-7000-8000-000000000000";
     let replay = "/api/v1/deliveries/replay";
-    let cases: [(RequestBuilder, u16, &str, &str, &str); 17] = [
+    let cases: [(RequestBuilder, u16, &str, &str, &str); 18] = [
+        (post("/api/v1/deliveries/discard", "[]"), 400, "invalid-body", "/api/v1/deliveries/discard", "expected a map"),
         (get("/api/v1/nowhere"), 404, "no-such-resource", "/api/v1/nowhere", "there is no GET /api/v1/nowhere"),
         (get(none), 404, "no-such-delivery", none, "there is no delivery dlv_"),
         (get("/api/v1/deliveries/x"), 400, "invalid-parameter", "/api/v1/deliveries/x", "is not a delivery id"),

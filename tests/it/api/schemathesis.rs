@@ -4,7 +4,7 @@ use super::scene::Scene;
 use std::process::Command;
 
 /// Requests that are made up for each operation and phase.
-const EXAMPLES: &str = "25";
+const EXAMPLES: &str = "10";
 /// The same requests each time.
 const SEED: &str = "20261121";
 
