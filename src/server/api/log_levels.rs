@@ -1,5 +1,6 @@
 //! `/api/v1/log`: which targets are logged at which level; changed for a while, or until the process ends.
 
+use super::parameters::Body;
 use super::resource::Resource;
 use super::{Answer, Kind, Problem, State, Visitor, may_change, shown};
 use crate::telemetry::{self, FilterError, LogFilter};
@@ -54,7 +55,7 @@ pub(super) async fn show(app: web::Data<State>) -> Answer {
 /// Only of the replica that is asked; the filter of the command line is in force again when it starts anew.
 #[utoipa::path(post, path = "/api/v1/log", operation_id = "setLog", tag = "status", request_body = LogOrder,
     responses((status = 200, description = "What is logged now.", body = LogView)))]
-pub(super) async fn set(app: web::Data<State>, visitor: web::ReqData<Visitor>, order: web::Json<LogOrder>) -> Answer {
+pub(super) async fn set(app: web::Data<State>, visitor: web::ReqData<Visitor>, Body(order): Body<LogOrder>) -> Answer {
     may_change(&visitor)?;
     let lasting = order.lasting.as_deref().map(duration).transpose()?;
     let now_ms = crate::clock::now().millis();
