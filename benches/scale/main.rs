@@ -4,6 +4,8 @@
 //! `--peer argocd` the Go controller is measured in the same run, which is the only fair comparison.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod approvals;
+mod caller;
 mod cluster;
 #[allow(dead_code, unused_imports)]
 #[path = "../../tests/it/env/mod.rs"]
@@ -33,6 +35,8 @@ pub enum Part {
     Growth,
     /// Gates by request: RSS, requests a second, latency, writes when nothing changed.
     Gates,
+    /// Approvals: RSS with many waiting runs, callbacks alone, in a flood of bad client secrets, and as many as are taken.
+    Approvals,
 }
 
 /// How results are shown.
@@ -49,7 +53,7 @@ pub enum Output {
 #[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
 pub struct Options {
     /// Parts to run, in this order; the one that leaves receivers with open breakers comes late.
-    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates")]
+    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates,approvals")]
     pub parts: Vec<Part>,
     /// Applications of --bytes.
     #[arg(long, default_value_t = 10_000)]
@@ -72,6 +76,15 @@ pub struct Options {
     /// Gates of the gates part, with three environments each.
     #[arg(long, default_value_t = 100)]
     pub gates: usize,
+    /// Runs that wait in the approvals part, without a strategy.
+    #[arg(long, default_value_t = 10_000)]
+    pub runs: usize,
+    /// Runs of the approvals part that have a CommitStatus.
+    #[arg(long, default_value_t = 1_000)]
+    pub reported: usize,
+    /// Seconds of the approvals part's flood of bad client secrets.
+    #[arg(long, default_value_t = 60)]
+    pub flood: u32,
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,

@@ -26,7 +26,7 @@ pub async fn all(options: &Options) -> Report {
     let mut report = Report::default();
     report.note_load();
     let receivers = Receivers::start(RECEIVERS).await;
-    if options.parts.iter().any(|part| !matches!(part, Part::Growth | Part::Gates)) {
+    if options.parts.iter().any(|part| !matches!(part, Part::Growth | Part::Gates | Part::Approvals)) {
         let fleet = Fleet::new(&receivers.urls, options.bytes).await;
         fleet.create(0, options.apps).await;
         on_one_fleet(options, &fleet, &receivers, &mut report).await;
@@ -36,6 +36,9 @@ pub async fn all(options: &Options) -> Report {
     }
     if options.parts.contains(&Part::Gates) {
         crate::gates::gates(options, &mut report).await;
+    }
+    if options.parts.contains(&Part::Approvals) {
+        crate::approvals::approvals(options, &mut report).await;
     }
     report.note_load();
     report
@@ -61,7 +64,7 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
             Part::Latency => subject.latency(options, report).await,
             Part::Hung => subject.hung(report).await,
             Part::Descriptors => subject.descriptors(options, report).await,
-            Part::Growth | Part::Gates => {}
+            Part::Growth | Part::Gates | Part::Approvals => {}
         }
     }
     drop(subject);

@@ -17,6 +17,15 @@ pub struct Row {
     /// What it must not exceed; absent for what is only told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aim: Option<f64>,
+    /// What it must reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+}
+
+impl Row {
+    fn is_missed(&self) -> bool {
+        self.aim.is_some_and(|aim| self.value > aim) || self.least.is_some_and(|least| self.value < least)
+    }
 }
 
 /// All figures of a run, and how busy the machine was.
@@ -31,7 +40,15 @@ pub struct Report {
 impl Report {
     /// Adds a figure.
     pub fn add(&mut self, subject: &str, what: impl Into<String>, value: f64, unit: &'static str, aim: Option<f64>) {
-        let row = Row { subject: subject.to_owned(), what: what.into(), value, unit, aim };
+        self.push(Row { subject: subject.to_owned(), what: what.into(), value, unit, aim, least: None });
+    }
+
+    /// Adds a figure that is to be at least so much.
+    pub fn add_least(&mut self, subject: &str, what: impl Into<String>, value: f64, unit: &'static str, least: f64) {
+        self.push(Row { subject: subject.to_owned(), what: what.into(), value, unit, aim: None, least: Some(least) });
+    }
+
+    fn push(&mut self, row: Row) {
         eprintln!("{}", line(&row));
         self.rows.push(row);
     }
@@ -43,7 +60,7 @@ impl Report {
 
     /// Whether an aim was missed.
     pub fn missed(&self) -> bool {
-        self.rows.iter().any(|row| row.aim.is_some_and(|aim| row.value > aim))
+        self.rows.iter().any(Row::is_missed)
     }
 
     /// Prints it to standard output.
@@ -60,10 +77,10 @@ impl Report {
 }
 
 fn line(row: &Row) -> String {
-    let aim = row
-        .aim
-        .map_or(String::new(), |aim| format!("  (at most {aim}{})", if row.value > aim { ": MISSED" } else { "" }));
-    format!("{:<10} {:<58} {:>10.2} {}{aim}", row.subject, row.what, row.value, row.unit)
+    let limit = row.aim.map(|aim| ("at most", aim)).or(row.least.map(|least| ("at least", least)));
+    let missed = if row.is_missed() { ": MISSED" } else { "" };
+    let limit = limit.map_or(String::new(), |(word, limit)| format!("  ({word} {limit}{missed})"));
+    format!("{:<10} {:<58} {:>10.2} {}{limit}", row.subject, row.what, row.value, row.unit)
 }
 
 /// The value below which this share of a sorted sample lies.
