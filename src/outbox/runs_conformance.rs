@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::approval::{ApprovalId, Caller, Event, Opening, Phase, Run, RunId, Stage, Subject};
-use super::runs::{Opened, RunFilter, Runs};
+use super::conformance::Place;
+use super::runs::{Left, Opened, RunFilter, Runs, Unshown};
+use super::store::{Error, Store};
 
 const NOW: i64 = 1_000_000;
 
@@ -32,6 +34,52 @@ pub(super) async fn check(store: &dyn Runs) {
     what_is_owed_and_due(store).await;
     what_is_over_is_forgotten(store).await;
     pages_give_each_run_once(store).await;
+}
+
+/// What the outside process said of a run of [`put_an_answered_run`].
+pub(super) const SAID: &str = "plain words of an answer to a run";
+
+/// A run of the approval `sealed` that was answered and has to be shown.
+pub(super) async fn put_an_answered_run(store: &dyn Runs, number: u8) -> Run {
+    let open = run(number, "sealed", &number.to_string());
+    assert!(matches!(store.open_run(&open, 50).await.unwrap(), Opened::New(_)));
+    let by = Caller::own();
+    let answer = Event::Decision { success: true, message: SAID.into(), body_sha256: "00".into(), by };
+    let answered = open.on(answer, NOW + 20).run;
+    assert!(store.put_run(&answered, 1, NOW + i64::from(number)).await.unwrap());
+    answered
+}
+
+/// A run that is sealed opens with its key, old or new; one whose key is missing is in no list, is opened no second time, and keeps no
+/// other from its turn. `places` as in `conformance::rotation`.
+pub(super) async fn rotation([none, old, both, new]: [&dyn Place; 4]) {
+    for (place, number) in [(none, 1), (old, 2), (both, 3)] {
+        let store = place.open().await;
+        put_an_answered_run(store.as_ref(), number).await;
+        store.close().await;
+    }
+    let (all, locked) = (RunFilter::default(), RunId::new([2; 16]));
+    let numbers = |kept: Vec<super::runs::Kept>| {
+        assert!(kept.iter().all(|kept| kept.run.message == SAID));
+        kept.iter().map(|kept| kept.run.subject.sha.clone()).collect::<Vec<_>>()
+    };
+    let store = both.open().await;
+    assert_eq!(numbers(store.runs(&all).await.unwrap()), ["3", "2", "1"]);
+    store.close().await;
+
+    let store = new.open().await;
+    assert_eq!(numbers(store.runs(&all).await.unwrap()), ["3", "1"]);
+    assert_eq!(numbers(store.owed_runs(2).await.unwrap()), ["1", "3"], "what is closed takes no place");
+    let closed = store.run(locked).await.unwrap_err();
+    assert!(matches!(closed, Error::Sealed(_)) && closed.to_string().contains("\"k1\""), "{closed}");
+    assert!(matches!(store.open_run(&run(9, "sealed", "2"), 50).await, Err(Error::Sealed(_))), "no second run");
+    let plain = store.run(RunId::new([1; 16])).await.unwrap().unwrap();
+    assert!(store.put_run(&plain.run, plain.version, NOW + 30).await.unwrap(), "sealed with the new key from now on");
+    store.close().await;
+
+    let store = old.open().await;
+    assert_eq!(numbers(store.runs(&all).await.unwrap()), ["2"]);
+    store.close().await;
 }
 
 async fn one_run_a_subject(store: &dyn Runs) {
@@ -68,11 +116,21 @@ async fn what_is_owed_and_due(store: &dyn Runs) {
     let owed = store.owed_runs(100).await.unwrap();
     assert!(owed.iter().all(|kept| kept.owed) && owed.len() >= 4);
     for kept in &owed {
-        store.shown_run(kept.run.id, kept.version - 1).await.unwrap();
+        store.shown_runs(vec![(kept.run.id, kept.version - 1)], Left::Nothing).await.unwrap();
         assert!(store.run(kept.run.id).await.unwrap().unwrap().owed, "an older version was shown");
-        store.shown_run(kept.run.id, kept.version).await.unwrap();
     }
+    let versions: Vec<(RunId, i64)> = owed.iter().map(|kept| (kept.run.id, kept.version)).collect();
+    store.shown_runs(versions.clone(), Left::Status).await.unwrap();
     assert!(store.owed_runs(100).await.unwrap().is_empty());
+    assert!(!store.run(versions[0].0).await.unwrap().unwrap().owed, "only its status is");
+    let unshown: Vec<Unshown> = store.owed_statuses(100).await.unwrap();
+    let approvals = owed.iter().map(|kept| kept.run.approval.clone());
+    assert_eq!(unshown.iter().map(|unshown| (unshown.id, unshown.version)).collect::<Vec<_>>(), versions);
+    assert!(approvals.eq(unshown.into_iter().map(|unshown| unshown.approval)));
+    store.shown_runs(versions.clone(), Left::Nothing).await.unwrap();
+    assert!(store.owed_statuses(100).await.unwrap().is_empty());
+    store.shown_runs(versions, Left::Status).await.unwrap();
+    assert!(store.owed_statuses(100).await.unwrap().is_empty(), "what is done is done");
     let (open, oldest) = store.open_runs().await.unwrap();
     assert_eq!((open, oldest), (3, Some(NOW + 3)));
     let due = store.due_runs(NOW + 5_005, 10).await.unwrap();

@@ -1,6 +1,6 @@
-//! Bodies and answers encrypted at rest: XChaCha20-Poly1305, a random nonce for each, the id of the key beside the row.
+//! Bodies, answers and runs of approvals encrypted at rest: XChaCha20-Poly1305, a random nonce for each, the id of the key beside the row.
 //!
-//! The delivery's id and what the bytes are (body, or the answer of one attempt) are authenticated with them, so that nothing can be moved
+//! The row's id and what the bytes are (body, the answer of one attempt, a run) are authenticated with them, so that nothing can be moved
 //! from one row to another. The first key of the file writes, all of them read: rotation is a new first line. Without keys nothing is
 //! encrypted, and what is encrypted stays closed: [`Locked`] says which key is missing, and only what needs it waits.
 //! Keys are never printed, neither in errors nor for debugging.
@@ -111,10 +111,10 @@ impl Keys {
     }
 
     /// Says in the log what waits for a key that is not there.
-    pub(super) fn warn_if_missing(&self, key_id: &str, deliveries: i64) {
+    pub(super) fn warn_if_missing(&self, key_id: &str, count: i64, of: &str) {
         if !self.ids().any(|known| known == key_id) {
             let missing = Locked::MissingKey(key_id.to_owned());
-            tracing::warn!(deliveries, "bodies of deliveries are {missing}; those that are due wait for it");
+            tracing::warn!(count, "{of} are {missing}; they wait for it");
         }
     }
 
@@ -126,6 +126,11 @@ impl Keys {
     /// The same for the last that was seen of an object.
     pub(super) fn seal_object(&self, uid: &str, plain: &[u8]) -> Result<Stored, super::store::Error> {
         self.encrypt(&bound_to_object(uid), plain)
+    }
+
+    /// The same for a run of an approval.
+    pub(super) fn seal_run(&self, id: &str, plain: &[u8]) -> Result<Stored, super::store::Error> {
+        self.encrypt(&bound_to_run(id), plain)
     }
 
     fn encrypt(&self, aad: &[u8], plain: &[u8]) -> Result<Stored, super::store::Error> {
@@ -154,6 +159,11 @@ impl Keys {
         self.decrypt(&bound_to_object(uid), key_id, bytes)
     }
 
+    /// Opens what [`Keys::seal_run`] made.
+    pub(super) fn open_run(&self, id: &str, key_id: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Locked> {
+        self.decrypt(&bound_to_run(id), Some(key_id), bytes)
+    }
+
     fn decrypt(&self, aad: &[u8], key_id: Option<&str>, bytes: Vec<u8>) -> Result<Vec<u8>, Locked> {
         let Some(key_id) = key_id else { return Ok(bytes) };
         let known = self.ring.iter().find(|(known, _)| known == key_id);
@@ -176,6 +186,10 @@ fn bound(id: DeliveryId, part: Part) -> Vec<u8> {
 
 fn bound_to_object(uid: &str) -> Vec<u8> {
     [&b"gatepost object"[..], uid.as_bytes()].concat()
+}
+
+fn bound_to_run(id: &str) -> Vec<u8> {
+    [&b"gatepost run"[..], id.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -210,8 +224,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_object_opens_under_its_own_uid_only() {
+    fn an_object_opens_under_its_own_uid_only_and_a_run_under_its_own_id() {
         let keys = Keys::parse(&line("k1", 1)).unwrap();
+        let sealed = keys.seal_run("u", b"plain words").unwrap();
+        assert_eq!(keys.open_run("u", "k1", sealed.bytes.clone()).unwrap(), b"plain words");
+        assert!(keys.open_run("v", "k1", sealed.bytes.clone()).is_err());
+        assert!(keys.open_object("u", Some("k1"), sealed.bytes).is_err());
         let sealed = keys.seal_object("u", b"plain words").unwrap();
         assert_eq!(keys.open_object("u", Some("k1"), sealed.bytes.clone()).unwrap(), b"plain words");
         assert!(keys.open_object("v", Some("k1"), sealed.bytes).is_err());

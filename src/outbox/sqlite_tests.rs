@@ -64,6 +64,8 @@ async fn runs_of_approvals_are_kept_in_memory_and_in_a_file() {
     runs_conformance::check(&SqliteStore::in_memory().await.unwrap()).await;
     let folder = tempfile::tempdir().unwrap();
     runs_conformance::check(&SqliteStore::open(&folder.path().join("outbox.db"), 0).await.unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    runs_conformance::check(in_file(&folder, &line("k1", 1)).open().await.as_ref()).await;
 }
 
 #[tokio::test]
@@ -83,21 +85,24 @@ async fn rotated_keys_open_old_rows_and_a_missing_one_stops_only_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (line("k1", 1), line("k2", 2));
     let places = ["", &old, &format!("{new}{old}"), &new].map(|keys| in_file(&folder, keys));
-    conformance::rotation([&places[0], &places[1], &places[2], &places[3]]).await;
+    let places: [&dyn Place; 4] = [&places[0], &places[1], &places[2], &places[3]];
+    conformance::rotation(places).await;
+    runs_conformance::rotation(places).await;
 }
 
 #[tokio::test]
-async fn an_encrypted_file_holds_no_word_of_a_body_or_an_answer() {
+async fn an_encrypted_file_holds_no_word_of_a_body_an_answer_or_a_run() {
     for (keys, expected) in [(String::new(), true), (line("k1", 1), false)] {
         let folder = tempfile::tempdir().unwrap();
         let store = in_file(&folder, &keys).open().await;
         conformance::put_a_dead_letter(store.as_ref(), "a").await;
+        runs_conformance::put_an_answered_run(store.as_ref(), 1).await;
         store.close().await;
         let mut written = Vec::new();
         for file in std::fs::read_dir(folder.path()).unwrap() {
             written.extend(std::fs::read(file.unwrap().path()).unwrap());
         }
-        for words in [PLAIN, ANSWER] {
+        for words in [PLAIN, ANSWER, runs_conformance::SAID] {
             let found = written.windows(words.len()).any(|window| window == words.as_bytes());
             assert_eq!(found, expected, "{words}");
         }

@@ -7,6 +7,7 @@ use super::change::{Change, Committed};
 use super::delivery::{Attempt, Claimed, Delivery, DeliveryId, Hold, Lane, State, Transition};
 use super::destination::{Destination, Off};
 use super::intents::Intents;
+use super::seal::Locked;
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -71,6 +72,9 @@ pub enum Error {
         /// The setting.
         reserve_bytes: u64,
     },
+    /// No key opens it: it waits, and nothing else does.
+    #[error("what is stored is {0}")]
+    Sealed(Locked),
     /// The row is no longer held under this claim (closed store, second record).
     #[error("{0} is not held by this claim any more")]
     ClaimLost(DeliveryId),

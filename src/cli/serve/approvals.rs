@@ -5,7 +5,7 @@ use super::{gates, listen};
 use crate::clock;
 use crate::controller::approval::access::Issuer;
 use crate::controller::approval::clients::InSecrets;
-use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, RingKeeper, Shelf};
+use crate::controller::approval::{AskingSender, Desk, InSecret, Keeper, Pauses, RingKeeper, Shelf, Shown};
 use crate::controller::gate::ask::{self, Asker};
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
 use crate::controller::{Changes, Links, Relay, Reporter};
@@ -19,9 +19,7 @@ use crate::settings::Settings;
 use crate::source::Namespaces;
 use crate::trace::Tracer;
 use anyhow::Context as _;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -87,7 +85,7 @@ pub(super) fn start(parts: Parts<'_>, stop: &CancellationToken) -> anyhow::Resul
         reporter: parts.reporter,
         links: Links::below(&parts.settings.server.external_url),
         namespaces: parts.namespaces.clone(),
-        failing: Mutex::new(HashMap::new()),
+        pauses: Pauses::default(),
         synced: AtomicBool::new(false),
         seen: Notify::new(),
     };
@@ -113,7 +111,7 @@ fn desk(parts: &Parts<'_>) -> Desk {
         limits: Limits::new(settings.caller_rate),
         changed: Notify::new(),
         changes: Changes::default(),
-        shown: Notify::new(),
+        shown: Shown::default(),
         metrics: Arc::clone(parts.relay.metrics()),
     }
 }

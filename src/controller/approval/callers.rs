@@ -6,7 +6,7 @@ use super::crd::{OidcAlgorithm, OidcCaller, WebhookApproval};
 use super::deed::Deed;
 use super::desk::Desk;
 use crate::clock;
-use crate::controller::identity::{Expected, Identity, Subject, TooMany, claimed_issuer, oidc};
+use crate::controller::identity::{Expected, Identity, Issuers, Subject, TooMany, claimed_issuer, oidc};
 use crate::gate::approval::{ApprovalId, Caller, Case, Run, RunId, token};
 use crate::outbox::runs::Kept;
 use jsonwebtoken::Algorithm;
@@ -218,6 +218,19 @@ impl Desk {
         tracing::warn!(cause, "a caller cannot be judged now");
         Case::StoreAway
     }
+}
+
+/// Whether a token satisfies one of these rules of a namespace: for what believes callers of issuers as an approval does.
+pub async fn satisfies_one(issuers: &Issuers, namespace: &str, rules: &[OidcCaller], bearer: &str) -> bool {
+    let Some(issuer) = claimed_issuer(bearer) else { return false };
+    let now_ms = clock::now().millis();
+    for rule in rules.iter().filter(|rule| rule.issuer == issuer) {
+        let subject = issuers.subject(namespace, &expected(rule), bearer, now_ms).await;
+        if subject.is_some_and(|subject| oidc::satisfies(&subject.claims, &rule.claims)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// What a token has to be that is judged by a rule of an approval.

@@ -6,6 +6,7 @@ use super::callers::{Admitted, too_many};
 use super::clients::Clients;
 use super::ringkeeper::RingKeeper;
 use super::shelf::Shelf;
+use super::shown::Shown;
 use crate::clock;
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
 use crate::controller::{Changes, What};
@@ -16,7 +17,7 @@ use crate::telemetry::Metrics;
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long a callback waits for its CommitStatus.
@@ -48,8 +49,8 @@ pub struct Desk {
     pub changed: Notify,
     /// The same, for those who only watch.
     pub changes: Changes,
-    /// Woken when something was shown.
-    pub shown: Notify,
+    /// Those who wait until their run is shown.
+    pub shown: Shown,
     /// Metrics.
     pub metrics: Arc<Metrics>,
 }
@@ -174,16 +175,9 @@ impl Desk {
 
     /// Waits until a run is shown as it is.
     async fn is_shown(&self, id: RunId) -> bool {
-        const LOOK: Duration = Duration::from_millis(200);
-        let began = Instant::now();
-        while began.elapsed() < SHOWN_PATIENCE {
-            if matches!(self.store.run(id).await, Ok(Some(kept)) if !kept.owed) {
-                return true;
-            }
-            // Another replica may be the one that shows it: a look from time to time finds that.
-            let _ = tokio::time::timeout(LOOK, self.shown.notified()).await;
-        }
-        false
+        const LOOK: Duration = Duration::from_millis(500);
+        let look = || async move { matches!(self.store.run(id).await, Ok(Some(kept)) if !kept.owed) };
+        self.shown.wait(id, SHOWN_PATIENCE, LOOK, look).await
     }
 
     /// Answers a token request.

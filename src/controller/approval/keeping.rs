@@ -5,6 +5,7 @@
 use super::cluster_objects as objects;
 use super::crd::WebhookApproval;
 use super::desk::Desk;
+use super::pauses::Pauses;
 use super::{asking, opening, rollback, showing, view};
 use crate::clock;
 use crate::controller::gate::commit_status;
@@ -12,11 +13,11 @@ use crate::controller::links::{Links, with_link};
 use crate::controller::report::{Report, Reporter};
 use crate::coordination::Status as Standing;
 use crate::gate::approval::request::{Asked, Templates, World};
-use crate::gate::approval::{ApprovalId, Event, Phase, Run, markdown};
+use crate::gate::approval::{ApprovalId, Event, Phase, Run, RunId, markdown};
 use crate::gate::engine::{Engine, Surroundings};
 use crate::notify::ObjectId;
 use crate::outbox::Store;
-use crate::outbox::runs::{Kept, RunFilter};
+use crate::outbox::runs::{Kept, Left, RunFilter};
 use crate::source::Namespaces;
 use crate::source::kubernetes::application;
 use futures::StreamExt as _;
@@ -25,25 +26,31 @@ use kube::Client;
 use rand::RngCore as _;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// Longest pause between two rounds.
-const BEAT: Duration = Duration::from_secs(1);
+pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// Pause between two looks at Applications.
 pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(3);
 /// Pause between two looks at everything that is open.
 const SWEEP_PAUSE: Duration = Duration::from_secs(30);
+/// Runs that are read at once when everything open is looked at: memory does not grow with them.
+const SWEPT_MAX: usize = 256;
 /// Runs that one round works on.
 const ROUND_MAX: usize = 512;
 /// Approvals that are worked on at once.
 const CONCURRENT: usize = 16;
 /// A run opened through the API that nobody has asked for that long is cancelled: ten intervals of the sample.
 const UNPOLLED_MAX_MS: i64 = 10 * 30_000;
-/// Longest pause before what failed is tried again.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Versions whose status is left that one round works on.
+const STATUSES_MAX: usize = 10_000;
+/// Shortest time from the start of one round to the next.
+const ROUND_PAUSE: Duration = Duration::from_millis(10);
+/// Why nothing is shown for an approval before all of them were seen.
+const UNKNOWN: &str = "the approval is not known yet";
 /// Where rollbacks are remembered among the store's values.
 pub const ROLLBACKS: &str = "approval-rollback/";
 
@@ -67,8 +74,8 @@ pub struct Keeper {
     pub links: Links,
     /// Whose approvals are kept: Gatepost's own namespace and those beside it. Another Gatepost of the cluster keeps others.
     pub namespaces: Namespaces,
-    /// What failed, when it is tried again, and how often it failed.
-    pub failing: Mutex<HashMap<String, (Instant, u32)>>,
+    /// When approvals are worked on again.
+    pub pauses: Pauses,
     /// Whether the approvals that there are were all seen.
     pub synced: AtomicBool,
     /// Woken when an approval or a strategy changed.
@@ -126,9 +133,12 @@ impl Keeper {
     }
 
     async fn rounds(self: Arc<Self>) {
-        let mut swept = Instant::now();
+        let (mut swept, mut began) = (Instant::now(), Instant::now());
         loop {
             let _ = tokio::time::timeout(BEAT, self.desk.changed.notified()).await;
+            // In a burst one round works on many.
+            tokio::time::sleep(ROUND_PAUSE.saturating_sub(began.elapsed())).await;
+            began = Instant::now();
             self.standing.may_decide().await;
             if let Err(error) = self.end_overdue().await {
                 tracing::warn!(%error, "deadlines cannot be kept now");
@@ -143,6 +153,9 @@ impl Keeper {
             if let Err(error) = self.show_owed().await {
                 tracing::warn!(%error, "runs cannot be shown now");
             }
+            if let Err(error) = self.show_statuses().await {
+                tracing::warn!(%error, "statuses of approvals cannot be written now");
+            }
         }
     }
 
@@ -155,78 +168,103 @@ impl Keeper {
 
     /// Ends runs whose approval is gone, and those that nobody asks for any more.
     async fn sweep(&self) -> Result<(), crate::outbox::Error> {
-        let filter = RunFilter { is_open: Some(true), limit: 10_000, ..RunFilter::default() };
         let now_ms = clock::now().millis();
         let (open, oldest) = self.store.open_runs().await?;
         self.desk.metrics.approval_open.set(i64::try_from(open).unwrap_or(i64::MAX));
         self.desk.metrics.approval_oldest.set(oldest.map_or(0, |at| now_ms.saturating_sub(at).max(0) / 1000));
-        for kept in self.store.runs(&filter).await? {
-            let unpolled = kept.run.polled_ms.is_some_and(|at| now_ms.saturating_sub(at) > UNPOLLED_MAX_MS);
-            if self.synced.load(Ordering::Acquire) && self.desk.shelf.of(&kept.run.approval).is_none() {
-                self.desk.abandon(kept, "its WebhookApproval is gone").await?;
-            } else if unpolled {
-                self.desk.abandon(kept, "nobody has asked for it any more").await?;
+        let mut filter = RunFilter { is_open: Some(true), limit: SWEPT_MAX, ..RunFilter::default() };
+        loop {
+            let page = self.store.runs(&filter).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            filter.after = Some(last.run.id);
+            for kept in page {
+                self.sweep_one(kept, now_ms).await?;
             }
         }
-        Ok(())
+    }
+
+    async fn sweep_one(&self, kept: Kept, now_ms: i64) -> Result<(), crate::outbox::Error> {
+        let unpolled = kept.run.polled_ms.is_some_and(|at| now_ms.saturating_sub(at) > UNPOLLED_MAX_MS);
+        if self.synced.load(Ordering::Acquire) && self.desk.shelf.of(&kept.run.approval).is_none() {
+            return self.desk.abandon(kept, "its WebhookApproval is gone").await;
+        }
+        if unpolled { self.desk.abandon(kept, "nobody has asked for it any more").await } else { Ok(()) }
     }
 
     async fn show_owed(&self) -> Result<(), crate::outbox::Error> {
-        let mut groups: BTreeMap<(String, String, String), Vec<Kept>> = BTreeMap::new();
+        let mut groups: BTreeMap<ApprovalId, Vec<Kept>> = BTreeMap::new();
         for kept in self.store.owed_runs(ROUND_MAX).await? {
-            let ApprovalId { namespace, name, uid } = kept.run.approval.clone();
-            groups.entry((namespace, name, uid)).or_default().push(kept);
+            groups.entry(kept.run.approval.clone()).or_default().push(kept);
         }
-        let due = groups.into_iter().filter(|((_, _, uid), _)| self.may_try(uid));
+        let due = groups.into_iter().filter(|(id, _)| self.pauses.may_try(&id.uid, Instant::now()));
         futures::stream::iter(due)
-            .for_each_concurrent(CONCURRENT, |((namespace, name, uid), runs)| async move {
-                let shown = self.show_group(&runs).await;
-                if let Err(cause) = &shown {
-                    tracing::warn!(approval = %format!("{namespace}/{name}"), cause, "runs could not be shown; tried again");
-                }
-                self.note(uid, shown.is_ok());
+            .for_each_concurrent(CONCURRENT, |(id, runs)| async move {
+                self.noted(&id, self.show_group(&runs).await);
             })
             .await;
-        self.desk.shown.notify_waiters();
         Ok(())
     }
 
-    fn may_try(&self, uid: &str) -> bool {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.get(uid).is_none_or(|(at, _)| *at <= Instant::now())
-    }
-
-    fn note(&self, uid: String, worked: bool) {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        if worked {
-            failing.remove(&uid);
-            return;
+    /// Writes the statuses that were left, one for all runs of an approval.
+    async fn show_statuses(&self) -> Result<(), crate::outbox::Error> {
+        let mut groups: BTreeMap<ApprovalId, Vec<(RunId, i64)>> = BTreeMap::new();
+        for unshown in self.store.owed_statuses(STATUSES_MAX).await? {
+            groups.entry(unshown.approval).or_default().push((unshown.id, unshown.version));
         }
-        let times = failing.get(&uid).map_or(0, |(_, times)| *times).saturating_add(1);
-        let pause = BEAT.saturating_mul(1 << times.min(6)).min(RETRY_MAX);
-        failing.insert(uid, (Instant::now() + pause, times));
+        let due = groups.into_iter().filter(|(id, _)| {
+            let now = Instant::now();
+            self.pauses.may_try(&id.uid, now) && self.pauses.may_write_status(&id.uid, now)
+        });
+        futures::stream::iter(due)
+            .for_each_concurrent(CONCURRENT, |(id, versions)| async move {
+                self.noted(&id, self.show_status(&id, versions).await);
+            })
+            .await;
+        Ok(())
     }
 
-    /// Does what is owed for runs of one approval, and marks them as shown.
-    async fn show_group(&self, runs: &[Kept]) -> Result<(), String> {
-        let Some(first) = runs.first() else { return Ok(()) };
-        let approval = self.desk.shelf.of(&first.run.approval);
-        match &approval {
-            Some(approval) => {
-                let strategy = self.strategy(approval).await?;
-                for kept in runs {
-                    self.follow(approval, &kept.run, strategy.as_ref()).await?;
-                }
-                self.write_status(approval).await?;
-            }
-            // Nobody is left to be shown anything, once it is certain that the approval is gone.
-            None if !self.synced.load(Ordering::Acquire) => return Err("the approval is not known yet".to_owned()),
+    async fn show_status(&self, id: &ApprovalId, versions: Vec<(RunId, i64)>) -> Result<(), String> {
+        match self.desk.shelf.of(id) {
+            Some(approval) => self.write_status(&approval).await?,
+            None if !self.synced.load(Ordering::Acquire) => return Err(UNKNOWN.to_owned()),
             None => {}
         }
-        for kept in runs {
-            let marked = self.store.shown_run(kept.run.id, kept.version).await;
-            marked.map_err(|error| error.to_string())?;
+        self.store.shown_runs(versions, Left::Nothing).await.map_err(|error| error.to_string())
+    }
+
+    fn noted(&self, id: &ApprovalId, worked: Result<(), String>) {
+        match worked {
+            Ok(()) => self.pauses.worked(&id.uid),
+            Err(cause) => {
+                let approval = format!("{}/{}", id.namespace, id.name);
+                tracing::warn!(approval, cause, "runs could not be shown; tried again");
+                self.pauses.failed(&id.uid, Instant::now());
+            }
         }
+    }
+
+    /// Does what is owed for runs of one approval, and notes what is done. Its status may be left for later.
+    async fn show_group(&self, runs: &[Kept]) -> Result<(), String> {
+        let Some(first) = runs.first() else { return Ok(()) };
+        let mut left = Left::Nothing;
+        match self.desk.shelf.of(&first.run.approval) {
+            Some(approval) => {
+                let strategy = self.strategy(&approval).await?;
+                for kept in runs {
+                    self.follow(&approval, &kept.run, strategy.as_ref()).await?;
+                }
+                match self.pauses.may_write_status(&first.run.approval.uid, Instant::now()) {
+                    true => self.write_status(&approval).await?,
+                    false => left = Left::Status,
+                }
+            }
+            // Nobody is left to be shown anything, once it is certain that the approval is gone.
+            None if !self.synced.load(Ordering::Acquire) => return Err(UNKNOWN.to_owned()),
+            None => {}
+        }
+        let versions = runs.iter().map(|kept| (kept.run.id, kept.version)).collect();
+        self.store.shown_runs(versions, left).await.map_err(|error| error.to_string())?;
+        self.desk.shown.tell(runs.iter().map(|kept| kept.run.id));
         Ok(())
     }
 
@@ -312,8 +350,10 @@ impl Keeper {
         }
     }
 
+    /// What an open run says may be there already; that of a decided one cannot be.
     async fn write_commit_status(&self, approval: &WebhookApproval, run: &Run, strategy: &Json) -> Result<(), String> {
-        commit_status::apply_for_approval(&self.client, &self.commit_status(approval, run, strategy)).await
+        let wanted = self.commit_status(approval, run, strategy);
+        commit_status::apply_for_approval(&self.client, &wanted, run.phase.is_open()).await
     }
 
     fn commit_status(&self, approval: &WebhookApproval, run: &Run, strategy: &Json) -> Json {
@@ -327,14 +367,19 @@ impl Keeper {
     /// The status of an approval; runs opened through the API are in the store only.
     async fn write_status(&self, approval: &WebhookApproval) -> Result<(), String> {
         let id = approval.id();
-        let filter =
-            RunFilter { namespace: Some(id.namespace), name: Some(id.name), limit: 200, ..RunFilter::default() };
+        let filter = RunFilter {
+            namespace: Some(id.namespace.clone()),
+            name: Some(id.name.clone()),
+            limit: 200,
+            ..RunFilter::default()
+        };
         let mut runs = self.store.runs(&filter).await.map_err(|error| error.to_string())?;
         runs.retain(|kept| kept.run.approval.uid == id.uid && !kept.run.subject.branch.is_empty());
         let status = showing::status(approval, &runs, &view::time(clock::now().millis()));
         if approval.status.as_ref() == Some(&status) {
             return Ok(());
         }
+        self.pauses.wrote_status(&id.uid, Instant::now());
         showing::write_status(&self.client, approval, &status).await
     }
 

@@ -112,17 +112,23 @@ impl Writer {
     }
 }
 
-/// Makes the CommitStatus of an approval be as `wanted`. Approvals keep no index: what is there is read.
+/// Makes the CommitStatus of an approval be as `wanted`. Approvals keep no index: what is there is read, where it may be so already.
 ///
 /// # Errors
 /// The API server's words.
-pub(in crate::controller) async fn apply_for_approval(client: &kube::Client, wanted: &Json) -> Result<(), String> {
+pub(in crate::controller) async fn apply_for_approval(
+    client: &kube::Client,
+    wanted: &Json,
+    may_be_there: bool,
+) -> Result<(), String> {
     let text = |path: &str| wanted.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
     let name = Name { namespace: text("/metadata/namespace"), name: text("/metadata/name") };
-    let existing = kinds::get(client, &kinds::commit_status(), &name).await;
-    let existing = existing.map_err(|error| format!("failed to get CommitStatus: {}", said(&error)))?;
-    if existing.is_some_and(|existing| fits_approval(&existing, wanted)) {
-        return Ok(());
+    if may_be_there {
+        let existing = kinds::get(client, &kinds::commit_status(), &name).await;
+        let existing = existing.map_err(|error| format!("failed to get CommitStatus: {}", said(&error)))?;
+        if existing.is_some_and(|existing| fits_approval(&existing, wanted)) {
+            return Ok(());
+        }
     }
     let applied = write(client, &name.namespace, &name.name, wanted, APPROVALS_MANAGER).await;
     applied.map(|_| ()).map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))

@@ -149,6 +149,7 @@ impl PostgresStore {
         lease.renew(&mut connection).await?;
         lease::put_back(&mut connection).await?;
         reading::warn_of_missing_keys(&mut connection, &options.keys).await?;
+        runs::warn_of_missing_keys(&mut connection, &options.keys).await?;
         drop(connection);
         let shared = Arc::new(Shared {
             channel: format!("{}_due", options.schema),

@@ -50,7 +50,7 @@ pub(super) async fn warn_of_missing_keys(connection: &mut PgConnection, keys: &K
     let query = sqlx::query("SELECT key_id, count(*) AS n FROM delivery WHERE key_id IS NOT NULL GROUP BY key_id");
     let rows = query.fetch_all(connection).await.map_err(|error| fault("read which keys are needed", &error))?;
     for row in &rows {
-        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?);
+        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?, "bodies of deliveries");
     }
     Ok(())
 }

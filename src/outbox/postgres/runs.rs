@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnection, PgRow};
 use std::sync::Arc;
 
-queries!(PgConnection, PgRow);
+queries!(PgConnection, PgRow, sqlx::Postgres);
 
 fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -21,43 +21,55 @@ const fn order<T>(work: Work<T>) -> Order<T> {
 #[async_trait]
 impl Runs for PostgresStore {
     async fn open_run(&self, run: &Run, open_max: usize) -> Result<Opened, Error> {
-        let run = Arc::new(run.clone());
+        let (run, keys) = (Arc::new(run.clone()), Arc::clone(&self.shared.keys));
         let work: Work<Opened> = Box::new(move |connection| {
-            let run = Arc::clone(&run);
-            Box::pin(async move { open(connection, &run, bound(open_max)).await })
+            let (run, keys) = (Arc::clone(&run), Arc::clone(&keys));
+            Box::pin(async move { open(connection, &run, bound(open_max), &keys).await })
         });
         self.second(order(work)).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Kept>, Error> {
-        self.read(move |connection| Box::pin(one(connection, id))).await
+        let keys = Arc::clone(&self.shared.keys);
+        self.read(move |connection| Box::pin(async move { one(connection, id, &keys).await })).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Kept>, Error> {
-        let filter = filter.clone();
-        self.read(move |connection| Box::pin(async move { list(connection, &filter).await })).await
+        let (filter, keys) = (filter.clone(), Arc::clone(&self.shared.keys));
+        self.read(move |connection| Box::pin(async move { list(connection, &filter, &keys).await })).await
     }
 
     async fn put_run(&self, run: &Run, version: i64, now_ms: i64) -> Result<bool, Error> {
-        let run = Arc::new(run.clone());
+        let (run, keys) = (Arc::new(run.clone()), Arc::clone(&self.shared.keys));
         let work: Work<bool> = Box::new(move |connection| {
-            let run = Arc::clone(&run);
-            Box::pin(async move { put(connection, &run, version, now_ms).await })
+            let (run, keys) = (Arc::clone(&run), Arc::clone(&keys));
+            Box::pin(async move { put(connection, &run, version, now_ms, &keys).await })
         });
         // Other processes hear of it: one of them may own the approval.
         self.first(Order { work, wakes: true, in_doubt: None }).await
     }
 
-    async fn shown_run(&self, id: RunId, version: i64) -> Result<(), Error> {
-        self.second(order(Box::new(move |connection| Box::pin(shown(connection, id, version))))).await
+    async fn shown_runs(&self, versions: Vec<(RunId, i64)>, left: Left) -> Result<(), Error> {
+        let versions: Arc<[(RunId, i64)]> = versions.into();
+        let work: Work<()> = Box::new(move |connection| {
+            let versions = Arc::clone(&versions);
+            Box::pin(async move { shown(connection, &versions, left).await })
+        });
+        self.second(order(work)).await
     }
 
     async fn owed_runs(&self, limit: usize) -> Result<Vec<Kept>, Error> {
-        self.read(move |connection| Box::pin(owed(connection, bound(limit)))).await
+        let keys = Arc::clone(&self.shared.keys);
+        self.read(move |connection| Box::pin(async move { owed(connection, bound(limit), &keys).await })).await
+    }
+
+    async fn owed_statuses(&self, limit: usize) -> Result<Vec<Unshown>, Error> {
+        self.read(move |connection| Box::pin(unshown(connection, bound(limit)))).await
     }
 
     async fn due_runs(&self, at_ms: i64, limit: usize) -> Result<Vec<Kept>, Error> {
-        self.read(move |connection| Box::pin(due(connection, at_ms, bound(limit)))).await
+        let keys = Arc::clone(&self.shared.keys);
+        self.read(move |connection| Box::pin(async move { due(connection, at_ms, bound(limit), &keys).await })).await
     }
 
     async fn open_runs(&self) -> Result<(u64, Option<i64>), Error> {

@@ -1,12 +1,13 @@
 //! Runs of approvals in the store: what is decided there is decided, whoever owns the approval.
 //!
 //! A run is changed by comparing its version and swapping it ([`Runs::put_run`]): of two who change it at once one reads it
-//! anew. The rules of a run are in `gate::approval`; here a run is only kept.
+//! anew. The rules of a run are in `gate::approval`; here a run is only kept. With an encryption key its document is sealed like a
+//! delivery's body; what runs are looked for by is not. One whose key is missing is in no list and is not changed.
 
 mod queries;
 
 use super::store::Error;
-use crate::gate::approval::{Run, RunId};
+use crate::gate::approval::{ApprovalId, Run, RunId};
 use async_trait::async_trait;
 
 pub(super) use queries::queries;
@@ -18,8 +19,38 @@ pub struct Kept {
     pub run: Run,
     /// Counts its changes.
     pub version: i64,
-    /// Whether status and CommitStatus have yet to show this version.
+    /// Whether what follows from this version, its CommitStatus among it, is yet to be done.
     pub owed: bool,
+}
+
+/// What is left to be done for a version of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// The approval's status is yet to show it.
+    Status,
+}
+
+impl Left {
+    /// The code in the column `owed`, where 1 is everything.
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Status => 2,
+        }
+    }
+}
+
+/// A version of a run that the status of its approval does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unshown {
+    /// The run.
+    pub id: RunId,
+    /// The version.
+    pub version: i64,
+    /// Its approval.
+    pub approval: ApprovalId,
 }
 
 /// What an opening came to.
@@ -77,11 +108,14 @@ pub trait Runs: Send + Sync + 'static {
     /// Keeps a changed run if it still has this version; false: somebody was quicker, and nothing was changed.
     async fn put_run(&self, run: &Run, version: i64, now_ms: i64) -> Result<bool, Error>;
 
-    /// Status and CommitStatus show this version.
-    async fn shown_run(&self, id: RunId, version: i64) -> Result<(), Error>;
+    /// What follows from these versions is done, but for what is left.
+    async fn shown_runs(&self, versions: Vec<(RunId, i64)>, left: Left) -> Result<(), Error>;
 
-    /// Runs that are not shown as they are, the longest owed first.
+    /// Runs from whose version something follows that is not done, the longest owed first.
     async fn owed_runs(&self, limit: usize) -> Result<Vec<Kept>, Error>;
+
+    /// Versions of which only the status is left, the longest owed first.
+    async fn owed_statuses(&self, limit: usize) -> Result<Vec<Unshown>, Error>;
 
     /// Open runs whose deadline is at or before this, the earliest first.
     async fn due_runs(&self, at_ms: i64, limit: usize) -> Result<Vec<Kept>, Error>;

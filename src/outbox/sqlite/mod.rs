@@ -153,6 +153,7 @@ impl SqliteStore {
         let identity = identify(&mut connection).await?;
         sqlx::query(REOPEN).execute(&mut connection).await.map_err(|error| fault("release earlier claims", &error))?;
         warn_of_missing_keys(&mut connection, &keys).await?;
+        runs::warn_of_missing_keys(&mut connection, &keys).await?;
         let claims = AtomicI64::new(0);
         let writer = Mutex::new(Some(Writer::start(connection, log)));
         let damage = OnceLock::new();
@@ -490,7 +491,7 @@ async fn warn_of_missing_keys(connection: &mut SqliteConnection, keys: &Keys) ->
     let query = sqlx::query("SELECT key_id, count(*) AS n FROM delivery WHERE key_id IS NOT NULL GROUP BY key_id");
     let rows = query.fetch_all(connection).await.map_err(|error| fault("read which keys are needed", &error))?;
     for row in &rows {
-        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?);
+        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?, "bodies of deliveries");
     }
     Ok(())
 }

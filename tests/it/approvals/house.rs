@@ -6,7 +6,7 @@ use gatepost::controller::Changes;
 use gatepost::controller::approval::access::Issuer;
 use gatepost::controller::approval::clients::InSecrets;
 use gatepost::controller::approval::crd::WebhookApproval;
-use gatepost::controller::approval::{Desk, InSecret, RingKeeper, Shelf};
+use gatepost::controller::approval::{Desk, InSecret, RingKeeper, Shelf, Shown};
 use gatepost::controller::identity::{Issuers, KubernetesCluster, Limits};
 use gatepost::egress::{Egress, Policy};
 use gatepost::gate::approval::{Opening, Run, RunId, Subject};
@@ -94,7 +94,7 @@ impl House {
             limits: Limits::new(1_000),
             changed: Notify::new(),
             changes: Changes::default(),
-            shown: Notify::new(),
+            shown: Shown::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
         });
         let certificate = tls.then(|| certificate(&folder));
@@ -106,11 +106,24 @@ impl House {
 
     /// Makes a `WebhookApproval` with this authentication of callbacks, as the desk would see it by its watch.
     pub async fn approval(&self, name: &str, authentication: Value) -> WebhookApproval {
-        let manifest = json!({
+        self.approval_with(name, authentication, json!({"stage": "withinDeployment"})).await
+    }
+
+    /// The same for the environments of a strategy.
+    pub async fn approval_of_strategy(&self, name: &str, authentication: Value) -> WebhookApproval {
+        let more = json!({"stage": "beforeDeployment", "promotionStrategyRef": {"name": "app"}});
+        self.approval_with(name, authentication, more).await
+    }
+
+    async fn approval_with(&self, name: &str, authentication: Value, more: Value) -> WebhookApproval {
+        let mut manifest = json!({
             "apiVersion": "gatepost.dev/v1alpha1", "kind": "WebhookApproval", "metadata": {"name": name},
-            "spec": {"key": name, "stage": "withinDeployment", "callback": {"authentication": authentication},
+            "spec": {"key": name, "callback": {"authentication": authentication},
                 "httpRequest": {"urlTemplate": "http://x.example", "method": "POST"}},
         });
+        for (field, value) in more.as_object().unwrap() {
+            manifest["spec"][field] = value.clone();
+        }
         self.namespace.apply(&manifest.to_string()).await;
         let approval: WebhookApproval = self.namespace.api().get(name).await.unwrap();
         self.desk.shelf.put(approval.clone());

@@ -13,7 +13,8 @@ use std::time::Duration;
 const A_WHILE: Duration = Duration::from_secs(1);
 /// A callback that lets it pass.
 pub const YES: &str = r#"{"success": true, "mdMessage": "all *good*"}"#;
-const NO: &str = r#"{"success": false, "mdMessage": "broken"}"#;
+/// One that does not.
+pub const NO: &str = r#"{"success": false, "mdMessage": "broken"}"#;
 
 /// A SHA of one digit.
 pub fn sha(digit: char) -> String {
@@ -25,8 +26,10 @@ pub struct Story {
     /// Where it plays.
     pub namespace: Namespace,
     receiver: Receiver,
-    port: u16,
-    folder: tempfile::TempDir,
+    /// Port of the callbacks listener.
+    pub port: u16,
+    /// Where its files are.
+    pub folder: tempfile::TempDir,
 }
 
 impl Story {
@@ -116,10 +119,14 @@ impl Story {
         .await
     }
 
-    /// `status.runs` of the approval.
-    pub async fn runs(&self) -> Vec<Value> {
+    /// Waits until the approval's status shows runs in these phases, the newest first: it may be written a second after the CommitStatus.
+    async fn phases(&self, expected: &[&str]) {
         let api = self.namespace.dynamic("gatepost.dev/v1alpha1", "WebhookApproval").await;
-        api.get("tests").await.unwrap().data["status"]["runs"].as_array().cloned().unwrap_or_default()
+        wait_until(&format!("runs in {expected:?}"), PATIENCE, || async {
+            let runs = api.get("tests").await.unwrap().data["status"]["runs"].as_array().cloned().unwrap_or_default();
+            runs.iter().map(|run| run["phase"].as_str().unwrap()).eq(expected.iter().copied())
+        })
+        .await;
     }
 }
 
@@ -155,8 +162,7 @@ async fn before_a_deployment_the_proposed_sha_waits_for_its_callback_and_a_newer
         .await;
     assert_eq!(story.call_back(&third, NO).await.status, 200);
     story.reported(&sha('c'), "failure").await;
-    let phases: Vec<Value> = story.runs().await.iter().map(|run| run["phase"].clone()).collect();
-    assert_eq!(phases, ["failed", "superseded", "succeeded"]);
+    story.phases(&["failed", "superseded", "succeeded"]).await;
     assert_eq!(story.receiver.requests().len(), 3);
     let metrics = gatepost.metrics().await;
     assert!(metrics.contains("gatepost_approval_runs_total{phase=\"succeeded\"} 1"), "{metrics}");
@@ -188,7 +194,7 @@ async fn silence_until_the_deadline_is_a_failure() {
     assert!(said.as_str().unwrap().ends_with("before the deadline"), "{said}");
     let late = story.call_back(&asked, YES).await;
     assert_eq!((late.status, &late.json()["phase"]), (410, &json!("timedOut")));
-    assert_eq!(story.runs().await[0]["phase"], "timedOut");
+    story.phases(&["timedOut"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,10 +210,7 @@ async fn a_kill_in_requesting_or_in_waiting_loses_nothing_and_asks_nobody_under_
     let gatepost = story.gatepost().await;
     let again = story.asked(before).await;
     assert_eq!((&again["run"], &again["key"]), (&first["run"], &first["run"]));
-    wait_until("the run waits", PATIENCE, || async {
-        story.runs().await.first().is_some_and(|run| run["phase"] == "waiting")
-    })
-    .await;
+    story.phases(&["waiting"]).await;
     gatepost.kill();
     let asked = story.receiver.requests().len();
     let _gatepost = story.gatepost().await;

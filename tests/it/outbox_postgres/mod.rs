@@ -86,6 +86,7 @@ async fn the_store_conforms() {
 #[tokio::test]
 async fn runs_of_approvals_are_kept() {
     runs_conformance::check(&Schema::new().await.store().await).await;
+    runs_conformance::check(&Schema::new().await.with_keys(&key("k1", 1)).store().await).await;
 }
 
 #[tokio::test]
@@ -103,20 +104,27 @@ async fn rotated_keys_open_old_rows_and_a_missing_one_stops_only_its_own() {
     let schema = Schema::new().await;
     let (old, new) = (key("k1", 1), key("k2", 2));
     let places = ["", &old, &format!("{new}{old}"), &new].map(|keys| schema.with_keys(keys));
-    conformance::rotation([&places[0], &places[1], &places[2], &places[3]]).await;
+    let places: [&dyn Place; 4] = [&places[0], &places[1], &places[2], &places[3]];
+    conformance::rotation(places).await;
+    runs_conformance::rotation(places).await;
 }
 
 #[tokio::test]
-async fn encrypted_tables_hold_no_word_of_a_body_or_an_answer() {
-    for (keys, expected) in [(String::new(), "1|1"), (key("k1", 1), "0|0")] {
+async fn encrypted_tables_hold_no_word_of_a_body_an_answer_or_a_run() {
+    for (keys, expected) in [(String::new(), "1|1|1"), (key("k1", 1), "0|0|0")] {
         let schema = Schema::new().await.with_keys(&keys);
         let store = schema.open().await;
         conformance::put_a_dead_letter(store.as_ref(), "a").await;
+        runs_conformance::put_an_answered_run(store.as_ref(), 1).await;
         let bodies = format!("SELECT count(*) FROM body WHERE position('{PLAIN}'::bytea IN payload) > 0");
         let answers = format!(
             "SELECT count(*) FROM attempt WHERE excerpt LIKE '%{ANSWER}%' OR position('{ANSWER}'::bytea IN sealed) > 0"
         );
-        assert_eq!(schema.query(&format!("SELECT ({bodies}), ({answers})")).await, expected);
+        let said = runs_conformance::SAID;
+        let runs = format!(
+            "SELECT count(*) FROM approval_run WHERE document LIKE '%{said}%' OR position('{said}'::bytea IN sealed) > 0"
+        );
+        assert_eq!(schema.query(&format!("SELECT ({bodies}), ({answers}), ({runs})")).await, expected);
         store.close().await;
     }
 }
