@@ -162,10 +162,11 @@ async fn wait(waiting: &Waiting) -> anyhow::Result<ExitCode> {
                 line = waiting.caller.open().await.unwrap_or(line);
             }
         }
-        if began.elapsed() >= patience {
+        let left = patience.saturating_sub(began.elapsed());
+        if left.is_zero() {
             bail!("not decided within {}", waiting.timeout);
         }
-        tokio::time::sleep(WAIT_PAUSE).await;
+        tokio::time::sleep(WAIT_PAUSE.min(left)).await;
     }
 }
 

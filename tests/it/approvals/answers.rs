@@ -1,13 +1,19 @@
-//! The answer table, every row, over HTTP and over TLS, by curl.
+//! The answer table: every row, over HTTP and over TLS, with tokens of all four kinds, by curl.
 
-use super::house::House;
+use super::callers::access_token;
+use super::house::{Called, House};
 use crate::env::Issuer;
-use gatepost::gate::approval::{Event, Run};
+use gatepost::controller::approval::crd::WebhookApproval;
+use gatepost::gate::approval::{Event, Run, RunId};
 use serde_json::{Value, json};
 
-const HOUR_MS: i64 = 3_600_000;
-const YES: &str = r#"{"success": true, "mdMessage": "**fine**"}"#;
+/// An hour in milliseconds.
+pub const HOUR_MS: i64 = 3_600_000;
+/// A callback that lets it pass.
+pub const YES: &str = r#"{"success": true, "mdMessage": "**fine**"}"#;
 const NO: &str = r#"{"success": false, "mdMessage": "broken"}"#;
+const SECRET: &str = "a-secret-of-32-random-bytes-say";
+const KINDS: [Kind; 4] = [Kind::RunToken, Kind::OAuth, Kind::Kubernetes, Kind::Oidc];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_answer_table_over_http() {
@@ -20,219 +26,202 @@ async fn every_row_of_the_answer_table_over_tls() {
 }
 
 async fn rows(house: &House) {
-    decisions(house).await;
-    strangers(house).await;
-    bodies(house).await;
-    late(house).await;
-    store_away(house).await;
-    house.stop().await;
-}
-
-async fn decisions(house: &House) {
-    let approval = house.approval("decisions", json!({"runToken": {}})).await;
-    let run = house.open(&approval, HOUR_MS).await;
-    let (id, token) = (run.id.to_string(), house.token(&run));
-    let news = house.call(&id, Some(&token), r#"{"status": "pending", "mdMessage": "half"}"#).await;
-    assert_eq!((news.status, &news.json()["phase"]), (202, &json!("requesting")), "{}", news.body);
-    let first = house.call(&id, Some(&token), YES).await;
-    assert_eq!((first.status, &first.json()["phase"]), (200, &json!("succeeded")), "{}", first.body);
-    let same = house.call(&id, Some(&token), YES).await;
-    assert_eq!((same.status, same.json()), (200, first.json()));
-    let other = house.call(&id, Some(&token), NO).await;
-    assert_eq!((other.status, &other.json()["success"]), (409, &json!(true)), "the recorded decision");
-    let run = house.open(&approval, HOUR_MS).await;
-    let gone = Event::Superseded { by_sha: "b".into() };
-    house.desk.apply(run.id, gone).await.unwrap().unwrap();
-    let late = house.call(&run.id.to_string(), Some(&house.token(&run)), YES).await;
-    assert_eq!((late.status, &late.json()["phase"]), (409, &json!("superseded")));
-}
-
-async fn strangers(house: &House) {
-    let approval = house.approval("strangers", json!({"runToken": {}})).await;
-    let (run, other) = (house.open(&approval, HOUR_MS).await, house.open(&approval, HOUR_MS).await);
-    let (id, token) = (run.id.to_string(), house.token(&run));
-    let unknown = "0".repeat(32);
-    let mut forged = token.clone();
-    forged.replace_range(forged.len() - 4.., "AAAA");
-    let unknown_run = Run { id: unknown.parse().unwrap(), ..run.clone() };
-    let answers = [
-        house.call(&id, None, YES).await,
-        house.call(&id, Some("nonsense"), YES).await,
-        house.call(&id, Some(&forged), YES).await,
-        house.call(&unknown, None, YES).await,
-        house.call(&unknown, Some(&house.token(&unknown_run)), YES).await,
-        house.call("no-run-id", Some("nonsense"), YES).await,
-    ];
-    for answer in &answers {
-        assert_eq!((answer.status, &answer.body), (401, &answers[0].body), "all alike");
+    let table = Table::lay(house).await;
+    for kind in KINDS {
+        table.decisions(kind).await;
+        table.strangers(kind).await;
+        table.bodies(kind).await;
+        table.late(kind).await;
     }
-    assert_eq!(house.call(&id, Some(&house.token(&other)), YES).await.status, 403, "another run's token");
-    let (url, data) = (format!("{}/callbacks/v1/runs/{id}?token={token}", house.url), ["--data", YES]);
-    assert_eq!(house.curl(&data, &url).await.status, 401, "never in a query");
-    assert_eq!(house.desk.store.run(run.id).await.unwrap().unwrap().run.answer, None);
+    table.unshown().await;
+    table.store_away().await;
+    house.stop().await;
 }
 
-async fn bodies(house: &House) {
-    let approval = house.approval("bodies", json!({"runToken": {}})).await;
-    let run = house.open(&approval, HOUR_MS).await;
-    let (id, token) = (run.id.to_string(), house.token(&run));
-    let long = format!(r#"{{"success": true, "mdMessage": "{}"}}"#, "x".repeat(17 << 10));
-    let cases = [
-        ("nonsense", 400, "not a JSON object"),
-        (r#"{"mdMessage": "x"}"#, 400, "success is missing"),
-        (r#"{"success": "true"}"#, 400, "not a boolean"),
-        (long.as_str(), 413, "mdMessage has"),
-    ];
-    for (body, status, says) in cases {
-        let answer = house.call(&id, Some(&token), body).await;
-        assert_eq!(answer.status, status, "{body:.60}: {}", answer.body);
-        assert!(answer.json()["detail"].as_str().unwrap().contains(says), "{}", answer.body);
+/// What a caller shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    RunToken,
+    OAuth,
+    Kubernetes,
+    Oidc,
+}
+
+/// A house with callers of each kind: one that is believed, and one that is known and for something else.
+struct Table<'a> {
+    house: &'a House,
+    issuer: Issuer,
+    clients: [String; 2],
+    tokens: [String; 2],
+    accounts: [String; 2],
+}
+
+impl<'a> Table<'a> {
+    async fn lay(house: &'a House) -> Self {
+        let clients = [house.client("ci", SECRET).await, house.client("stranger", SECRET).await];
+        let tokens = [access_token(house, &clients[0], SECRET).await, access_token(house, &clients[1], SECRET).await];
+        let accounts = [house.account("runner", "gatepost").await, house.account("idle", "gatepost").await];
+        house.allow("runner", &["callback"]).await;
+        Self { house, issuer: Issuer::start().await, clients, tokens, accounts }
     }
-    let huge = format!(r#"{{"success": true, "x": "{}"}}"#, "x".repeat(65 << 10));
-    assert_eq!(house.call(&id, Some(&token), &huge).await.status, 413);
-    assert_eq!(house.call(&id, Some("nonsense"), &huge).await.status, 401, "nobody's body is read");
-}
 
-async fn late(house: &House) {
-    let approval = house.approval("late", json!({"runToken": {}})).await;
-    let run = house.open(&approval, 0).await;
-    let answer = house.call(&run.id.to_string(), Some(&house.token(&run)), YES).await;
-    assert_eq!((answer.status, &answer.json()["phase"]), (410, &json!("timedOut")));
-}
-
-async fn store_away(house: &House) {
-    let approval = house.approval("away", json!({"runToken": {}})).await;
-    let run = house.open(&approval, HOUR_MS).await;
-    house.close_store().await;
-    let answer = house.call(&run.id.to_string(), Some(&house.token(&run)), YES).await;
-    assert_eq!(answer.status, 503);
-    assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn callers_of_all_kinds_are_told_apart() {
-    let house = House::start(false).await;
-    let issuer = Issuer::start().await;
-    let listed = house.client("ci", "a-secret-of-32-random-bytes-say").await;
-    let believed = json!({
-        "oauth": {"clients": [listed]},
-        "kubernetes": {},
-        "oidc": [{"issuer": issuer.url(), "audience": "gatepost", "algorithms": ["ES256"], "claims": {"repository": ["org/app"]}}],
-    });
-    let approval = house.approval("kinds", believed).await;
-    let oauth = access_token(&house, &listed, "a-secret-of-32-random-bytes-say").await;
-    let unlisted = house.client("stranger", "another-secret-of-32-random-byte").await;
-    let unlisted = access_token(&house, &unlisted, "another-secret-of-32-random-byte").await;
-    let (account, idle) = (house.account("runner", "gatepost").await, house.account("idle", "gatepost").await);
-    house.allow("runner", &["callback"]).await;
-    let elsewhere = house.account("elsewhere", "https://other.example").await;
-    let of = |repository: &str, audience: Value| {
-        issuer.token(json!({"sub": "repo:org/app", "aud": audience, "repository": repository}))
-    };
-    let (subject, wrong) = (of("org/app", json!("gatepost")), of("org/other", json!("gatepost")));
-    let cases = [
-        ("a listed client", oauth.as_str(), 200, 404),
-        ("a client that is not listed", unlisted.as_str(), 403, 404),
-        ("an account that may", account.as_str(), 200, 404),
-        ("an account that may not", idle.as_str(), 403, 404),
-        ("a token for others", elsewhere.as_str(), 401, 401),
-        ("a subject with the claim", subject.as_str(), 200, 404),
-        ("a subject with another claim", wrong.as_str(), 403, 404),
-        ("an audience of others", &of("org/app", json!("other")), 401, 401),
-        ("no audience at all", &of("org/app", Value::Null), 401, 401),
-    ];
-    for (what, token, status, unknown) in cases {
-        let run = house.open(&approval, HOUR_MS).await;
-        let answer = house.call(&run.id.to_string(), Some(token), YES).await;
-        assert_eq!(answer.status, status, "{what}: {}", answer.body);
-        let answer = house.call(&"0".repeat(32), Some(token), YES).await;
-        assert_eq!(answer.status, unknown, "{what}, unknown run: {}", answer.body);
+    /// Believes callers of this kind only.
+    fn believed(&self, kind: Kind) -> Value {
+        match kind {
+            Kind::RunToken => json!({"runToken": {}}),
+            Kind::OAuth => json!({"oauth": {"clients": [self.clients[0]]}}),
+            Kind::Kubernetes => json!({"kubernetes": {}}),
+            Kind::Oidc => {
+                json!({"oidc": [{"issuer": self.issuer.url(), "audience": "gatepost", "algorithms": ["ES256"],
+                "claims": {"repository": ["org/app"]}}]})
+            }
+        }
     }
-    let run = house.open(&approval, HOUR_MS).await;
-    let answer = house.call(&run.id.to_string(), Some(&house.token(&run)), YES).await;
-    assert_eq!(answer.status, 403, "run tokens are not among the believed");
-    // A new secret is another generation: what was issued before is void.
-    house.client("ci", "yet-another-secret-of-32-bytes-x").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    assert_eq!(house.call(&run.id.to_string(), Some(&oauth), YES).await.status, 401, "the client was rotated");
-    assert_eq!(issuer.fetches(), 2, "discovery and keys once, whatever came");
-    let kept = house.desk.store.run(run.id).await.unwrap().unwrap();
-    assert!(kept.run.phase.is_open());
-    house.stop().await;
+
+    async fn approval(&self, kind: Kind, name: &str) -> WebhookApproval {
+        let name = format!("{name}-{kind:?}").to_lowercase();
+        self.house.approval(&name, self.believed(kind)).await
+    }
+
+    async fn open(&self, kind: Kind, name: &str) -> (Run, String) {
+        let run = self.house.open(&self.approval(kind, name).await, HOUR_MS).await;
+        let token = self.token(kind, &run);
+        (run, token)
+    }
+
+    /// The token of a caller that may answer this run.
+    fn token(&self, kind: Kind, run: &Run) -> String {
+        match kind {
+            Kind::RunToken => self.house.token(run),
+            Kind::OAuth => self.tokens[0].clone(),
+            Kind::Kubernetes => self.accounts[0].clone(),
+            Kind::Oidc => self.subject("org/app"),
+        }
+    }
+
+    fn subject(&self, repository: &str) -> String {
+        self.issuer.token(json!({"sub": "repo:org/app", "aud": "gatepost", "repository": repository}))
+    }
+
+    /// The token of a caller that is known, but not for a run: `other` is another run of the same approval.
+    fn stranger(&self, kind: Kind, other: &Run) -> String {
+        match kind {
+            Kind::RunToken => self.house.token(other),
+            Kind::OAuth => self.tokens[1].clone(),
+            Kind::Kubernetes => self.accounts[1].clone(),
+            Kind::Oidc => self.subject("org/other"),
+        }
+    }
+
+    async fn call(&self, run: RunId, token: &str, body: &str) -> Called {
+        self.house.call(&run.to_string(), Some(token), body).await
+    }
+
+    async fn decisions(&self, kind: Kind) {
+        let approval = self.approval(kind, "decisions").await;
+        let run = self.house.open(&approval, HOUR_MS).await;
+        let token = self.token(kind, &run);
+        let news = self.call(run.id, &token, r#"{"status": "pending", "mdMessage": "half"}"#).await;
+        assert_eq!((news.status, &news.json()["phase"]), (202, &json!("requesting")), "{kind:?} {}", news.body);
+        let first = self.call(run.id, &token, YES).await;
+        assert_eq!((first.status, &first.json()["phase"]), (200, &json!("succeeded")), "{kind:?} {}", first.body);
+        let same = self.call(run.id, &token, YES).await;
+        assert_eq!((same.status, same.json()), (200, first.json()), "{kind:?}");
+        let other = self.call(run.id, &token, NO).await;
+        assert_eq!((other.status, &other.json()["success"]), (409, &json!(true)), "{kind:?}: the recorded decision");
+        let run = self.house.open(&approval, HOUR_MS).await;
+        let gone = Event::Superseded { by_sha: "b".into() };
+        self.house.desk.apply(run.id, gone).await.unwrap().unwrap();
+        let late = self.call(run.id, &self.token(kind, &run), YES).await;
+        assert_eq!((late.status, &late.json()["phase"]), (409, &json!("superseded")), "{kind:?}");
+    }
+
+    async fn strangers(&self, kind: Kind) {
+        let house = self.house;
+        let approval = self.approval(kind, "strangers").await;
+        let (run, other) = (house.open(&approval, HOUR_MS).await, house.open(&approval, HOUR_MS).await);
+        let (id, token) = (run.id.to_string(), self.token(kind, &run));
+        let unknown = Run { id: RunId::new([0; 16]), ..run.clone() };
+        let mut answers = vec![
+            house.call(&id, None, YES).await,
+            house.call(&id, Some("nonsense"), YES).await,
+            house.call(&id, Some(&forged(&token)), YES).await,
+            house.call(&unknown.id.to_string(), None, YES).await,
+            house.call("no-run-id", Some("nonsense"), YES).await,
+        ];
+        let of_nobody = self.call(unknown.id, &self.token(kind, &unknown), YES).await;
+        match kind {
+            Kind::RunToken => answers.push(of_nobody),
+            _ => assert_eq!(of_nobody.status, 404, "{kind:?}: a known caller is told"),
+        }
+        for answer in &answers {
+            assert_eq!((answer.status, &answer.body), (401, &answers[0].body), "{kind:?}: all alike");
+        }
+        let stranger = self.call(run.id, &self.stranger(kind, &other), YES).await;
+        assert_eq!(stranger.status, 403, "{kind:?}: {}", stranger.body);
+        let url = format!("{}/callbacks/v1/runs/{id}?token={token}", house.url);
+        assert_eq!(house.curl(&["--data", YES], &url).await.status, 401, "{kind:?}: never in a query");
+        assert_eq!(house.desk.store.run(run.id).await.unwrap().unwrap().run.answer, None, "{kind:?}");
+    }
+
+    async fn bodies(&self, kind: Kind) {
+        let (run, token) = self.open(kind, "bodies").await;
+        let long = format!(r#"{{"success": true, "mdMessage": "{}"}}"#, "x".repeat(17 << 10));
+        let cases = [
+            ("nonsense", 400, "not a JSON object"),
+            (r#"{"mdMessage": "x"}"#, 400, "success is missing"),
+            (r#"{"success": "true"}"#, 400, "not a boolean"),
+            (long.as_str(), 413, "mdMessage has"),
+        ];
+        for (body, status, says) in cases {
+            let answer = self.call(run.id, &token, body).await;
+            assert_eq!(answer.status, status, "{kind:?} {body:.60}: {}", answer.body);
+            assert!(answer.json()["detail"].as_str().unwrap().contains(says), "{kind:?} {}", answer.body);
+        }
+        let huge = format!(r#"{{"success": true, "x": "{}"}}"#, "x".repeat(65 << 10));
+        assert_eq!(self.call(run.id, &token, &huge).await.status, 413, "{kind:?}");
+        assert_eq!(self.call(run.id, "nonsense", &huge).await.status, 401, "{kind:?}: nobody's body is read");
+    }
+
+    async fn late(&self, kind: Kind) {
+        let run = self.house.open(&self.approval(kind, "late").await, 0).await;
+        let answer = self.call(run.id, &self.token(kind, &run), YES).await;
+        assert_eq!((answer.status, &answer.json()["phase"]), (410, &json!("timedOut")), "{kind:?}");
+    }
+
+    /// A run of a strategy whose CommitStatus nobody writes in time: taken all the same. One of each kind at once, as each waits.
+    async fn unshown(&self) {
+        let calls = KINDS.map(|kind| async move {
+            let name = format!("unshown-{kind:?}").to_lowercase();
+            let run =
+                self.house.open(&self.house.approval_of_strategy(&name, self.believed(kind)).await, HOUR_MS).await;
+            let answer = self.call(run.id, &self.token(kind, &run), YES).await;
+            assert_eq!((answer.status, &answer.json()["commitStatus"]), (202, &json!("pending")), "{kind:?}");
+            let kept = self.house.desk.store.run(run.id).await.unwrap().unwrap();
+            assert_eq!(kept.run.answer.map(|answer| answer.success), Some(true), "{kind:?}: durable");
+            let again = self.call(run.id, &self.token(kind, &run), YES).await;
+            assert_eq!((again.status, &again.json()["phase"]), (200, &json!("succeeded")), "{kind:?}");
+        });
+        futures::future::join_all(calls).await;
+    }
+
+    async fn store_away(&self) {
+        let mut runs = Vec::new();
+        for kind in KINDS {
+            runs.push((kind, self.open(kind, "away").await));
+        }
+        self.house.close_store().await;
+        for (kind, (run, token)) in runs {
+            let answer = self.call(run.id, &token, YES).await;
+            assert_eq!(answer.status, 503, "{kind:?}");
+            assert!(answer.head.contains("retry-after: 5"), "{kind:?} {}", answer.head);
+        }
+    }
 }
 
-async fn access_token(house: &House, client: &str, secret: &str) -> String {
-    let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
-    let answer = house.curl(&["--request", "POST", "--data", &form], &format!("{}/oauth/token", house.url)).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()["access_token"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_token_endpoint_answers_as_the_standard_says() {
-    let house = House::start(false).await;
-    let id = house.client("ci", "a-secret-of-32-random-bytes-say").await;
-    let url = format!("{}/oauth/token", house.url);
-    let ask = async |form: String| house.curl(&["--data", &form], &url).await;
-    let good = format!("grant_type=client_credentials&client_id={id}&client_secret=a-secret-of-32-random-bytes-say");
-    let wrong = ask(format!("grant_type=client_credentials&client_id={id}&client_secret=x")).await;
-    let unknown = ask("grant_type=client_credentials&client_id=a/b&client_secret=x".to_owned()).await;
-    assert_eq!((wrong.status, &wrong.json()["error"]), (401, &json!("invalid_client")));
-    assert_eq!((unknown.status, &unknown.body), (401, &wrong.body), "alike");
-    assert_eq!(ask(format!("{good}&audience=https://other.example")).await.status, 400);
-    let grant = ask(good.replace("client_credentials", "password")).await;
-    assert_eq!((grant.status, &grant.json()["error"]), (400, &json!("unsupported_grant_type")));
-    let basic = house
-        .curl(
-            &[
-                "--user",
-                &format!("{}:a-secret-of-32-random-bytes-say", id.replace('/', "%2F")),
-                "--data",
-                "grant_type=client_credentials",
-            ],
-            &url,
-        )
-        .await;
-    assert_eq!((basic.status, &basic.json()["token_type"]), (200, &json!("Bearer")), "{}", basic.body);
-    assert!(basic.head.contains("cache-control: no-store"));
-    let keys = house.curl(&[], &format!("{}/oauth/jwks", house.url)).await.json();
-    let header = jsonwebtoken::decode_header(basic.json()["access_token"].as_str().unwrap()).unwrap();
-    assert_eq!((keys["keys"][0]["kid"].as_str(), header.typ.as_deref()), (header.kid.as_deref(), Some("at+jwt")));
-    house.stop().await;
-}
-
-/// The two command lines of the seed, with nothing but host names, ids and credentials changed.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_command_lines_work() {
-    let house = House::start(true).await;
-    let client = house.client("cdaas", "0f7c2a9d4be81365c0ffee0123456789").await;
-    let approval = house.approval("seed", json!({"oauth": {"clients": [client]}})).await;
-    let run = house.open(&approval, HOUR_MS).await;
-    let data = format!(
-        "data=audience=https://api.gatepost.example&grant_type=client_credentials&client_id={client}&client_secret=0f7c2a9d4be81365c0ffee0123456789"
-    );
-    let url = format!("{}/oauth/token", house.url);
-    let arguments =
-        ["--request", "POST", "--header", "Content-Type: application/x-www-form-urlencoded", "--data", &data, "--url"];
-    let answer = house.curl(&arguments, &url).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()["expires_in"], 86400);
-    let bearer = format!("Authorization: Bearer {}", answer.json()["access_token"].as_str().unwrap());
-    let uri = house.desk.callback_url(run.id).split_once("://").unwrap().1.to_owned();
-    let arguments = [
-        "--request",
-        "POST",
-        "--header",
-        &bearer,
-        "--header",
-        "Content-Type: application/json",
-        "--data",
-        r#"{"success": true, "mdMessage": "Webhook successful"}"#,
-        "--url",
-    ];
-    let answer = house.curl(&arguments, &format!("https://{uri}")).await;
-    assert_eq!((answer.status, &answer.json()["phase"]), (200, &json!("succeeded")), "{}", answer.body);
-    let kept = house.desk.store.run(run.id).await.unwrap().unwrap();
-    assert_eq!((kept.run.message.as_str(), kept.run.answer.unwrap().by.name), ("Webhook successful", client));
-    house.stop().await;
+/// A token with another signature.
+fn forged(token: &str) -> String {
+    let (said, signature) = token.rsplit_once('.').unwrap();
+    let turned = if signature.starts_with('A') { "B" } else { "A" };
+    format!("{said}.{turned}{}", &signature[1..])
 }

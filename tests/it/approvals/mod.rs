@@ -3,5 +3,7 @@
 
 mod admission;
 mod answers;
+mod callers;
 pub mod house;
 pub mod stories;
+mod waiting;
