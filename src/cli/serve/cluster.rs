@@ -69,6 +69,7 @@ fn open_gates(house: &House, cluster: &Cluster) -> anyhow::Result<Option<Arc<Gat
         standing: house.standing.clone(),
         metrics: Arc::clone(house.relay.metrics()),
         tracer: house.relay.tracer().clone(),
+        issuers: Arc::clone(&house.issuers),
     };
     gates::start(&house.settings, &house.names.namespace, shared, &house.stop)
 }

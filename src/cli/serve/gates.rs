@@ -6,6 +6,7 @@ use super::policy::rules;
 use crate::controller::Links;
 use crate::controller::gate::ask::{Asker, Cluster, Grant, Options};
 use crate::controller::gate::{Gates, Parts, Settings, WakeSender, wakes};
+use crate::controller::identity::Issuers;
 use crate::coordination::Status;
 use crate::egress::Egress;
 use crate::egress::address::Cidr;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub standing: Status,
     pub metrics: Arc<Metrics>,
     pub tracer: Tracer,
+    pub issuers: Arc<Issuers>,
 }
 
 /// Starts handling gates; `None` where the settings do not ask for it.
@@ -41,7 +43,7 @@ pub(super) fn start(
     if !wanted.enabled {
         return Ok(None);
     }
-    let Shared { client, store, door, standing, metrics, tracer } = shared;
+    let Shared { client, store, door, standing, metrics, tracer, issuers } = shared;
     let objects = Arc::new(Cluster::new(client.clone()));
     let asker = Arc::new(Asker::new(door, objects, options(settings, namespace)?));
     let handled = Settings {
@@ -56,7 +58,7 @@ pub(super) fn start(
         grants: grants(settings, GrantedThing::Applications)?,
         links: Links::below(&settings.server.external_url),
     };
-    let hooked = (client.clone(), Arc::clone(&metrics));
+    let hooked = (client.clone(), issuers, Arc::clone(&metrics));
     let gates = Arc::new(Gates::new(Parts { client, store, asker, standing, metrics, tracer }, handled));
     let (sender, receiver) = wakes();
     if !settings.hooks.bind.is_empty() {
@@ -70,7 +72,7 @@ pub(super) fn start(
 /// Opens the listener of those who wake gates.
 fn start_hooks(
     wanted: &settings::Hooks,
-    (client, metrics): (kube::Client, Arc<Metrics>),
+    (client, issuers, metrics): (kube::Client, Arc<Issuers>, Arc<Metrics>),
     wakes: WakeSender,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -83,7 +85,7 @@ fn start_hooks(
     let options = hooks::Options { body_limit: wanted.body_limit, trusted_proxies };
     let annotations = Arc::new(hooks::Gates::new(client.clone()));
     let lookup = hooks::Lookup::new(annotations, Arc::new(Cluster::new(client)));
-    let hooks = Arc::new(hooks::Hooks::new(lookup, wakes, metrics, options));
+    let hooks = Arc::new(hooks::Hooks::new(lookup, issuers, wakes, metrics, options));
     let server = hooks::hooks(listen(address)?, hooks).context("failed to start the hooks")?;
     run_server(server, stop);
     Ok(())

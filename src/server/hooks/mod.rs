@@ -1,4 +1,5 @@
-//! `POST /hooks/v1/gates/<namespace>/<name>`: somebody who holds a key of the gate says that it is worth asking now.
+//! `POST /hooks/v1/gates/<namespace>/<name>`: somebody who holds a key of the gate, or whom an issuer vouches for as the gate demands, says
+//! that it is worth asking now.
 //!
 //! A hook never carries a decision: its body is only what its signature is of, and nothing reads it. Whoever can prove
 //! nothing learns nothing: no gate, no Secret, a wrong key and an unproven body have one answer. Proof comes before
@@ -8,17 +9,20 @@ mod lookup;
 mod proof;
 mod rate;
 
-pub use lookup::{ANNOTATION, Annotations, Gates, Lookup};
+pub use lookup::{ANNOTATION, Annotations, Gates, Lookup, Named, OIDC_ANNOTATION};
 
 use super::{address, problem};
 use crate::clock;
+use crate::controller::approval::satisfies_one;
 use crate::controller::gate::{Wake, WakeSender};
+use crate::controller::identity::Issuers;
 use crate::egress::address::Cidr;
 use crate::telemetry::Metrics;
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use futures::StreamExt as _;
+use lookup::Believed;
 use proof::{Early, Shown};
 use rate::Rate;
 use std::net::{IpAddr, TcpListener};
@@ -35,6 +39,7 @@ const NAME_MAX: usize = 253;
 /// What the listener works with.
 pub struct Hooks {
     lookup: Lookup,
+    issuers: Arc<Issuers>,
     wakes: WakeSender,
     metrics: Arc<Metrics>,
     options: Options,
@@ -60,11 +65,18 @@ enum End {
 }
 
 impl Hooks {
-    /// Hooks whose keys are found there and whose wake-ups go here.
+    /// Hooks whose keys are found there, whose issuers are asked there, and whose wake-ups go here.
     #[must_use]
-    pub fn new(lookup: Lookup, wakes: WakeSender, metrics: Arc<Metrics>, options: Options) -> Self {
+    pub fn new(
+        lookup: Lookup,
+        issuers: Arc<Issuers>,
+        wakes: WakeSender,
+        metrics: Arc<Metrics>,
+        options: Options,
+    ) -> Self {
         Self {
             lookup,
+            issuers,
             wakes,
             metrics,
             options,
@@ -93,8 +105,8 @@ impl Hooks {
     }
 
     async fn prove(&self, request: &HttpRequest, gate: &Wake, body: web::Payload) -> Result<bool, End> {
-        let keys = self.lookup.keys(&gate.namespace, &gate.name).await;
-        let keys = keys.map_err(|error| {
+        let believed = self.lookup.believed(&gate.namespace, &gate.name).await;
+        let believed = believed.map_err(|error| {
             tracing::warn!(
                 gate = format!("{}/{}", gate.namespace, gate.name),
                 error,
@@ -102,13 +114,22 @@ impl Hooks {
             );
             End::Later("The cluster did not answer")
         })?;
-        match proof::early(&keys, request) {
-            Early::Proven => Ok(true),
-            Early::Nothing => Ok(false),
-            Early::NeedsBody => {
-                let body = self.read(body).await?;
-                Ok(proof::signed(&keys, request, &body, clock::now().secs))
-            }
+        let early = proof::early(&believed.keys, request);
+        if early == Early::Proven || self.is_vouched_for(request, gate, &believed).await {
+            return Ok(true);
+        }
+        if early == Early::Nothing {
+            return Ok(false);
+        }
+        let body = self.read(body).await?;
+        Ok(proof::signed(&believed.keys, request, &body, clock::now().secs))
+    }
+
+    /// Whether the bearer is one of an issuer, as one of the gate's rules demands.
+    async fn is_vouched_for(&self, request: &HttpRequest, gate: &Wake, believed: &Believed) -> bool {
+        match proof::bearer(request) {
+            Some(bearer) => satisfies_one(&self.issuers, &gate.namespace, &believed.callers, bearer).await,
+            None => false,
         }
     }
 

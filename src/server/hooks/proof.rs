@@ -41,17 +41,21 @@ pub(super) enum Early {
 
 /// Judges what needs no body.
 pub(super) fn early(keys: &Data, shown: &impl Shown) -> Early {
-    let bearer = shown.header("authorization").and_then(|text| text.split_once(' '));
-    let bearer = bearer.filter(|(word, _)| word.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let token = |key: &str, token: Option<&str>| {
         token.zip(usable(keys, key)).is_some_and(|(token, key)| same(token.as_bytes(), key))
     };
-    if token("bearer", bearer) || token("gitlab", shown.header("x-gitlab-token")) {
+    if token("bearer", bearer(shown)) || token("gitlab", shown.header("x-gitlab-token")) {
         return Early::Proven;
     }
     let signed = github_signature(shown).is_some() && usable(keys, "github").is_some();
     let standard = shown.header("webhook-signature").is_some() && usable(keys, "standard").is_some();
     if signed || standard { Early::NeedsBody } else { Early::Nothing }
+}
+
+/// The token of `Authorization: Bearer …`.
+pub(super) fn bearer(shown: &impl Shown) -> Option<&str> {
+    let (word, token) = shown.header("authorization")?.split_once(' ')?;
+    word.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Judges the signatures of a body.

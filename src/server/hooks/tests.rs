@@ -4,6 +4,7 @@
 use super::*;
 use crate::controller::gate::ask::{Data, Kind, Objects};
 use crate::controller::gate::{WakeReceiver, wakes};
+use crate::egress::{Egress, Policy};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use serde_json::Value as Json;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,12 +19,12 @@ struct Cluster {
 
 #[async_trait::async_trait]
 impl Annotations for Cluster {
-    async fn hook_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, String> {
+    async fn of_gate(&self, namespace: &str, name: &str) -> Result<Named, String> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         match (namespace, name) {
-            ("team", "gate") => Ok(Some("keys".into())),
+            ("team", "gate") => Ok(Named { secret: Some("keys".into()), oidc: Some("no list of rules".into()) }),
             ("team", "broken") => Err("no answer".into()),
-            _ => Ok(None),
+            _ => Ok(Named::default()),
         }
     }
 }
@@ -51,7 +52,8 @@ fn house(trusted: &[&str]) -> House {
     let lookup = Lookup::new(Arc::clone(&cluster) as _, Arc::clone(&cluster) as _);
     let trusted_proxies = trusted.iter().map(|range| Cidr::parse(range).unwrap()).collect();
     let options = Options { body_limit: 1 << 10, trusted_proxies };
-    let hooks = Hooks::new(lookup, sender, Arc::new(Metrics::new().unwrap()), options);
+    let issuers = Arc::new(Issuers::new(Arc::new(Egress::new(Policy::default())), "gatepost".into()));
+    let hooks = Hooks::new(lookup, issuers, sender, Arc::new(Metrics::new().unwrap()), options);
     House { hooks: Arc::new(hooks), woken, cluster }
 }
 
