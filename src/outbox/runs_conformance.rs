@@ -5,7 +5,7 @@
 use super::approval::{ApprovalId, Caller, Event, Opening, Phase, Run, RunId, Stage, Subject};
 use super::conformance::Place;
 use super::runs::{Left, Opened, RunFilter, Runs, Unshown};
-use super::store::{Error, Store};
+use super::store::Error;
 
 const NOW: i64 = 1_000_000;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 const API_VERSION: &str = "promoter.argoproj.io/v1alpha1";
 const KEY: &str = "a key of sixteen or more";
-const SHA: &str = "00000000000000000000000000000000000f00d5";
 
 struct Scene {
     namespace: Namespace,
+    /// A commit that no other gate reports on.
+    sha: String,
     receiver: Receiver,
     hook: String,
     _gatepost: Gatepost,
@@ -25,7 +26,8 @@ async fn scene(annotations: Value) -> Scene {
     let strategy = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": {"name": "app"}, "spec": {
         "gitRepositoryRef": {"name": "repo"}, "environments": [{"branch": "dev"}], "proposedCommitStatuses": [{"key": "gate"}]}});
     namespace.apply(&strategy.to_string()).await;
-    let commit = json!({"sha": SHA, "commitTime": "2026-01-02T03:04:05Z"});
+    let sha = uuid::Uuid::new_v4().simple().to_string().repeat(2)[..40].to_owned();
+    let commit = json!({"sha": sha, "commitTime": "2026-01-02T03:04:05Z"});
     let side = json!({"dry": commit, "hydrated": commit});
     let status = json!({"environments": [{"branch": "dev", "proposed": side, "active": side}]});
     let reported =
@@ -49,7 +51,7 @@ async fn scene(annotations: Value) -> Scene {
     let gatepost = Gatepost::start_with(start, &[], &settings).await;
     receiver.wait_for(1, PATIENCE).await;
     let hook = format!("http://127.0.0.1:{port}/hooks/v1/gates/{}/gate", namespace.name);
-    Scene { namespace, receiver, hook, _gatepost: gatepost }
+    Scene { namespace, sha, receiver, hook, _gatepost: gatepost }
 }
 
 async fn post(url: &str, key: &str) -> u16 {
@@ -74,7 +76,7 @@ async fn passes(scene: &Scene) {
     let children = scene.namespace.dynamic(API_VERSION, "CommitStatus").await;
     wait_until("the gate passes", PATIENCE, || async {
         let all = children.list(&kube::api::ListParams::default()).await.unwrap().items;
-        all.iter().any(|child| child.data["spec"]["phase"] == "success" && child.data["spec"]["sha"] == SHA)
+        all.iter().any(|child| child.data["spec"]["phase"] == "success" && child.data["spec"]["sha"] == scene.sha)
     })
     .await;
 }
