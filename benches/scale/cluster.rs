@@ -3,7 +3,7 @@
 use crate::env::{self, Namespace};
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 /// Writers at once.
@@ -41,6 +41,11 @@ impl Fleet {
         let maps: Api<ConfigMap> = namespace.api();
         let manifest = serde_json::from_value(manifest).expect("a ConfigMap");
         maps.create(&PostParams::default(), &manifest).await.expect("the ConfigMap can be made");
+        // Argo CD's own controller asks the API server for a missing one once for each subscription.
+        let project = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "default"}, "spec": {}});
+        let projects = Api::namespaced_with(namespace.client.clone(), &namespace.name, &resource("AppProject"));
+        let project: DynamicObject = serde_json::from_value(project).expect("an AppProject");
+        projects.create(&PostParams::default(), &project).await.expect("the AppProject can be made");
         Self { namespace, receivers: urls.len(), bytes }
     }
 
@@ -75,14 +80,7 @@ impl Fleet {
     }
 
     fn applications(&self) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "argoproj.io".into(),
-            version: "v1alpha1".into(),
-            api_version: "argoproj.io/v1alpha1".into(),
-            kind: "Application".into(),
-            plural: "applications".into(),
-        };
-        Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &resource)
+        Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &resource("Application"))
     }
 
     fn application(&self, nth: usize) -> DynamicObject {
@@ -106,6 +104,10 @@ impl Fleet {
         object["status"]["resources"] = Value::Array(vec![resource; missing]);
         serde_json::from_value(object).expect("an Application")
     }
+}
+
+fn resource(kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind))
 }
 
 fn name(nth: usize) -> String {

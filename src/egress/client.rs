@@ -56,9 +56,10 @@ impl Proxy {
 }
 
 impl Egress {
-    /// A door with a policy; the proxy settings are read from the environment once.
+    /// A door with a policy; the proxy settings of the environment and the system's certificates are read once.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        super::tls::read_system_roots();
         Self::with(policy, Proxy::from_env(), Lookup::default())
     }
 

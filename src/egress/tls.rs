@@ -7,7 +7,23 @@ use reqwest::ClientBuilder;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// What a service without certificates of its own trusts. Read once: finding them takes hundreds of files, which no delivery shall wait
+/// for, and every pool shares them.
+static SYSTEM: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Arc::new(store)
+});
+
+/// Reads the system's certificates now rather than with the first delivery.
+pub(super) fn read_system_roots() {
+    LazyLock::force(&SYSTEM);
+}
 
 /// Installs the process-wide cryptography provider. Called once at start; later calls change nothing.
 pub fn install_provider() {
@@ -50,12 +66,16 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error>
         let verifier = Arc::new(AnyCertificate(provider));
         return shown(builder.dangerous().with_custom_certificate_verifier(verifier), options);
     }
+    shown(builder.with_root_certificates(trusted(options)?), options)
+}
+
+fn trusted(options: &TlsOptions) -> Result<Arc<RootCertStore>, Error> {
+    if options.roots_pem.is_empty() {
+        return Ok(Arc::clone(&SYSTEM));
+    }
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots(options)?);
-    if store.is_empty() {
-        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    shown(builder.with_root_certificates(store), options)
+    Ok(Arc::new(store))
 }
 
 /// The certificate that a server may ask for.

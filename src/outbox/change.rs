@@ -68,6 +68,11 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it only records what was done elsewhere, and what is found done again where the record is lost.
+    pub(super) const fn is_record(&self) -> bool {
+        matches!(self, Self::Annotated { .. } | Self::Truncated { .. })
+    }
+
     /// The fail point that lies behind it, while it is not committed yet.
     pub(super) const fn point(&self) -> Option<&'static str> {
         match self {

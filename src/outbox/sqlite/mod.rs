@@ -290,7 +290,8 @@ impl Store for SqliteStore {
             self.check_reserve()?;
         }
         let (object, shared) = (object.clone(), Arc::clone(&self.shared));
-        self.write(Priority::Second, move |connection| {
+        let priority = if changes.iter().all(Change::is_record) { Priority::Later } else { Priority::Second };
+        self.write(priority, move |connection| {
             Box::pin(async move {
                 let (identity, keys) = (&shared.identity, shared.keys.as_ref());
                 changes::Evaluation { connection, identity, keys, object: &object, now_ms }.apply(changes).await

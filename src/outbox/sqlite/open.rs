@@ -114,6 +114,8 @@ fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions 
         .busy_timeout(Duration::from_secs(5))
         .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", "67108864")
+        // What a savepoint may have to take back; a file for it would be made and removed in each transaction.
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", super::log::PAGES_MAX)
         .pragma("max_page_count", max_pages.to_string())
         .disable_statement_logging()

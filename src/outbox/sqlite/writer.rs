@@ -10,12 +10,16 @@ use crate::failpoint;
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Most pieces of work in one transaction: bounds how long the first one waits for the last.
 const GROUP_MAX: usize = 512;
 /// A transaction with so many pieces takes no more while it runs.
 const JOINING_MAX: usize = 64;
+/// How long a piece for later waits for a transaction without decisions to go along with, before it gets one of its own.
+const LATER_MAX: Duration = Duration::from_millis(50);
 /// Pieces that may wait in each queue before callers are held back.
 const QUEUE_LEN: usize = 4096;
 
@@ -28,6 +32,8 @@ pub(super) enum Priority {
     Second,
     /// Claims: never held back by decisions, but after those of their group.
     Claim,
+    /// What is done again if it is lost, and nobody waits for: it keeps no decision waiting for its way to the disk.
+    Later,
 }
 
 /// Hands work to the writer; clones share it.
@@ -36,6 +42,7 @@ pub(super) struct Writer {
     first: mpsc::Sender<Box<dyn Job>>,
     second: mpsc::Sender<Box<dyn Job>>,
     claims: mpsc::Sender<Box<dyn Job>>,
+    later: mpsc::Sender<Box<dyn Job>>,
 }
 
 impl Writer {
@@ -44,9 +51,10 @@ impl Writer {
         let (first, first_rx) = mpsc::channel(QUEUE_LEN);
         let (second, second_rx) = mpsc::channel(QUEUE_LEN);
         let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
-        let queues = Queues { first: first_rx, second: second_rx, claims: claims_rx };
+        let (later, later_rx) = mpsc::channel(QUEUE_LEN);
+        let queues = Queues { first: first_rx, second: second_rx, claims: claims_rx, later: later_rx, held: None };
         let task = tokio::spawn(Loop { connection, log, queues }.run());
-        (Self { first, second, claims }, task)
+        (Self { first, second, claims, later }, task)
     }
 
     /// Runs a piece of work in the next group and waits for its commit.
@@ -61,6 +69,7 @@ impl Writer {
             Priority::First => &self.first,
             Priority::Second => &self.second,
             Priority::Claim => &self.claims,
+            Priority::Later => &self.later,
         };
         queue.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
@@ -112,33 +121,57 @@ struct Queues {
     first: mpsc::Receiver<Box<dyn Job>>,
     second: mpsc::Receiver<Box<dyn Job>>,
     claims: mpsc::Receiver<Box<dyn Job>>,
+    later: mpsc::Receiver<Box<dyn Job>>,
+    /// The first piece for later, and when it has waited long enough.
+    held: Option<(Box<dyn Job>, Instant)>,
 }
 
 impl Queues {
     /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
     async fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
-        let (claim, job) = tokio::select! {
-            biased;
-            Some(job) = self.first.recv() => (None, Some(job)),
-            Some(job) = self.claims.recv() => (Some(job), None),
-            Some(job) = self.second.recv() => (None, Some(job)),
-            else => return false,
-        };
-        jobs.extend(job);
-        self.take(jobs, GROUP_MAX, claim);
-        true
+        let (mut claim, mut decides) = (None, false);
+        loop {
+            let due = self.held.as_ref().map(|(_, due)| *due);
+            tokio::select! {
+                biased;
+                Some(job) = self.first.recv() => jobs.push(job),
+                Some(job) = self.claims.recv() => claim = Some(job),
+                Some(job) = self.second.recv() => { jobs.push(job); decides = true; }
+                Some(job) = self.later.recv(), if due.is_none() => {
+                    self.held = Some((job, Instant::now() + LATER_MAX));
+                    continue;
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                else => return false,
+            }
+            decides |= self.take(jobs, GROUP_MAX, claim.take());
+            if !decides || due.is_some_and(|due| due <= Instant::now()) {
+                self.take_later(jobs);
+            }
+            return true;
+        }
     }
 
-    /// Takes what waits in the order in which it is to run, until there are `max`; a claim is always taken.
-    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize, claim: Option<Box<dyn Job>>) {
+    /// Takes what waits in the order in which it is to run, until there are `max`; a claim is always taken. Whether a decision or a claim
+    /// is among it.
+    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize, claim: Option<Box<dyn Job>>) -> bool {
         let claims: Vec<_> = claim.into_iter().chain(std::iter::from_fn(|| self.claims.try_recv().ok())).collect();
-        for queue in [&mut self.first, &mut self.second] {
+        let mut decides = !claims.is_empty();
+        for (queue, is_decision) in [(&mut self.first, false), (&mut self.second, true)] {
             while jobs.len() < max {
                 let Ok(job) = queue.try_recv() else { break };
                 jobs.push(job);
+                decides |= is_decision;
             }
         }
         jobs.extend(claims);
+        decides
+    }
+
+    fn take_later(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
+        let held = self.held.take().map(|(job, _)| job);
+        let waiting = std::iter::from_fn(|| self.later.try_recv().ok());
+        jobs.extend(held.into_iter().chain(waiting).take(GROUP_MAX));
     }
 }
 
@@ -231,8 +264,56 @@ pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::{LATER_MAX, Priority, Writer};
     use crate::outbox::conformance::{all, deliver, new_delivery};
     use crate::outbox::{SqliteStore, Store};
+    use sqlx::Connection as _;
+    use sqlx::sqlite::SqliteConnection;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    async fn run(writer: &Writer, priority: Priority) -> Instant {
+        writer.run(priority, |_| Box::pin(async { Ok(()) })).await.unwrap();
+        Instant::now()
+    }
+
+    async fn writer() -> (Writer, tokio::task::JoinHandle<()>) {
+        Writer::start(SqliteConnection::connect("sqlite::memory:").await.unwrap(), None)
+    }
+
+    #[tokio::test]
+    async fn what_is_for_later_goes_with_outcomes_and_waits_while_there_are_decisions() {
+        let (writer, _task) = writer().await;
+        let began = Instant::now();
+        let (later, _outcome) = tokio::join!(run(&writer, Priority::Later), run(&writer, Priority::First));
+        assert!(later - began < LATER_MAX, "{:?}", later - began);
+        let began = Instant::now();
+        let (later, decision) = tokio::join!(run(&writer, Priority::Later), run(&writer, Priority::Second));
+        assert!(later - began >= LATER_MAX && decision < later, "{:?}", later - began);
+    }
+
+    #[tokio::test]
+    async fn decisions_without_end_do_not_starve_what_is_for_later() {
+        let (writer, _task) = writer().await;
+        let deciding = async {
+            loop {
+                run(&writer, Priority::Second).await;
+            }
+        };
+        let later = tokio::time::timeout(Duration::from_secs(5), run(&writer, Priority::Later));
+        tokio::select! { () = deciding => {}, later = later => drop(later.unwrap()) }
+    }
+
+    #[tokio::test]
+    async fn what_is_for_later_is_written_before_the_store_closes() {
+        let (writer, task) = writer().await;
+        let other = writer.clone();
+        let later = tokio::spawn(async move { run(&other, Priority::Later).await });
+        tokio::task::yield_now().await;
+        drop(writer);
+        task.await.unwrap();
+        later.await.unwrap();
+    }
 
     #[tokio::test]
     async fn what_is_decided_is_claimed_in_the_same_transaction() {
