@@ -3,13 +3,11 @@
 //! A run is changed by comparing its version and swapping it ([`Runs::put_run`]): of two who change it at once one reads it
 //! anew. The rules of a run are in `gate::approval`; here a run is only kept.
 
-mod queries;
+pub(super) mod queries;
 
 use super::store::Error;
 use crate::gate::approval::{Run, RunId};
 use async_trait::async_trait;
-
-pub(super) use queries::queries;
 
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
