@@ -3,6 +3,7 @@
 //!
 //! A source streams [`Event`]s and never keeps an object. What the events mean is decided elsewhere.
 
+pub mod client;
 pub mod files;
 pub mod kubernetes;
 mod namespaces;

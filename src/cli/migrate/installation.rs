@@ -37,7 +37,7 @@ fn of_files(paths: &[String]) -> anyhow::Result<ConfigInput> {
 pub(in crate::cli) async fn client(cluster: &Cluster) -> anyhow::Result<kube::Client> {
     crate::egress::install_provider();
     let config = kube_config(cluster.kubeconfig.as_deref(), cluster.context.clone()).await?;
-    kube::Client::try_from(config).context("failed to make a client for the API server")
+    crate::source::client::client(config).context("failed to make a client for the API server")
 }
 
 async fn of_cluster(cluster: &Cluster) -> anyhow::Result<ConfigInput> {

@@ -145,7 +145,7 @@ async fn plan(arguments: Arguments, settings: Settings) -> anyhow::Result<Plan> 
             let config = kube_config(arguments.kubeconfig.as_deref(), arguments.context).await?;
             let namespace = arguments.namespace.unwrap_or_else(|| config.default_namespace.clone());
             api_server = host_and_port(&config);
-            let client = kube::Client::try_from(config).context("failed to make a client for the API server")?;
+            let client = source::client::client(config).context("failed to make a client for the API server")?;
             let namespaces =
                 Namespaces::parse(&namespace, &arguments.application_namespaces).map_err(anyhow::Error::msg)?;
             let watched = source::kubernetes::Settings {

@@ -97,6 +97,9 @@ struct Read {
     memory: Memory,
 }
 
+/// A strategy, and what was found under its name.
+type Guess = (Name, Option<Json>);
+
 impl Looker {
     /// Does what is wanted of a gate.
     pub async fn look(&self, name: &Name, want: Want) -> Looked {
@@ -153,7 +156,8 @@ impl Looker {
     }
 
     async fn read(&self, name: &Name) -> Result<Option<Read>, Trouble> {
-        let Some(object) = self.get(&kinds::gate(), "the gate", name).await? else { return Ok(None) };
+        let (object, guessed, namespace) = self.fetch(name).await?;
+        let Some(object) = object else { return Ok(None) };
         let instance = text(&object, &format!("/metadata/labels/{}", INSTANCE_LABEL.replace('/', "~1")));
         let is_ours = self.partition.holds(Some(instance.as_str()).filter(|instance| !instance.is_empty()));
         if !is_ours || object.pointer("/metadata/deletionTimestamp").is_some() {
@@ -163,7 +167,10 @@ impl Looker {
             .map_err(|error| Trouble::Read { what: "the gate", cause: error.to_string() })?;
         gate.status = Status::parse(&object["status"]).unwrap_or_default();
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
-        let found = self.get(&kinds::strategy(), "the strategy", &strategy).await?;
+        let found = match guessed {
+            Some((guess, found)) if guess == strategy => found,
+            _ => self.get(&kinds::strategy(), "the strategy", &strategy).await?,
+        };
         let missing = || Cause::NoStrategy {
             name: strategy.name.clone(),
             reason: format!("PromotionStrategy.promoter.argoproj.io {:?} not found", strategy.name),
@@ -173,10 +180,25 @@ impl Looker {
         let last = LastRead { uid: gate.uid.clone(), generation: gate.generation, strategy: version };
         lock(&self.index).note_read(name, last);
         let strategy = found.as_ref().map(Strategy::read).ok_or_else(missing);
-        let namespace = self.namespaces.get(&name.namespace).await;
-        let namespace = namespace.map_err(|error| Trouble::Read { what: "the namespace", cause: said(&error) })?;
         let memory = self.memories.recall(&gate.uid).await?;
         Ok(Some(Read { gate, strategy, namespace, memory }))
+    }
+
+    /// The gate, the strategy that it was last known to name, and the namespace, all asked for at once.
+    async fn fetch(&self, name: &Name) -> Result<(Option<Json>, Option<Guess>, NamespaceMetadata), Trouble> {
+        let known = lock(&self.index).gate(name).map(|record| record.strategy.clone());
+        let guess = known.map(|strategy| Name { namespace: name.namespace.clone(), name: strategy });
+        let strategy = async {
+            let Some(guess) = guess else { return Ok(None) };
+            let found = self.get(&kinds::strategy(), "the strategy", &guess).await?;
+            Ok(Some((guess, found)))
+        };
+        let namespace = async {
+            let found = self.namespaces.get(&name.namespace).await;
+            found.map_err(|error| Trouble::Read { what: "the namespace", cause: said(&error) })
+        };
+        let gate_kind = kinds::gate();
+        futures::try_join!(self.get(&gate_kind, "the gate", name), strategy, namespace)
     }
 
     async fn get(

@@ -54,7 +54,8 @@ impl Cluster {
     pub async fn client(&self) -> Client {
         let file = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig is readable");
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-        Client::try_from(config.expect("the kubeconfig is complete")).expect("a client can be made of the kubeconfig")
+        gatepost::source::client::client(config.expect("the kubeconfig is complete"))
+            .expect("a client can be made of the kubeconfig")
     }
 
     /// A new namespace, unlike any other, with a client for the calling test.
