@@ -23,6 +23,7 @@ pub mod schedule;
 pub mod seal;
 pub mod sender;
 pub mod sqlite;
+mod statement;
 pub mod store;
 mod turns;
 mod verdict;

@@ -2,8 +2,8 @@
 
 use super::delivery::{DeadReason, Delivery};
 use super::rows::code;
+use super::statement::Statement;
 use super::store::Filter;
-use sqlx::{Database, Encode, QueryBuilder, Type};
 
 /// Most ids that one statement names.
 const IDS_MAX: usize = 10_000;
@@ -39,13 +39,7 @@ pub(super) const REPLACED: &str = "a newer state of the same thing was sent or i
 
 /// Adds a filter's conditions, order and page to a query over `delivery d` that ends in a condition.
 /// `text` makes a text storable in that database.
-pub(super) fn narrow<DB>(query: &mut QueryBuilder<DB>, filter: &Filter, text: fn(&str) -> String)
-where
-    DB: Database,
-    String: for<'q> Encode<'q, DB> + Type<DB>,
-    Vec<u8>: for<'q> Encode<'q, DB> + Type<DB>,
-    i64: for<'q> Encode<'q, DB> + Type<DB>,
-{
+pub(super) fn narrow(query: &mut Statement, filter: &Filter, text: fn(&str) -> String) {
     if let Some((namespace, name)) = &filter.object {
         query.push(" AND d.namespace = ").push_bind(text(namespace)).push(" AND d.name = ").push_bind(text(name));
     }
@@ -73,15 +67,14 @@ where
         let codes: Vec<String> = filter.states.iter().map(|state| code(*state).to_string()).collect();
         // A partial index is used only where the query says its very words.
         match codes.as_slice() {
-            [one] => query.push(format!(" AND d.state = {one}")),
-            several => query.push(format!(" AND d.state IN ({})", several.join(", "))),
+            [one] => query.push(&format!(" AND d.state = {one}")),
+            several => query.push(&format!(" AND d.state IN ({})", several.join(", "))),
         };
     }
     if !filter.ids.is_empty() {
         query.push(" AND d.id IN (");
-        let mut list = query.separated(", ");
-        for id in filter.ids.iter().take(IDS_MAX) {
-            list.push_bind(id.as_bytes().to_vec());
+        for (index, id) in filter.ids.iter().take(IDS_MAX).enumerate() {
+            query.push(if index == 0 { "" } else { ", " }).push_bind(id.as_bytes().to_vec());
         }
         query.push(")");
     }
@@ -89,11 +82,7 @@ where
 }
 
 /// Adds the condition on the destination's host; with namespace and service it is one lane, which has indexes of its own.
-fn at_host<DB>(query: &mut QueryBuilder<DB>, filter: &Filter, text: fn(&str) -> String)
-where
-    DB: Database,
-    String: for<'q> Encode<'q, DB> + Type<DB>,
-{
+fn at_host(query: &mut Statement, filter: &Filter, text: fn(&str) -> String) {
     let Some(host) = &filter.host else { return };
     match (&filter.config_namespace, &filter.service) {
         (Some(namespace), Some(service)) => {

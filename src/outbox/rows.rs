@@ -6,9 +6,9 @@ use super::intents::{About, Intent};
 use super::seal::{Keys, Part};
 use super::store::{Error, KeptObject, OwedAnnotation};
 use crate::notify::{Destination, KeyState, ObjectId, Occurrence, Phase};
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
+use std::fmt::Display;
 
 /// What [`delivery`] reads, from `delivery d JOIN lane l`.
 macro_rules! select_delivery {
@@ -30,34 +30,34 @@ pub(super) trait Columns {
 }
 
 macro_rules! columns {
-    ($row:ty, $readable:path) => {
+    ($row:ty, $get:ident, $readable:path) => {
         impl Columns for $row {
             fn text(&self, column: &'static str) -> Result<String, Error> {
-                self.try_get(column).map(|text: String| $readable(text)).map_err(unreadable)
+                self.$get(column).map(|text: String| $readable(text)).map_err(unreadable)
             }
             fn maybe_text(&self, column: &'static str) -> Result<Option<String>, Error> {
-                self.try_get(column).map(|text: Option<String>| text.map($readable)).map_err(unreadable)
+                self.$get(column).map(|text: Option<String>| text.map($readable)).map_err(unreadable)
             }
             fn int(&self, column: &'static str) -> Result<i64, Error> {
-                self.try_get(column).map_err(unreadable)
+                self.$get(column).map_err(unreadable)
             }
             fn maybe_int(&self, column: &'static str) -> Result<Option<i64>, Error> {
-                self.try_get(column).map_err(unreadable)
+                self.$get(column).map_err(unreadable)
             }
             fn flag(&self, column: &'static str) -> Result<bool, Error> {
-                self.try_get(column).map_err(unreadable)
+                self.$get(column).map_err(unreadable)
             }
             fn bytes(&self, column: &'static str) -> Result<Vec<u8>, Error> {
-                self.try_get(column).map_err(unreadable)
+                self.$get(column).map_err(unreadable)
             }
             fn maybe_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Error> {
-                self.try_get(column).map_err(unreadable)
+                self.$get(column).map_err(unreadable)
             }
         }
     };
 }
-columns!(SqliteRow, std::convert::identity);
-columns!(PgRow, super::postgres::text::read);
+columns!(rusqlite::Row<'_>, get, std::convert::identity);
+columns!(PgRow, try_get, super::postgres::text::read);
 
 /// Code of a state; the migration says why these.
 pub(super) const fn code(state: State) -> i64 {
@@ -84,7 +84,7 @@ pub(super) fn corrupt(cause: String) -> Error {
     Error::Unstorable(format!("the store holds a row that this version cannot read: {cause}"))
 }
 
-fn unreadable(error: sqlx::Error) -> Error {
+fn unreadable(error: impl Display) -> Error {
     corrupt(error.to_string())
 }
 
@@ -224,19 +224,32 @@ pub(super) fn attempt(row: &impl Columns, id: DeliveryId, keys: &Keys) -> Result
     })
 }
 
-/// Rows of `key_state` that are owed, ordered by object, as one entry an object.
-pub(super) fn owed(rows: &[impl Columns]) -> Result<Vec<OwedAnnotation>, Error> {
+/// What one key of an object is owed.
+pub(super) struct OwedKey {
+    object: ObjectId,
+    state_key: String,
+    at: i64,
+    is_set: bool,
+}
+
+/// A row of `key_state` that is owed.
+pub(super) fn owed_key(row: &impl Columns) -> Result<OwedKey, Error> {
+    let is_set = row.int("owed")? == 1;
+    Ok(OwedKey { object: object(row)?, state_key: row.text("state_key")?, at: row.int("at")?, is_set })
+}
+
+/// Keys that are owed, ordered by object, as one entry an object.
+pub(super) fn owed(keys: Vec<OwedKey>) -> Vec<OwedAnnotation> {
     let mut all: Vec<OwedAnnotation> = Vec::new();
-    for row in rows {
-        let (object, state_key, at) = (object(row)?, row.text("state_key")?, row.int("at")?);
+    for OwedKey { object, state_key, at, is_set } in keys {
         if all.last().is_none_or(|last| last.object.uid != object.uid) {
             all.push(OwedAnnotation { object, set: Vec::new(), remove: Vec::new() });
         }
         match all.last_mut() {
-            Some(last) if row.int("owed")? == 1 => last.set.push((state_key, at)),
+            Some(last) if is_set => last.set.push((state_key, at)),
             Some(last) => last.remove.push(state_key),
             None => {}
         }
     }
-    Ok(all)
+    all
 }

@@ -10,8 +10,7 @@ use super::sqlite::{PAGE_BYTES, SqliteOptions, SqliteStore};
 use super::store::{Error, Filter, Retention, Store};
 use async_trait::async_trait;
 use proptest::prelude::*;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -249,9 +248,9 @@ async fn a_copy_for_another_installation_sends_nothing_that_was_pending() {
     let install = store.install_id().to_owned();
     put(store.as_ref(), NewDelivery { ordering: Some("key".into()), ..new_delivery("theirs", "t", 1) }).await;
     store.close().await;
-    let mut connection = SqliteConnectOptions::new().filename(&place.path).connect().await.unwrap();
-    sqlx::query("DELETE FROM meta WHERE name = 'install_id'").execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let connection = Connection::open(&place.path).unwrap();
+    connection.execute("DELETE FROM meta WHERE name = 'install_id'", []).unwrap();
+    connection.close().unwrap();
     let store = place.open().await;
     assert_ne!(store.install_id(), install);
     conformance::of_another_installation(store.as_ref()).await;

@@ -32,7 +32,7 @@ const PURE: &[&str] = &["notify", "gate"];
 const WORKERS: &[&str] = &["service", "outbox", "egress", "source", "coordination"];
 
 /// What the pure rooms never mention: crates that reach the world, the clock, and waiting.
-const IMPURE: &[&str] = &["tokio", "kube", "reqwest", "sqlx", "SystemTime", "async", "await"];
+const IMPURE: &[&str] = &["tokio", "kube", "reqwest", "sqlx", "rusqlite", "SystemTime", "async", "await"];
 
 /// Crates under `crates/`, and the dependencies each must do without.
 const CRATES: &[(&str, &[&str])] = &[

@@ -4,12 +4,13 @@ use super::super::delivery::{Delivery, DeliveryId};
 use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
 use super::super::seal::{Keys, Part};
+use super::super::statement::{Naming, Statement};
 use super::super::store::{Detail, Error, Filter, Moved, Release, Replay};
 use super::changes::{fence, key_hash};
+use super::reading::query;
 use super::text::write;
 use super::writer::fault;
-use sqlx::QueryBuilder;
-use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::postgres::PgConnection;
 
 // The unique key and the id stay: it is the same delivery. The state again: another process may have moved it.
 const REPLAY: &str = "
@@ -75,11 +76,11 @@ fn failed(error: sqlx::Error) -> Error {
 /// One page, newest first.
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter) -> Result<Vec<Delivery>, Error> {
     // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
-    let mut query =
-        QueryBuilder::<Postgres>::new(select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE true"));
-    narrow(&mut query, filter, write);
-    query.push(") ORDER BY d.seq DESC");
-    let rows = query.build().fetch_all(connection).await.map_err(failed)?;
+    let begun = select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE true");
+    let mut statement = Statement::begin(begun, Naming::Numbered);
+    narrow(&mut statement, filter, write);
+    statement.push(") ORDER BY d.seq DESC");
+    let rows = query(statement).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()
 }
 

@@ -4,13 +4,16 @@ use super::super::breaker::Breaker;
 use super::super::delivery::Lane;
 use super::super::rows::{self, Columns};
 use super::super::seal::Keys;
+use super::super::statement::{Statement, Value};
 use super::super::store::{Counts, Error, OwedAnnotation};
 use super::Identity;
 use super::text::write;
 use super::writer::fault;
 use crate::notify::KeyState;
-use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection, Postgres};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row as _};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 // As many keys as objects are wanted, the longest owed first: read off the index, however many are owed.
@@ -24,6 +27,20 @@ SELECT min(created_ms) FROM delivery WHERE seq IN (
     SELECT min(seq) FROM delivery WHERE state = 0 UNION ALL
     SELECT min(seq) FROM delivery WHERE state = 1 UNION ALL
     SELECT min(seq) FROM delivery WHERE state = 2)";
+
+/// A statement of both stores, ready to run.
+pub(super) fn query(statement: Statement) -> Query<'static, Postgres, PgArguments> {
+    let query = match statement.text {
+        Cow::Borrowed(text) => sqlx::query(text),
+        // What was pushed is compiled in, and whatever somebody sent is a value.
+        Cow::Owned(text) => sqlx::query(AssertSqlSafe(text)),
+    };
+    statement.values.into_iter().fold(query, |query, value| match value {
+        Value::Text(text) => query.bind(text),
+        Value::Int(number) => query.bind(number),
+        Value::Bytes(bytes) => query.bind(bytes),
+    })
+}
 
 /// Reads the identity that was made with the schema; whoever comes first makes it.
 pub(super) async fn identity(connection: &mut PgConnection) -> Result<Identity, Error> {
@@ -63,7 +80,8 @@ pub(super) async fn states(connection: &mut PgConnection, uid: String) -> Result
 
 pub(super) async fn owed(connection: &mut PgConnection, limit: i64) -> Result<Vec<OwedAnnotation>, Error> {
     let rows = sqlx::query(OWED).bind(limit).fetch_all(connection).await;
-    rows::owed(&rows.map_err(|error| fault("read owed annotations", &error))?)
+    let rows = rows.map_err(|error| fault("read owed annotations", &error))?;
+    rows.iter().map(rows::owed_key).collect::<Result<_, _>>().map(rows::owed)
 }
 
 pub(super) async fn counts(connection: &mut PgConnection) -> Result<Counts, Error> {

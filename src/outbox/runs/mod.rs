@@ -4,13 +4,11 @@
 //! anew. The rules of a run are in `gate::approval`; here a run is only kept. With an encryption key its document is sealed like a
 //! delivery's body; what runs are looked for by is not. One whose key is missing is in no list and is not changed.
 
-mod queries;
+pub(super) mod queries;
 
 use super::store::Error;
 use crate::gate::approval::{ApprovalId, Run, RunId};
 use async_trait::async_trait;
-
-pub(super) use queries::queries;
 
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

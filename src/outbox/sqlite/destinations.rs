@@ -4,8 +4,8 @@ use super::super::delivery::Lane;
 use super::super::destination::{self, Destination, Off};
 use super::super::rows;
 use super::super::store::{DeadGroup, Error};
-use super::writer::fault;
-use sqlx::sqlite::SqliteConnection;
+use super::sql::task;
+use rusqlite::{Connection, params};
 
 // What is pending is counted from the index of what is due and from the few in flight; the oldest is the first that was made.
 const ALL: &str = "
@@ -36,30 +36,25 @@ const SWITCH: &str = "
 UPDATE lane SET off = $4
 WHERE config_namespace = $1 AND service = $2 AND host = $3 AND (off IS NULL) = ($4 IS NOT NULL)";
 
-pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Destination>, Error> {
-    let rows = sqlx::query(ALL).fetch_all(connection).await.map_err(|error| fault("read destinations", &error))?;
-    rows.iter().map(destination::read).collect()
+pub(super) fn all(connection: &Connection) -> Result<Vec<Destination>, Error> {
+    task(connection, "read destinations").all(ALL, &[], |row| destination::read(row))
 }
 
 /// Dead letters by destination and cause.
-pub(super) async fn dead(connection: &mut SqliteConnection) -> Result<Vec<DeadGroup>, Error> {
-    let rows = sqlx::query(DEAD).fetch_all(connection).await.map_err(|error| fault("count dead letters", &error))?;
-    rows.iter().map(destination::dead_group).collect()
+pub(super) fn dead(connection: &Connection) -> Result<Vec<DeadGroup>, Error> {
+    task(connection, "count dead letters").all(DEAD, &[], |row| destination::dead_group(row))
 }
 
-pub(super) async fn switched_off(connection: &mut SqliteConnection) -> Result<Vec<(Lane, Off)>, Error> {
-    let rows = sqlx::query("SELECT * FROM lane WHERE off IS NOT NULL").fetch_all(connection).await;
-    let rows = rows.map_err(|error| fault("read which destinations are switched off", &error))?;
-    let mut all = Vec::with_capacity(rows.len());
-    for row in &rows {
-        all.extend(destination::off(row)?.map(|off| rows::lane(row).map(|lane| (lane, off))).transpose()?);
-    }
-    Ok(all)
+pub(super) fn switched_off(connection: &Connection) -> Result<Vec<(Lane, Off)>, Error> {
+    let task = task(connection, "read which destinations are switched off");
+    let found = task.all("SELECT * FROM lane WHERE off IS NOT NULL", &[], |row| {
+        destination::off(row)?.map(|off| rows::lane(row).map(|lane| (lane, off))).transpose()
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// False: there is no such destination, or it is so already.
-pub(super) async fn switch(connection: &mut SqliteConnection, lane: &Lane, off: Option<&Off>) -> Result<bool, Error> {
-    let query = sqlx::query(SWITCH).bind(&lane.config_namespace).bind(&lane.service).bind(&lane.host);
-    let done = query.bind(off.map(Off::to_text)).execute(connection).await;
-    Ok(done.map_err(|error| fault("switch a destination", &error))?.rows_affected() > 0)
+pub(super) fn switch(connection: &Connection, lane: &Lane, off: Option<&Off>) -> Result<bool, Error> {
+    let values = params![lane.config_namespace, lane.service, lane.host, off.map(Off::to_text)];
+    Ok(task(connection, "switch a destination").run(SWITCH, values)? > 0)
 }

@@ -4,9 +4,10 @@ use super::super::intents::{About, Intent, Intents};
 use super::super::rows;
 use super::super::store::Error;
 use super::SqliteStore;
-use super::writer::{Priority, fault};
+use super::sql::task;
+use super::writer::Priority;
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, params};
 
 const INTEND: &str = "
 INSERT INTO gate_question AS q (gate, branch, sha, attempt, since_ms, open) VALUES ($1, $2, $3, 1, $4, 1)
@@ -23,58 +24,37 @@ DELETE FROM gate_question WHERE (gate, branch) IN (SELECT gate, branch FROM gate
 impl Intents for SqliteStore {
     async fn intend(&self, gate: &str, abouts: Vec<About>, now_ms: i64) -> Result<Vec<Intent>, Error> {
         let gate = gate.to_owned();
-        self.write(Priority::Second, move |connection| {
-            Box::pin(async move { intend(connection, &gate, &abouts, now_ms).await })
-        })
-        .await
+        self.write(Priority::Second, move |connection| intend(connection, &gate, &abouts, now_ms)).await
     }
 
     async fn fulfil(&self, intents: Vec<Intent>) -> Result<(), Error> {
-        self.write(Priority::First, move |connection| Box::pin(async move { fulfil(connection, &intents).await })).await
+        self.write(Priority::First, move |connection| fulfil(connection, &intents)).await
     }
 
     async fn intents(&self, gate: &str) -> Result<Vec<Intent>, Error> {
         let gate = gate.to_owned();
-        self.read(move |connection| {
-            Box::pin(async move {
-                let query = sqlx::query("SELECT * FROM gate_question WHERE gate = $1 ORDER BY branch").bind(gate);
-                let rows = query.fetch_all(connection).await.map_err(|error| fault("read intents", &error))?;
-                rows.iter().map(rows::intent).collect()
-            })
+        self.scan(move |connection| {
+            let text = "SELECT * FROM gate_question WHERE gate = $1 ORDER BY branch";
+            task(connection, "read intents").all(text, params![gate], |row| rows::intent(row))
         })
         .await
     }
 
     async fn forget_intents(&self, before_ms: i64) -> Result<u64, Error> {
-        self.write(Priority::Second, move |connection| {
-            Box::pin(async move {
-                let done = sqlx::query(FORGET).bind(before_ms).execute(connection).await;
-                Ok(done.map_err(|error| fault("forget intents", &error))?.rows_affected())
-            })
-        })
-        .await
+        let work = move |connection: &Connection| task(connection, "forget intents").run(FORGET, params![before_ms]);
+        self.write(Priority::Second, work).await
     }
 }
 
-async fn intend(
-    connection: &mut SqliteConnection,
-    gate: &str,
-    abouts: &[About],
-    now_ms: i64,
-) -> Result<Vec<Intent>, Error> {
-    let mut intents = Vec::with_capacity(abouts.len());
-    for about in abouts {
-        let query = sqlx::query(INTEND).bind(gate).bind(&about.branch).bind(&about.sha).bind(now_ms);
-        let row = query.fetch_one(&mut *connection).await.map_err(|error| fault("keep an intent", &error))?;
-        intents.push(rows::intent(&row)?);
-    }
-    Ok(intents)
+fn intend(connection: &Connection, gate: &str, abouts: &[About], now_ms: i64) -> Result<Vec<Intent>, Error> {
+    let task = task(connection, "keep an intent");
+    let keep =
+        |about: &About| task.one(INTEND, params![gate, about.branch, about.sha, now_ms], |row| rows::intent(row));
+    abouts.iter().map(keep).collect()
 }
 
-async fn fulfil(connection: &mut SqliteConnection, intents: &[Intent]) -> Result<(), Error> {
-    for intent in intents {
-        let query = sqlx::query(FULFIL).bind(&intent.gate).bind(&intent.about.branch).bind(intent.attempt);
-        query.execute(&mut *connection).await.map_err(|error| fault("end an intent", &error))?;
-    }
-    Ok(())
+fn fulfil(connection: &Connection, intents: &[Intent]) -> Result<(), Error> {
+    let task = task(connection, "end an intent");
+    let end = |intent: &Intent| task.run(FULFIL, params![intent.gate, intent.about.branch, intent.attempt]).map(drop);
+    intents.iter().try_for_each(end)
 }

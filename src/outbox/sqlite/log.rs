@@ -3,15 +3,15 @@
 //! A change waits for one sync of the log. That is cheapest where the file system has nothing to note but the bytes: so the log is made
 //! long at opening and overwritten in place from then on, and it is copied back beside the writer, not within one of its commits.
 
+use super::super::rows::Columns as _;
 use super::super::store::Error;
 use super::open;
-use super::writer::fault;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions, Connection};
+use super::sql::task;
+use rusqlite::Connection;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 
 /// Length of the log from the start. More than is written between two copies, so that it seldom grows.
 const LOG_BYTES: u64 = 16 << 20;
@@ -22,25 +22,27 @@ const ROUNDS: usize = 4;
 /// Pages after which the writer copies back itself, because copying beside it does not keep up: 64 MiB.
 pub(super) const PAGES_MAX: &str = "8192";
 
-/// Counts what the writer commits. Its task ends when this is dropped.
+/// Counts what the writer commits. Its thread ends when this is dropped.
 pub(super) struct Log {
     pieces: usize,
-    due: mpsc::Sender<()>,
+    due: mpsc::SyncSender<()>,
     copying: JoinHandle<()>,
 }
 
 impl Log {
-    /// Makes the log of an open file long if that is wanted, and starts the task that copies it back.
-    pub(super) async fn start(path: &Path, long: bool) -> Result<Self, Error> {
+    /// Makes the log of an open file long if that is wanted, and starts the thread that copies it back.
+    pub(super) fn start(path: &Path, long: bool) -> Result<Self, Error> {
         let lengthened = if long { lengthen(path) } else { Ok(()) };
         if let Err(error) = lengthened {
             // It costs time at each commit until the log has grown by itself.
             tracing::warn!(path = %path.display(), %error, "failed to make the store's write-ahead log long in advance");
         }
-        let connection = open::copying(path).connect().await;
-        let connection = connection.map_err(|error| fault("open the store for copying its log", &error))?;
-        let (due, wanted) = mpsc::channel(1);
-        Ok(Self { pieces: 0, due, copying: tokio::spawn(copy(connection, wanted)) })
+        let connection = open::copying(path)?;
+        let (due, wanted) = mpsc::sync_channel(1);
+        let copying = thread::Builder::new().name("store-log".to_owned()).spawn(move || copy(connection, &wanted));
+        let copying = copying
+            .map_err(|error| Error::Unavailable { what: "start copying the store's log", cause: error.to_string() })?;
+        Ok(Self { pieces: 0, due, copying })
     }
 
     /// So many pieces were committed.
@@ -53,31 +55,31 @@ impl Log {
     }
 
     /// Waits until nothing is being copied.
-    pub(super) async fn end(self) {
+    pub(super) fn end(self) {
         drop(self.due);
-        if let Err(error) = self.copying.await {
-            tracing::error!(%error, "the task that copies the store's log ended badly");
+        if self.copying.join().is_err() {
+            tracing::error!("the thread that copies the store's log ended badly");
         }
     }
 }
 
-async fn copy(mut connection: SqliteConnection, mut wanted: mpsc::Receiver<()>) {
-    while wanted.recv().await.is_some() {
-        if let Err(error) = catch_up(&mut connection).await {
+fn copy(connection: Connection, wanted: &mpsc::Receiver<()>) {
+    while wanted.recv().is_ok() {
+        if let Err(error) = catch_up(&connection) {
             tracing::warn!(%error, "failed to copy the store's log into its file; it stays in the log");
         }
     }
-    if let Err(error) = connection.close().await {
+    if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "failed to close the store");
     }
 }
 
 /// Only what is copied as a whole is overwritten: what was written during one round is copied by the next, which is shorter.
-async fn catch_up(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+fn catch_up(connection: &Connection) -> Result<(), Error> {
     for _ in 0..ROUNDS {
         // Passive: it takes what nobody holds back and makes nobody wait.
-        let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
-        let (_busy, written, copied): (i64, i64, i64) = query.fetch_one(&mut *connection).await?;
+        let (written, copied) = task(connection, "copy the log")
+            .one("PRAGMA wal_checkpoint(PASSIVE)", &[], |row| Ok((row.int("log")?, row.int("checkpointed")?)))?;
         if copied >= written {
             break;
         }

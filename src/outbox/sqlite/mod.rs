@@ -1,6 +1,6 @@
 //! The store in one SQLite file: WAL, `synchronous = FULL`, one writer, a few readers, one process.
 //!
-//! All writes pass the [`writer`]; reads see what is committed. A store in memory is the same without the file: tests and pods that may not
+//! All writes pass the [`writer`], a thread with the connection that writes; [`readers`] see what is committed. A store in memory is the same without the file: tests and pods that may not
 //! write use it. Claims of an earlier process are put back when the file is opened; whatever was in flight then has an unknown outcome and is repeated.
 
 mod changes;
@@ -12,15 +12,17 @@ mod objects;
 mod open;
 mod outcome;
 mod people;
+mod readers;
+mod reading;
 mod retention;
 mod runs;
+mod sql;
 mod writer;
 
 use super::breaker::Breaker;
 use super::change::{Change, Committed};
 use super::delivery::{Attempt, ClaimToken, Delivery, DeliveryId, Lane, State, Transition};
 use super::destination::{Destination, Off};
-use super::rows::{self, Columns};
 use super::seal::Keys;
 use super::store::{
     ClaimLimits, Claims, Counts, DeadGroup, Detail, Error, Filter, KeptObject, Moved, OwedAnnotation, Pruned, Release,
@@ -28,15 +30,15 @@ use super::store::{
 };
 use crate::notify::{KeyState, ObjectId};
 use async_trait::async_trait;
-use futures::future::BoxFuture;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
+use readers::{Readers, blocking};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, OnceLock};
-use writer::{Priority, Writer, fault};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use writer::{Priority, Writer};
 
 /// Space that is kept free for outcomes (`store.reserve`).
 pub const DEFAULT_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -61,25 +63,6 @@ impl Default for SqliteOptions {
 
 /// Bytes of a page of the file.
 pub const PAGE_BYTES: u32 = open::PAGE_SIZE;
-/// Connections for reading.
-const READERS: u32 = 2;
-
-// What an earlier process held: put back, unless a newer state came meanwhile.
-const REOPEN: &str = "
-UPDATE delivery SET state = 1, claim = 0 WHERE state = 2;
-UPDATE delivery SET state = 5, successor = (
-    SELECT n.id FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
-        AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4
-    ORDER BY n.seq DESC LIMIT 1)
-WHERE state = 1 AND supersedes = 1 AND ordering IS NOT NULL AND EXISTS (
-    SELECT 1 FROM delivery n WHERE n.ordering = delivery.ordering AND n.config_namespace = delivery.config_namespace
-        AND n.service = delivery.service AND n.recipient = delivery.recipient AND n.seq > delivery.seq AND n.supersedes = 1 AND n.state < 4)";
-
-// As many keys as objects are wanted, the longest owed first: read off the index, however many are owed.
-const OWED: &str = "
-SELECT * FROM key_state WHERE owed > 0 AND uid IN (
-    SELECT uid FROM key_state WHERE owed > 0 ORDER BY changed_ms LIMIT $1)
-ORDER BY uid, state_key";
 
 /// Who this store is, and which of its processes this is.
 #[derive(Debug, Clone)]
@@ -103,15 +86,19 @@ struct Shared {
     file: Option<OpenFile>,
     /// The first damage that was met: nothing heals it but a person.
     damage: OnceLock<Error>,
-    writer: Mutex<Option<(Writer, tokio::task::JoinHandle<()>)>>,
+    writer: Mutex<Option<(Writer, JoinHandle<()>)>>,
 }
 
 #[derive(Debug)]
 struct OpenFile {
     path: PathBuf,
     reserve_bytes: u64,
-    readers: SqlitePool,
+    readers: Readers,
     lock: Mutex<Option<open::ProcessLock>>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SqliteStore {
@@ -122,16 +109,17 @@ impl SqliteStore {
 
     /// [`SqliteStore::open`] with everything that can be chosen.
     pub async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, Error> {
-        let lock = open::secure(path)?;
-        let connection = open::connect(Some(path), options.max_pages).await?;
-        // A file does not go away between two reads: asking each time would double the cost of a small one.
-        let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).test_before_acquire(false);
-        let readers = readers.connect_with(open::reading(path)).await;
-        let readers = readers.map_err(|error| fault("open the store for reading", &error))?;
-        let (path, reserve_bytes) = (path.to_owned(), options.reserve_bytes);
-        let log = log::Log::start(&path, options.long_log).await?;
-        let file = OpenFile { path, reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
-        Self::start(connection, Some((file, log)), options.keys).await
+        let path = path.to_owned();
+        blocking(move || Self::open_file(path, options)).await
+    }
+
+    fn open_file(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
+        let lock = open::secure(&path)?;
+        let connection = open::connect(Some(&path), options.max_pages)?;
+        let readers = Readers::open(&path)?;
+        let log = log::Log::start(&path, options.long_log)?;
+        let file = OpenFile { path, reserve_bytes: options.reserve_bytes, readers, lock: Mutex::new(Some(lock)) };
+        Self::start(connection, Some((file, log)), options.keys)
     }
 
     /// A store that ends with the process.
@@ -141,34 +129,29 @@ impl SqliteStore {
 
     /// The same with bodies encrypted: a dump of the process's memory shows fewer of them.
     pub async fn in_memory_with(keys: Arc<Keys>) -> Result<Self, Error> {
-        Self::start(open::connect(None, None).await?, None, keys).await
+        blocking(|| Self::start(open::connect(None, None)?, None, keys)).await
     }
 
-    async fn start(
-        mut connection: SqliteConnection,
-        file: Option<(OpenFile, log::Log)>,
-        keys: Arc<Keys>,
-    ) -> Result<Self, Error> {
+    fn start(connection: Connection, file: Option<(OpenFile, log::Log)>, keys: Arc<Keys>) -> Result<Self, Error> {
         let (file, log) = file.unzip();
-        let identity = identify(&mut connection).await?;
-        sqlx::query(REOPEN).execute(&mut connection).await.map_err(|error| fault("release earlier claims", &error))?;
-        warn_of_missing_keys(&mut connection, &keys).await?;
-        runs::warn_of_missing_keys(&mut connection, &keys).await?;
+        let identity = reading::identify(&connection)?;
+        reading::reopen(&connection)?;
+        reading::warn_of_missing_keys(&connection, &keys)?;
+        runs::warn_of_missing_keys(&connection, &keys)?;
         let claims = AtomicI64::new(0);
-        let writer = Mutex::new(Some(Writer::start(connection, log)));
+        let writer = Mutex::new(Some(Writer::start(connection, log)?));
         let damage = OnceLock::new();
         Ok(Self { shared: Arc::new(Shared { identity, keys, claims, file, damage, writer }) })
     }
 
     fn writer(&self) -> Result<Writer, Error> {
-        let held = self.shared.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        held.as_ref().map(|(writer, _)| writer.clone()).ok_or(Error::Closed)
+        held(&self.shared.writer).as_ref().map(|(writer, _)| writer.clone()).ok_or(Error::Closed)
     }
 
     async fn write<T, F>(&self, priority: Priority, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         self.noting(self.writer()?.run(priority, work).await)
     }
@@ -181,16 +164,24 @@ impl SqliteStore {
         result
     }
 
-    /// Reads what is committed; in memory there is one connection only, the writer's.
-    async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    /// Reads a few rows that are committed, found by an index; in memory there is one connection only, the writer's.
+    async fn point<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let Some(file) = &self.shared.file else { return self.write(Priority::First, work).await };
-        let mut connection =
-            file.readers.acquire().await.map_err(|error| fault("open the store for reading", &error))?;
-        self.noting(work(&mut connection).await)
+        self.noting(file.readers.point(work).await)
+    }
+
+    /// Reads what is committed and may be much.
+    async fn scan<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        let Some(file) = &self.shared.file else { return self.write(Priority::First, work).await };
+        self.noting(file.readers.scan(work).await)
     }
 
     fn check_reserve(&self) -> Result<(), Error> {
@@ -204,34 +195,6 @@ impl SqliteStore {
         }
         Ok(())
     }
-}
-
-/// Reads the identity that was made with the store, and counts this process.
-async fn identify(connection: &mut SqliteConnection) -> Result<Identity, Error> {
-    let failed = |error: sqlx::Error| fault("read the store's identity", &error);
-    let made = (uuid::Uuid::new_v4().to_string(), rand::random::<i64>());
-    sqlx::query(
-        "INSERT OR IGNORE INTO meta (name, value) VALUES ('install_id', $1), ('epoch', $2), ('processes', 0);
-         UPDATE meta SET value = value + 1 WHERE name = 'processes'",
-    )
-    .bind(made.0)
-    .bind(made.1)
-    .execute(&mut *connection)
-    .await
-    .map_err(failed)?;
-    let row = sqlx::query(
-        "SELECT (SELECT value FROM meta WHERE name = 'install_id') AS install_id,
-                (SELECT value FROM meta WHERE name = 'epoch') AS epoch,
-                (SELECT value FROM meta WHERE name = 'processes') AS process",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(failed)?;
-    Ok(Identity {
-        install_id: row.try_get_unchecked("install_id").map_err(failed)?,
-        epoch: row.try_get_unchecked::<i64, _>("epoch").map_err(failed)?.cast_unsigned(),
-        process: row.try_get_unchecked("process").map_err(failed)?,
-    })
 }
 
 #[async_trait]
@@ -250,52 +213,47 @@ impl Store for SqliteStore {
 
     async fn states(&self, object_uid: &str) -> Result<BTreeMap<String, KeyState>, Error> {
         let uid = object_uid.to_owned();
-        self.read(move |connection| {
-            Box::pin(async move {
-                let query = sqlx::query("SELECT * FROM key_state WHERE uid = $1").bind(uid);
-                let rows =
-                    query.fetch_all(connection).await.map_err(|error| fault("read an object's state", &error))?;
-                rows.iter().map(rows::key_state).collect()
-            })
-        })
-        .await
+        self.point(move |connection| reading::states(connection, &uid)).await
     }
 
     async fn objects(&self, after_uid: &str, limit: usize) -> Result<Vec<ObjectId>, Error> {
-        let (after_uid, limit) = (after_uid.to_owned(), i64::try_from(limit).unwrap_or(i64::MAX));
-        self.read(move |connection| Box::pin(objects::with_state(connection, after_uid, limit))).await
+        let (after_uid, limit) = (after_uid.to_owned(), bound(limit));
+        self.scan(move |connection| objects::with_state(connection, &after_uid, limit)).await
     }
 
     async fn kept(&self) -> Result<Vec<KeptObject>, Error> {
-        self.read(|connection| Box::pin(objects::kept(connection))).await
+        self.scan(objects::kept).await
     }
 
     async fn last_object(&self, object_uid: &str) -> Result<Option<Vec<u8>>, Error> {
         let (uid, keys) = (object_uid.to_owned(), Arc::clone(&self.shared.keys));
-        self.read(move |connection| Box::pin(async move { objects::last(connection, uid, &keys).await })).await
+        self.point(move |connection| objects::last(connection, &uid, &keys)).await
     }
 
     async fn failed_objects(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(move |connection| Box::pin(objects::failed(connection, limit))).await
+        let limit = bound(limit);
+        self.scan(move |connection| objects::failed(connection, limit)).await
     }
 
     async fn open_of(&self, config_namespace: &str, most: u32) -> Result<u32, Error> {
         let namespace = config_namespace.to_owned();
-        self.read(move |connection| Box::pin(objects::open_of(connection, namespace, most))).await
+        self.scan(move |connection| objects::open_of(connection, &namespace, most)).await
     }
 
     async fn commit(&self, object: &ObjectId, changes: Vec<Change>, now_ms: i64) -> Result<Committed, Error> {
-        if changes.iter().any(|change| matches!(change, Change::Deliver(_))) {
+        let delivers = changes.iter().any(|change| matches!(change, Change::Deliver(_)));
+        if delivers {
             self.check_reserve()?;
         }
         let (object, shared) = (object.clone(), Arc::clone(&self.shared));
-        let priority = if changes.iter().all(Change::is_record) { Priority::Later } else { Priority::Second };
+        let priority = match (delivers, changes.iter().all(Change::is_record)) {
+            (true, _) => Priority::Due,
+            (false, false) => Priority::Second,
+            (false, true) => Priority::Later,
+        };
         self.write(priority, move |connection| {
-            Box::pin(async move {
-                let (identity, keys) = (&shared.identity, shared.keys.as_ref());
-                changes::Evaluation { connection, identity, keys, object: &object, now_ms }.apply(changes).await
-            })
+            let (identity, keys) = (&shared.identity, shared.keys.as_ref());
+            changes::Evaluation { connection, identity, keys, object: &object, now_ms }.apply(changes)
         })
         .await
     }
@@ -306,229 +264,131 @@ impl Store for SqliteStore {
         let count = shared.claims.fetch_add(1, Ordering::Relaxed) + 1;
         let token = ClaimToken((shared.identity.process << 32) | (count & 0xffff_ffff));
         self.write(Priority::Claim, move |connection| {
-            Box::pin(async move {
-                let (process, install, keys) =
-                    (shared.identity.process, &shared.identity.install_id, shared.keys.as_ref());
-                claim::claim(connection, now_ms, limits, claim::Claimer { token, process, install, keys }).await
-            })
+            let (process, install, keys) = (shared.identity.process, &shared.identity.install_id, shared.keys.as_ref());
+            claim::claim(connection, now_ms, &limits, &claim::Claimer { token, process, install, keys })
         })
         .await
     }
 
     async fn record(&self, attempt: Option<Attempt>, transition: Transition) -> Result<State, Error> {
         let keys = Arc::clone(&self.shared.keys);
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move { outcome::record(connection, attempt.as_ref(), &transition, &keys).await })
-        })
-        .await
+        let work = move |connection: &Connection| outcome::record(connection, attempt.as_ref(), &transition, &keys);
+        self.write(Priority::First, work).await
     }
 
     async fn owed_annotations(&self, limit: usize) -> Result<Vec<OwedAnnotation>, Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(move |connection| Box::pin(owed(connection, limit))).await
+        let limit = bound(limit);
+        self.point(move |connection| reading::owed(connection, limit)).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Delivery>, Error> {
         let filter = filter.clone();
-        self.read(move |connection| Box::pin(async move { people::list(connection, &filter).await })).await
+        self.scan(move |connection| people::list(connection, &filter)).await
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Detail>, Error> {
         let keys = Arc::clone(&self.shared.keys);
-        self.read(move |connection| Box::pin(async move { people::get(connection, id, &keys).await })).await
+        self.scan(move |connection| people::get(connection, id, &keys)).await
     }
 
     async fn replay(&self, filter: &Filter, how: Replay) -> Result<Moved, Error> {
         let (filter, shared) = (filter.clone(), Arc::clone(&self.shared));
         self.write(Priority::First, move |connection| {
-            Box::pin(async move {
-                let (keys, process) = (shared.keys.as_ref(), shared.identity.process);
-                people::replay(connection, &filter, how, people::Replayer { keys, process }).await
-            })
+            let (keys, process) = (shared.keys.as_ref(), shared.identity.process);
+            people::replay(connection, &filter, how, &people::Replayer { keys, process })
         })
         .await
     }
 
     async fn discard(&self, filter: &Filter, dry_run: bool, now_ms: i64) -> Result<Moved, Error> {
         let filter = filter.clone();
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move { people::discard(connection, &filter, dry_run, now_ms).await })
-        })
-        .await
+        let work = move |connection: &Connection| people::discard(connection, &filter, dry_run, now_ms);
+        self.write(Priority::First, work).await
     }
 
     async fn release_parked(&self, release: Release, now_ms: i64) -> Result<u64, Error> {
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move { people::release(connection, &release, now_ms).await })
-        })
-        .await
+        self.write(Priority::First, move |connection| people::release(connection, &release, now_ms)).await
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
-        self.read(move |connection| Box::pin(counts(connection))).await
+        self.scan(reading::counts).await
     }
 
     async fn breakers(&self) -> Result<Vec<(Lane, Breaker)>, Error> {
-        self.read(move |connection| Box::pin(breakers(connection))).await
+        self.scan(reading::breakers).await
     }
 
     async fn set_breaker(&self, lane: &Lane, breaker: &Breaker) -> Result<(), Error> {
         let (lane, text) = (lane.clone(), serde_json::to_string(breaker).unwrap_or_default());
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move {
-                let query = sqlx::query(
-                    "UPDATE lane SET breaker = $4 WHERE config_namespace = $1 AND service = $2 AND host = $3",
-                );
-                let query = query.bind(lane.config_namespace).bind(lane.service).bind(lane.host).bind(text);
-                query.execute(connection).await.map_err(|error| fault("keep a breaker", &error))?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(Priority::First, move |connection| reading::set_breaker(connection, &lane, &text)).await
     }
 
     async fn destinations(&self) -> Result<Vec<Destination>, Error> {
-        self.read(|connection| Box::pin(destinations::all(connection))).await
+        self.scan(destinations::all).await
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Error> {
-        self.read(|connection| Box::pin(destinations::dead(connection))).await
+        self.scan(destinations::dead).await
     }
 
     async fn switched_off(&self) -> Result<Vec<(Lane, Off)>, Error> {
-        self.read(|connection| Box::pin(destinations::switched_off(connection))).await
+        self.scan(destinations::switched_off).await
     }
 
     async fn switch(&self, lane: &Lane, off: Option<&Off>) -> Result<bool, Error> {
         let (lane, off) = (lane.clone(), off.cloned());
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move { destinations::switch(connection, &lane, off.as_ref()).await })
-        })
-        .await
+        let work = move |connection: &Connection| destinations::switch(connection, &lane, off.as_ref());
+        self.write(Priority::First, work).await
     }
 
     async fn shift_due(&self, delta_ms: i64) -> Result<(), Error> {
-        self.write(Priority::First, move |connection| {
-            Box::pin(async move {
-                let query =
-                    sqlx::query("UPDATE delivery SET due_ms = due_ms + $1, since_ms = since_ms + $1 WHERE state < 3");
-                query.bind(delta_ms).execute(connection).await.map_err(|error| fault("move due times", &error))?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(Priority::First, move |connection| reading::shift_due(connection, delta_ms)).await
     }
 
     async fn prune(&self, retention: Retention, now_ms: i64) -> Result<Pruned, Error> {
-        self.write(Priority::Second, move |connection| Box::pin(retention::prune(connection, retention, now_ms))).await
+        self.write(Priority::Second, move |connection| retention::prune(connection, retention, now_ms)).await
     }
 
     async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let name = format!("value.{name}");
-        self.read(move |connection| {
-            Box::pin(async move {
-                let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
-                query.fetch_optional(connection).await.map_err(|error| fault("read a value", &error))
-            })
-        })
-        .await
+        self.point(move |connection| reading::value(connection, &name)).await
     }
 
     async fn set_value(&self, name: &str, value: Vec<u8>) -> Result<(), Error> {
         let name = format!("value.{name}");
-        self.write(Priority::Second, move |connection| {
-            Box::pin(async move {
-                let query =
-                    sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES ($1, $2)").bind(name).bind(value);
-                query.execute(connection).await.map_err(|error| fault("keep a value", &error))?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(Priority::Second, move |connection| reading::set_value(connection, &name, &value)).await
     }
 
     async fn forget_values(&self, prefix: &str, before_ms: i64) -> Result<u64, Error> {
         let prefix = format!("value.{prefix}");
-        self.write(Priority::Second, move |connection| {
-            Box::pin(async move { retention::forget_values(connection, &prefix, before_ms).await })
-        })
-        .await
+        let work = move |connection: &Connection| retention::forget_values(connection, &prefix, before_ms);
+        self.write(Priority::Second, work).await
     }
 
     async fn health(&self) -> Result<(), Error> {
         self.shared.damage.get().cloned().map_or(Ok(()), Err)?;
         self.check_reserve()?;
-        self.write(Priority::First, |connection| {
-            Box::pin(async move {
-                let query = sqlx::query("UPDATE meta SET value = value WHERE name = 'processes'");
-                query.execute(connection).await.map_err(|error| fault("write to the store", &error))?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(Priority::First, reading::touch).await
     }
 
     async fn close(&self) {
-        let held = self.shared.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some((writer, task)) = held {
+        if let Some(file) = &self.shared.file {
+            // Before the writer: the last that closes the file copies its log back, which one that only reads cannot.
+            file.readers.close().await;
+        }
+        let running = held(&self.shared.writer).take();
+        if let Some((writer, thread)) = running {
             drop(writer);
-            if let Err(error) = task.await {
-                tracing::error!(%error, "the store's writer ended badly");
+            if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+                tracing::error!("the store's writer ended badly");
             }
         }
         if let Some(file) = &self.shared.file {
-            file.readers.close().await;
-            file.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            held(&file.lock).take();
         }
     }
 }
 
-async fn owed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<OwedAnnotation>, Error> {
-    let rows = sqlx::query(OWED).bind(limit).fetch_all(connection).await;
-    rows::owed(&rows.map_err(|error| fault("read owed annotations", &error))?)
-}
-
-async fn warn_of_missing_keys(connection: &mut SqliteConnection, keys: &Keys) -> Result<(), Error> {
-    let query = sqlx::query("SELECT key_id, count(*) AS n FROM delivery WHERE key_id IS NOT NULL GROUP BY key_id");
-    let rows = query.fetch_all(connection).await.map_err(|error| fault("read which keys are needed", &error))?;
-    for row in &rows {
-        keys.warn_if_missing(&row.text("key_id")?, row.int("n")?, "bodies of deliveries");
-    }
-    Ok(())
-}
-
-async fn counts(connection: &mut SqliteConnection) -> Result<Counts, Error> {
-    let failed = |error: sqlx::Error| fault("count deliveries", &error);
-    let mut counts = Counts::default();
-    let rows =
-        sqlx::query("SELECT state, count(*) AS n FROM delivery GROUP BY state").fetch_all(&mut *connection).await;
-    for row in &rows.map_err(failed)? {
-        counts.by_state.insert(rows::state(row.int("state")?)?, row.int("n")?.unsigned_abs());
-    }
-    let oldest = sqlx::query_scalar(
-        "SELECT created_ms FROM delivery WHERE seq = (SELECT min(seq) FROM (
-            SELECT min(seq) AS seq FROM delivery WHERE state = 0 UNION ALL
-            SELECT min(seq) FROM delivery WHERE state = 1 UNION ALL
-            SELECT min(seq) FROM delivery WHERE state = 2))",
-    );
-    counts.oldest_open_ms = oldest.fetch_optional(&mut *connection).await.map_err(failed)?;
-    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM key_state WHERE owed > 0")
-        .fetch_one(connection)
-        .await
-        .map_err(failed)?;
-    counts.owed_annotations = owed.unsigned_abs();
-    Ok(counts)
-}
-
-async fn breakers(connection: &mut SqliteConnection) -> Result<Vec<(Lane, Breaker)>, Error> {
-    let failed = |error: sqlx::Error| fault("read breakers", &error);
-    let rows =
-        sqlx::query("SELECT * FROM lane WHERE breaker IS NOT NULL").fetch_all(connection).await.map_err(failed)?;
-    let mut all = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let text = row.text("breaker")?;
-        // One that cannot be read is a closed one: it opens again by itself.
-        all.push((rows::lane(row)?, serde_json::from_str(&text).unwrap_or_default()));
-    }
-    Ok(all)
+fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

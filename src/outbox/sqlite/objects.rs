@@ -3,9 +3,9 @@
 use super::super::rows::{self, Columns};
 use super::super::seal::Keys;
 use super::super::store::{Error, KeptObject};
-use super::writer::fault;
+use super::sql::task;
 use crate::notify::ObjectId;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, params};
 
 pub(super) const KEEP: &str = "
 INSERT INTO last_object (uid, namespace, name, digest, content, key_id) VALUES ($1, $2, $3, $4, $5, $6)
@@ -18,43 +18,33 @@ const WITH_STATE: &str = "
 SELECT uid, min(namespace) AS namespace, min(name) AS name FROM key_state WHERE uid > $1 GROUP BY uid ORDER BY uid LIMIT $2";
 const KEPT: &str = "SELECT uid, namespace, name, digest, length(content) AS bytes FROM last_object ORDER BY uid";
 const OPEN: &str = "
-SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state < 3 AND config_namespace = $1 LIMIT $2)";
+SELECT count(*) AS n FROM (SELECT 1 FROM delivery WHERE state < 3 AND config_namespace = $1 LIMIT $2)";
 
 /// `state = 4` is a dead letter.
 const FAILED: &str = "SELECT DISTINCT namespace, name FROM delivery WHERE state = 4 LIMIT $1";
 
-pub(super) async fn with_state(
-    connection: &mut SqliteConnection,
-    after_uid: String,
-    limit: i64,
-) -> Result<Vec<ObjectId>, Error> {
-    let found = sqlx::query(WITH_STATE).bind(after_uid).bind(limit).fetch_all(connection).await;
-    found.map_err(|error| fault("read which objects are known", &error))?.iter().map(rows::object).collect()
+pub(super) fn with_state(connection: &Connection, after_uid: &str, limit: i64) -> Result<Vec<ObjectId>, Error> {
+    let task = task(connection, "read which objects are known");
+    task.all(WITH_STATE, params![after_uid, limit], |row| rows::object(row))
 }
 
-pub(super) async fn kept(connection: &mut SqliteConnection) -> Result<Vec<KeptObject>, Error> {
-    let found = sqlx::query(KEPT).fetch_all(connection).await;
-    found.map_err(|error| fault("read which objects are kept", &error))?.iter().map(rows::kept).collect()
+pub(super) fn kept(connection: &Connection) -> Result<Vec<KeptObject>, Error> {
+    task(connection, "read which objects are kept").all(KEPT, &[], |row| rows::kept(row))
 }
 
-pub(super) async fn last(
-    connection: &mut SqliteConnection,
-    uid: String,
-    keys: &Keys,
-) -> Result<Option<Vec<u8>>, Error> {
-    let query = sqlx::query("SELECT uid, content, key_id FROM last_object WHERE uid = $1").bind(uid);
-    let row = query.fetch_optional(connection).await.map_err(|error| fault("read the last of an object", &error))?;
-    row.map(|row| rows::last_object(&row, keys)).transpose().map(Option::flatten)
+pub(super) fn last(connection: &Connection, uid: &str, keys: &Keys) -> Result<Option<Vec<u8>>, Error> {
+    let text = "SELECT uid, content, key_id FROM last_object WHERE uid = $1";
+    let found =
+        task(connection, "read the last of an object").maybe(text, params![uid], |row| rows::last_object(row, keys))?;
+    Ok(found.flatten())
 }
 
-pub(super) async fn open_of(connection: &mut SqliteConnection, namespace: String, most: u32) -> Result<u32, Error> {
-    let query = sqlx::query_scalar(OPEN).bind(namespace).bind(most);
-    let count: i64 = query.fetch_one(connection).await.map_err(|error| fault("count open deliveries", &error))?;
+pub(super) fn open_of(connection: &Connection, namespace: &str, most: u32) -> Result<u32, Error> {
+    let count = task(connection, "count open deliveries").one(OPEN, params![namespace, most], |row| row.int("n"))?;
     Ok(u32::try_from(count).unwrap_or(most))
 }
 
-pub(super) async fn failed(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<(String, String)>, Error> {
-    let found = sqlx::query(FAILED).bind(limit).fetch_all(connection).await;
-    let found = found.map_err(|error| fault("read which objects have dead letters", &error))?;
-    found.iter().map(|row| Ok((row.text("namespace")?, row.text("name")?))).collect()
+pub(super) fn failed(connection: &Connection, limit: i64) -> Result<Vec<(String, String)>, Error> {
+    let task = task(connection, "read which objects have dead letters");
+    task.all(FAILED, params![limit], |row| Ok((row.text("namespace")?, row.text("name")?)))
 }

@@ -1,9 +1,8 @@
 //! Opening the file: the right place, one process, private mode, migrations. Nothing else here touches the file system.
 
 use super::super::store::Error;
-use super::writer::fault;
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Executor};
+use super::sql::{fault, keep_prepared};
+use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +39,8 @@ const NETWORK_KINDS: [&str; 12] = [
 pub(super) const PAGE_SIZE: u32 = 8192;
 /// Pages kept in memory, as SQLite writes kibibytes: the rows in work; what is over is in the system's cache anyway.
 const CACHE: &str = "-4096";
+/// How long a lock of another connection is waited for.
+const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// The lock that keeps every other process out, until dropped or the process ends.
 #[derive(Debug)]
@@ -98,47 +99,60 @@ fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
         .map(|(_, kind)| kind)
 }
 
-/// How the file is opened; `None` is a store in memory.
-fn options(path: Option<&Path>, max_pages: Option<u32>) -> SqliteConnectOptions {
-    let options = match path {
-        Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
-        None => SqliteConnectOptions::new().in_memory(true).shared_cache(false),
-    };
+/// What the writer's connection is told first. The size of a page and the way to give pages back are fixed once there is a log.
+fn pragmas(is_file: bool, max_pages: Option<u32>) -> String {
+    let journal = if is_file { "WAL" } else { "MEMORY" };
     // SQLite's own limit is the largest number that it takes.
     let max_pages = max_pages.unwrap_or(u32::MAX - 1);
-    options
-        .page_size(PAGE_SIZE)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .journal_mode(if path.is_some() { SqliteJournalMode::Wal } else { SqliteJournalMode::Memory })
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        .pragma("cache_size", CACHE)
-        .pragma("journal_size_limit", "67108864")
-        // What a savepoint may have to take back; a file for it would be made and removed in each transaction.
-        .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", super::log::PAGES_MAX)
-        .pragma("max_page_count", max_pages.to_string())
-        .disable_statement_logging()
+    let copied_at = super::log::PAGES_MAX;
+    // The temporary store is what a savepoint may have to take back; a file for it would be made and removed in each transaction.
+    format!(
+        "PRAGMA page_size = {PAGE_SIZE};
+         PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = {journal};
+         PRAGMA foreign_keys = ON;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = {CACHE};
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA wal_autocheckpoint = {copied_at};
+         PRAGMA max_page_count = {max_pages};"
+    )
 }
 
-/// How readers open the file: they change nothing of it, its modes included.
-pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
-    options.disable_statement_logging()
+/// Opens a connection that one thread at a time uses; `None` is a store in memory.
+fn plain(path: Option<&Path>, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match path {
+        Some(path) => Connection::open_with_flags(path, flags)?,
+        None => Connection::open_in_memory_with_flags(flags)?,
+    };
+    connection.busy_timeout(BUSY_MAX)?;
+    keep_prepared(&connection);
+    Ok(connection)
 }
 
-/// How the file is opened to copy its log back, which reads no page into memory.
-pub(super) fn copying(path: &Path) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
-    options.synchronous(SqliteSynchronous::Full).pragma("cache_size", "-64").disable_statement_logging()
+/// Opens the file for a reader, who changes nothing of it, its modes included.
+pub(super) fn reading(path: &Path) -> Result<Connection, Error> {
+    plain(Some(path), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| fault("open the store for reading", &error))
+}
+
+/// Opens the file to copy its log back, which reads no page into memory.
+pub(super) fn copying(path: &Path) -> Result<Connection, Error> {
+    let failed = |error: rusqlite::Error| fault("open the store for copying its log", &error);
+    let connection = plain(Some(path), OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -64;").map_err(failed)?;
+    Ok(connection)
 }
 
 /// Opens the writer's connection and brings the schema up to date.
-pub(super) async fn connect(path: Option<&Path>, max_pages: Option<u32>) -> Result<SqliteConnection, Error> {
+pub(super) fn connect(path: Option<&Path>, max_pages: Option<u32>) -> Result<Connection, Error> {
     let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
-    let failed = |error: sqlx::Error| Error::Open { path: shown.clone(), cause: error.to_string() };
-    let mut connection = options(path, max_pages).connect().await.map_err(failed)?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
+    let failed = |error: rusqlite::Error| Error::Open { path: shown.clone(), cause: error.to_string() };
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = plain(path, access).map_err(failed)?;
+    connection.execute_batch(&pragmas(path.is_some(), max_pages)).map_err(failed)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
         let cause =
@@ -146,16 +160,14 @@ pub(super) async fn connect(path: Option<&Path>, max_pages: Option<u32>) -> Resu
         return Err(Error::Open { path: shown, cause });
     }
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(done) {
-        migrate(&mut connection, sql, index + 1).await?;
+        migrate(&connection, sql, index + 1)?;
     }
     Ok(connection)
 }
 
-async fn migrate(connection: &mut SqliteConnection, sql: &'static str, version: usize) -> Result<(), Error> {
-    let script = format!("BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {version}; COMMIT");
-    // Not user input: the text is compiled in.
-    let run = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await;
-    run.map(|_| ()).map_err(|error| fault("migrate the store", &error))
+fn migrate(connection: &Connection, sql: &str, version: usize) -> Result<(), Error> {
+    let script = format!("BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {version}; COMMIT;");
+    connection.execute_batch(&script).map_err(|error| fault("migrate the store", &error))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What is kept of what is over. Dead letters that are too many go by tenant share: the tenant that has most loses its oldest.
 
+use super::super::rows::Columns as _;
 use super::super::store::{Error, Pruned, Retention};
 use super::super::turns::excess_by_tenant;
-use super::writer::fault;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use super::sql::{Task, task};
+use rusqlite::{Connection, params};
 
 /// Rows that one pruning drops at most in each step: pruning shares the writer with everybody else.
 const STEP_MAX: i64 = 10_000;
@@ -26,10 +26,11 @@ SELECT seq FROM delivery WHERE state = 4 AND config_namespace = $1 ORDER BY seq 
 const TENANTS_OLDEST_BYTES: &str = "
 SELECT seq FROM (SELECT seq, sum(body_bytes) OVER (ORDER BY seq) - body_bytes AS before FROM delivery
     WHERE state = 4 AND config_namespace = $1) WHERE before < $2 ORDER BY seq";
-const DROP: &str = "
-DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each($1));
-DELETE FROM body WHERE seq IN (SELECT value FROM json_each($1));
-DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each($1))";
+const DROP: [&str; 3] = [
+    "DELETE FROM attempt WHERE seq IN (SELECT value FROM json_each($1))",
+    "DELETE FROM body WHERE seq IN (SELECT value FROM json_each($1))",
+    "DELETE FROM delivery WHERE seq IN (SELECT value FROM json_each($1))",
+];
 const FINISHED_BYTES: &str = "
 SELECT seq FROM (SELECT seq, sum(body_bytes) OVER (ORDER BY seq DESC) AS with_newer FROM delivery WHERE state IN (3, 5, 6, 7))
 WHERE with_newer > $1 ORDER BY seq LIMIT $2";
@@ -41,65 +42,47 @@ const OLD_VALUES: &str = "
 DELETE FROM meta WHERE name IN (SELECT name FROM meta
     WHERE name >= $1 AND name < $1 || char(1114111) AND CAST(value AS INTEGER) < $2 LIMIT $3)";
 
-fn failed(error: sqlx::Error) -> Error {
-    fault("prune the store", &error)
-}
-
 /// Drops what the retention no longer covers.
-pub(super) async fn prune(connection: &mut SqliteConnection, keep: Retention, now_ms: i64) -> Result<Pruned, Error> {
-    let mut pruned = Pruned::default();
-    pruned.dead += select_and_drop(connection, OLD, now_ms.saturating_sub(keep.dead_age_ms)).await?;
-    pruned.finished += select_and_drop(connection, FINISHED, now_ms.saturating_sub(keep.finished_age_ms)).await?;
-    let finished_max = i64::try_from(keep.finished_max).unwrap_or(i64::MAX);
-    pruned.finished += select_and_drop(connection, FINISHED_EXCESS, finished_max).await?;
-    let finished_bytes = i64::try_from(keep.finished_bytes).unwrap_or(i64::MAX);
-    pruned.finished += select_and_drop(connection, FINISHED_BYTES, finished_bytes).await?;
-    pruned.dead += by_share(connection, "letters", TENANTS_OLDEST, keep.dead_max).await?;
-    pruned.dead += by_share(connection, "bytes", TENANTS_OLDEST_BYTES, keep.dead_bytes).await?;
-    let long_ago = now_ms.saturating_sub(TRUNCATED_AGE_MS);
-    sqlx::query(FORGOTTEN).bind(long_ago).execute(&mut *connection).await.map_err(failed)?;
-    sqlx::query(VACUUM).execute(&mut *connection).await.map_err(failed)?;
+pub(super) fn prune(connection: &Connection, keep: Retention, now_ms: i64) -> Result<Pruned, Error> {
+    let (task, mut pruned) = (task(connection, "prune the store"), Pruned::default());
+    pruned.dead += select_and_drop(&task, OLD, now_ms.saturating_sub(keep.dead_age_ms))?;
+    pruned.finished += select_and_drop(&task, FINISHED, now_ms.saturating_sub(keep.finished_age_ms))?;
+    let whole = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    pruned.finished += select_and_drop(&task, FINISHED_EXCESS, whole(keep.finished_max))?;
+    pruned.finished += select_and_drop(&task, FINISHED_BYTES, whole(keep.finished_bytes))?;
+    pruned.dead += by_share(&task, "letters", TENANTS_OLDEST, keep.dead_max)?;
+    pruned.dead += by_share(&task, "bytes", TENANTS_OLDEST_BYTES, keep.dead_bytes)?;
+    task.run(FORGOTTEN, params![now_ms.saturating_sub(TRUNCATED_AGE_MS)])?;
+    // It gives a page back with each row that it is asked for.
+    task.all(VACUUM, &[], |_| Ok(()))?;
     Ok(pruned)
 }
 
 /// Drops values that begin with an older time.
-pub(super) async fn forget_values(
-    connection: &mut SqliteConnection,
-    prefix: &str,
-    before_ms: i64,
-) -> Result<u64, Error> {
-    let query = sqlx::query(OLD_VALUES).bind(prefix).bind(before_ms).bind(STEP_MAX);
-    let done = query.execute(connection).await.map_err(|error| fault("forget old values", &error))?;
-    Ok(done.rows_affected())
+pub(super) fn forget_values(connection: &Connection, prefix: &str, before_ms: i64) -> Result<u64, Error> {
+    task(connection, "forget old values").run(OLD_VALUES, params![prefix, before_ms, STEP_MAX])
 }
 
-async fn select_and_drop(connection: &mut SqliteConnection, sql: &'static str, bound: i64) -> Result<u64, Error> {
-    let rows = sqlx::query_scalar(sql).bind(bound).bind(STEP_MAX).fetch_all(&mut *connection).await.map_err(failed)?;
-    drop_rows(connection, rows).await
+fn select_and_drop(task: &Task<'_>, sql: &str, bound: i64) -> Result<u64, Error> {
+    let rows = task.all(sql, params![bound, STEP_MAX], |row| row.int("seq"))?;
+    drop_rows(task, &rows)
 }
 
-async fn by_share(connection: &mut SqliteConnection, measure: &str, sql: &'static str, max: u64) -> Result<u64, Error> {
-    let rows = sqlx::query(SHARES).fetch_all(&mut *connection).await.map_err(failed)?;
-    let mut held = Vec::new();
-    for row in &rows {
-        let amount: i64 = row.try_get(measure).map_err(failed)?;
-        held.push((row.try_get::<String, _>("config_namespace").map_err(failed)?, amount.unsigned_abs()));
-    }
+fn by_share(task: &Task<'_>, measure: &'static str, sql: &str, max: u64) -> Result<u64, Error> {
+    let held = task.all(SHARES, &[], |row| Ok((row.text("config_namespace")?, row.int(measure)?.unsigned_abs())))?;
     let mut dropped = 0;
     for (tenant, excess) in excess_by_tenant(held, max) {
         let excess = i64::try_from(excess).unwrap_or(i64::MAX);
-        let oldest =
-            sqlx::query_scalar(sql).bind(tenant).bind(excess).fetch_all(&mut *connection).await.map_err(failed)?;
-        dropped += drop_rows(connection, oldest).await?;
+        let oldest = task.all(sql, params![tenant, excess], |row| row.int("seq"))?;
+        dropped += drop_rows(task, &oldest)?;
     }
     Ok(dropped)
 }
 
-async fn drop_rows(connection: &mut SqliteConnection, rows: Vec<i64>) -> Result<u64, Error> {
+fn drop_rows(task: &Task<'_>, rows: &[i64]) -> Result<u64, Error> {
     if rows.is_empty() {
         return Ok(0);
     }
-    let list = serde_json::Value::from(rows.as_slice()).to_string();
-    sqlx::query(DROP).bind(list).execute(connection).await.map_err(failed)?;
+    task.run_each(&DROP, params![serde_json::Value::from(rows).to_string()])?;
     Ok(rows.len() as u64)
 }

@@ -1,18 +1,21 @@
-//! The one writer: it commits whatever waits in one transaction (group commit), each piece of work in a savepoint of its own.
+//! The one writer, a thread of its own: it commits whatever waits in one transaction (group commit), each piece of work in a savepoint.
 //!
-//! A piece that cannot be stored is rolled back alone; connection, disk and corruption errors fail the whole group, of which nothing is kept
-//! then. Nobody is answered before the commit is on the disk. Outcomes go before decisions, and claims come last, so that what was just
-//! decided is claimed in the same transaction: one fsync lies between a change and its POST.
+//! A piece that cannot be stored, or that panics, is rolled back alone; connection, disk and corruption errors fail the whole group, of
+//! which nothing is kept then. Nobody is answered before the commit is on the disk. Outcomes go before decisions, and claims come last, so
+//! that what was just decided is claimed in the same transaction: one fsync lies between a change and its POST.
+//!
+//! A piece is handed over and its answer handed back, and between the two nobody else is woken: all its statements run on this thread.
 
 use super::super::store::Error;
 use super::log::Log;
+use super::sql::task;
 use crate::failpoint;
-use futures::future::BoxFuture;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Executor};
-use std::time::Duration;
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 /// Most pieces of work in one transaction: bounds how long the first one waits for the last.
 const GROUP_MAX: usize = 512;
@@ -20,6 +23,8 @@ const GROUP_MAX: usize = 512;
 const JOINING_MAX: usize = 64;
 /// How long a piece for later waits for a transaction without decisions to go along with, before it gets one of its own.
 const LATER_MAX: Duration = Duration::from_millis(50);
+/// How long after its begin a group still waits for the claim of what it made fall due: a third of what a second sync of the log takes.
+const CLAIM_MAX: Duration = Duration::from_micros(300);
 /// Pieces that may wait in each queue before callers are held back.
 const QUEUE_LEN: usize = 4096;
 
@@ -30,6 +35,8 @@ pub(super) enum Priority {
     First,
     /// Decisions.
     Second,
+    /// Decisions that make rows fall due, in the same queue: whoever claims is woken while they are on their way.
+    Due,
     /// Claims: never held back by decisions, but after those of their group.
     Claim,
     /// What is done again if it is lost, and nobody waits for: it keeps no decision waiting for its way to the disk.
@@ -43,43 +50,58 @@ pub(super) struct Writer {
     second: mpsc::Sender<Box<dyn Job>>,
     claims: mpsc::Sender<Box<dyn Job>>,
     later: mpsc::Sender<Box<dyn Job>>,
+    /// Below the queues: they are closed before the last of the handles wakes the thread.
+    thread: Arc<Wake>,
+}
+
+/// Wakes the writer's thread, at the latest to its end.
+#[derive(Debug)]
+struct Wake(Thread);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
 }
 
 impl Writer {
     /// Starts the writer on its own connection; it ends when all handles are gone and the queues are empty. A store in memory has no log.
-    pub(super) fn start(connection: SqliteConnection, log: Option<Log>) -> (Self, tokio::task::JoinHandle<()>) {
-        let (first, first_rx) = mpsc::channel(QUEUE_LEN);
-        let (second, second_rx) = mpsc::channel(QUEUE_LEN);
-        let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
-        let (later, later_rx) = mpsc::channel(QUEUE_LEN);
-        let queues = Queues { first: first_rx, second: second_rx, claims: claims_rx, later: later_rx, held: None };
-        let task = tokio::spawn(Loop { connection, log, queues }.run());
-        (Self { first, second, claims, later }, task)
+    pub(super) fn start(connection: Connection, log: Option<Log>) -> Result<(Self, JoinHandle<()>), Error> {
+        let ([first, second, claims, later], queues) = Queues::new();
+        let writing = move || Loop { connection, log, queues }.run();
+        let running = thread::Builder::new().name("store-writer".to_owned()).spawn(writing);
+        let running = running
+            .map_err(|error| Error::Unavailable { what: "start the store's writer", cause: error.to_string() })?;
+        let thread = Arc::new(Wake(running.thread().clone()));
+        Ok((Self { first, second, claims, later, thread }, running))
     }
 
     /// Runs a piece of work in the next group and waits for its commit.
     pub(super) async fn run<T, F>(&self, priority: Priority, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Piece { work: Some(work), result: None, reply });
+        let job = Box::new(Piece { work: Some(work), result: None, makes_due: priority == Priority::Due, reply });
         let queue = match priority {
             Priority::First => &self.first,
-            Priority::Second => &self.second,
+            Priority::Second | Priority::Due => &self.second,
             Priority::Claim => &self.claims,
             Priority::Later => &self.later,
         };
         queue.send(job).await.map_err(|_| Error::Closed)?;
+        self.thread.0.unpark();
         answer.await.map_err(|_| Error::Closed)?
     }
 }
 
 /// A piece of work whose type of result is its own affair.
 trait Job: Send {
+    /// Whether a claim is to be expected after it.
+    fn makes_due(&self) -> bool;
     /// Runs it and keeps the result; an error is given back as well.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Error>>;
+    fn run(&mut self, connection: &Connection) -> Result<(), Error>;
     /// Answers, once the fate of the group is known.
     fn finish(self: Box<Self>, group: Result<(), Error>);
 }
@@ -87,22 +109,27 @@ trait Job: Send {
 struct Piece<T, F> {
     work: Option<F>,
     result: Option<Result<T, Error>>,
+    makes_due: bool,
     reply: oneshot::Sender<Result<T, Error>>,
 }
 
 impl<T, F> Job for Piece<T, F>
 where
     T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
 {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Error>> {
-        Box::pin(async move {
-            let Some(work) = self.work.take() else { return Ok(()) };
-            let result = work(connection).await;
-            let told = result.as_ref().map(|_| ()).map_err(Clone::clone);
-            self.result = Some(result);
-            told
-        })
+    fn makes_due(&self) -> bool {
+        self.makes_due
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<(), Error> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        // What it wrote is rolled back, and what it held of the connection was let go while it unwound.
+        let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
+        let result = result.unwrap_or_else(|_| Err(Error::Unstorable("the work on it panicked".to_owned())));
+        let told = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        told
     }
 
     fn finish(self: Box<Self>, group: Result<(), Error>) {
@@ -124,48 +151,96 @@ struct Queues {
     later: mpsc::Receiver<Box<dyn Job>>,
     /// The first piece for later, and when it has waited long enough.
     held: Option<(Box<dyn Job>, Instant)>,
+    /// Something was made due that no claim came after.
+    unclaimed: bool,
+    /// Claims came since one was last waited for in vain.
+    claims_follow: bool,
 }
 
 impl Queues {
+    /// Empty ones, and the ends that they are filled at: first, second, claims, later.
+    fn new() -> ([mpsc::Sender<Box<dyn Job>>; 4], Self) {
+        let (first, first_rx) = mpsc::channel(QUEUE_LEN);
+        let (second, second_rx) = mpsc::channel(QUEUE_LEN);
+        let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
+        let (later, later_rx) = mpsc::channel(QUEUE_LEN);
+        let queues = Self {
+            first: first_rx,
+            second: second_rx,
+            claims: claims_rx,
+            later: later_rx,
+            held: None,
+            unclaimed: false,
+            claims_follow: false,
+        };
+        ([first, second, claims, later], queues)
+    }
+
     /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
-    async fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
-        let (mut claim, mut decides) = (None, false);
+    fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
         loop {
-            let due = self.held.as_ref().map(|(_, due)| *due);
-            tokio::select! {
-                biased;
-                Some(job) = self.first.recv() => jobs.push(job),
-                Some(job) = self.claims.recv() => claim = Some(job),
-                Some(job) = self.second.recv() => { jobs.push(job); decides = true; }
-                Some(job) = self.later.recv(), if due.is_none() => {
-                    self.held = Some((job, Instant::now() + LATER_MAX));
-                    continue;
-                }
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                else => return false,
-            }
-            decides |= self.take(jobs, GROUP_MAX, claim.take());
-            if !decides || due.is_some_and(|due| due <= Instant::now()) {
+            // Asked first: what was handed over before the last handle went is found below.
+            let is_closed = self.first.is_closed();
+            let decides = self.take(jobs, GROUP_MAX);
+            let due = self.later_due();
+            let now = Instant::now();
+            let goes_along = !jobs.is_empty() && !decides;
+            if goes_along || is_closed || due.is_some_and(|due| due <= now) {
                 self.take_later(jobs);
             }
-            return true;
+            match due {
+                _ if !jobs.is_empty() => return true,
+                _ if is_closed => return false,
+                Some(due) => thread::park_timeout(due - now),
+                None => thread::park(),
+            }
         }
     }
 
     /// Takes what waits in the order in which it is to run, until there are `max`; a claim is always taken. Whether a decision or a claim
     /// is among it.
-    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize, claim: Option<Box<dyn Job>>) -> bool {
-        let claims: Vec<_> = claim.into_iter().chain(std::iter::from_fn(|| self.claims.try_recv().ok())).collect();
+    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize) -> bool {
+        let claims: Vec<_> = std::iter::from_fn(|| self.claims.try_recv().ok()).collect();
         let mut decides = !claims.is_empty();
         for (queue, is_decision) in [(&mut self.first, false), (&mut self.second, true)] {
             while jobs.len() < max {
                 let Ok(job) = queue.try_recv() else { break };
+                self.unclaimed |= job.makes_due();
                 jobs.push(job);
                 decides |= is_decision;
             }
         }
+        if !claims.is_empty() {
+            (self.unclaimed, self.claims_follow) = (false, true);
+        }
         jobs.extend(claims);
         decides
+    }
+
+    /// Takes what came while a group ran. If that is nothing, the claim of what was just decided is on its way, and is waited for until
+    /// `due`: else it would have to wait for a sync of its own.
+    fn join(&mut self, jobs: &mut Vec<Box<dyn Job>>, due: Instant) {
+        let done = jobs.len();
+        loop {
+            self.take(jobs, JOINING_MAX);
+            let now = Instant::now();
+            if jobs.len() > done || !self.unclaimed || !self.claims_follow {
+                return;
+            }
+            if now >= due {
+                self.claims_follow = false;
+                return;
+            }
+            thread::park_timeout(due - now);
+        }
+    }
+
+    /// Until when what is for later may wait, if there is any.
+    fn later_due(&mut self) -> Option<Instant> {
+        if self.held.is_none() {
+            self.held = self.later.try_recv().ok().map(|job| (job, Instant::now() + LATER_MAX));
+        }
+        self.held.as_ref().map(|(_, due)| *due)
     }
 
     fn take_later(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
@@ -176,19 +251,19 @@ impl Queues {
 }
 
 struct Loop {
-    connection: SqliteConnection,
+    connection: Connection,
     log: Option<Log>,
     queues: Queues,
 }
 
 impl Loop {
-    async fn run(mut self) {
+    fn run(mut self) {
         let mut jobs = Vec::with_capacity(GROUP_MAX);
-        while self.queues.gather(&mut jobs).await {
-            let fate = self.group(&mut jobs).await;
+        while self.queues.gather(&mut jobs) {
+            let fate = self.group(&mut jobs);
             if fate.is_err() {
                 // Without a transaction to roll back this is an error that says nothing new.
-                let _ = self.connection.execute("ROLLBACK").await;
+                let _ = self.execute(&["ROLLBACK"], "roll back");
             }
             let pieces = jobs.len();
             for job in jobs.drain(..) {
@@ -199,102 +274,97 @@ impl Loop {
             }
         }
         if let Some(log) = self.log {
-            log.end().await;
+            log.end();
         }
-        if let Err(error) = self.connection.close().await {
+        if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "failed to close the store");
         }
     }
 
-    /// Runs the pieces, and those that come meanwhile, in one transaction. What stands between two pieces is one text: each text is a
-    /// way to SQLite's thread and back, and a change waits for all of them.
-    async fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
-        self.execute("BEGIN IMMEDIATE; SAVEPOINT piece", "begin a transaction").await?;
-        let mut done = 0;
+    /// Runs the pieces, and those that come meanwhile, in one transaction.
+    fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
+        self.execute(&["BEGIN IMMEDIATE", "SAVEPOINT piece"], "begin a transaction")?;
+        let (mut done, claim_due) = (0, Instant::now() + CLAIM_MAX);
         while let Some(job) = jobs.get_mut(done) {
-            let kept = match job.run(&mut self.connection).await {
+            let kept = match job.run(&self.connection) {
                 Ok(()) => true,
                 Err(error) if error.is_transient() => return Err(error),
                 Err(_) => false,
             };
             done += 1;
             if done == jobs.len() && done < JOINING_MAX {
-                self.queues.take(jobs, JOINING_MAX, None);
+                self.queues.join(jobs, claim_due);
             }
             if done == jobs.len() {
                 failpoint::pass("group.applied");
             }
             // A savepoint that was rolled back to is still there, and a commit takes the one that is there along.
             match (kept, done == jobs.len()) {
-                (true, false) => self.execute("RELEASE piece; SAVEPOINT piece", "set a savepoint").await?,
-                (false, false) => self.execute("ROLLBACK TO piece", "roll back to a savepoint").await?,
-                (true, true) => self.execute("COMMIT", "commit").await?,
-                (false, true) => self.execute("ROLLBACK TO piece; COMMIT", "commit").await?,
+                (true, false) => self.execute(&["RELEASE piece", "SAVEPOINT piece"], "set a savepoint")?,
+                (false, false) => self.execute(&["ROLLBACK TO piece"], "roll back to a savepoint")?,
+                (true, true) => self.execute(&["COMMIT"], "commit")?,
+                (false, true) => self.execute(&["ROLLBACK TO piece", "COMMIT"], "commit")?,
             }
         }
         failpoint::pass("group.committed");
         Ok(())
     }
 
-    async fn execute(&mut self, sql: &'static str, what: &'static str) -> Result<(), Error> {
-        sqlx::query(sql).execute(&mut self.connection).await.map_err(|error| fault(what, &error))?;
-        Ok(())
-    }
-}
-
-/// Tells what is wrong with the data (this piece alone) from what is wrong with the store (everybody).
-pub(super) fn fault(what: &'static str, error: &sqlx::Error) -> Error {
-    const DATA: [u8; 4] = [18, 19, 20, 25]; // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE
-    const DAMAGED: [u8; 2] = [11, 26]; // SQLITE_CORRUPT, SQLITE_NOTADB
-    let primary = error
-        .as_database_error()
-        .and_then(|database| database.code())
-        .and_then(|code| code.parse::<u32>().ok())
-        .map(|code| (code & 0xff) as u8);
-    match (primary, error) {
-        (Some(code), _) if DATA.contains(&code) => Error::Unstorable(format!("failed to {what}: {error}")),
-        (None, sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            Error::Unstorable(format!("failed to {what}: {error}"))
-        }
-        (Some(code), _) if DAMAGED.contains(&code) => Error::Damaged { what, cause: error.to_string() },
-        _ => Error::Unavailable { what, cause: error.to_string() },
+    fn execute(&self, texts: &[&str], what: &'static str) -> Result<(), Error> {
+        task(&self.connection, what).run_each(texts, &[])
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{LATER_MAX, Priority, Writer};
-    use crate::outbox::conformance::{all, deliver, new_delivery};
-    use crate::outbox::{SqliteStore, Store};
-    use sqlx::Connection as _;
-    use sqlx::sqlite::SqliteConnection;
-    use std::time::Duration;
-    use tokio::time::Instant;
+    use super::{Job, LATER_MAX, Piece, Priority, Queues, Writer};
+    use crate::outbox::Error;
+    use rusqlite::Connection;
+    use std::sync::mpsc;
+    use std::thread::JoinHandle;
+    use std::time::{Duration, Instant};
 
-    async fn run(writer: &Writer, priority: Priority) -> Instant {
-        writer.run(priority, |_| Box::pin(async { Ok(()) })).await.unwrap();
-        Instant::now()
+    async fn run(writer: &Writer, priority: Priority) {
+        writer.run(priority, |_| Ok(())).await.unwrap();
     }
 
-    async fn writer() -> (Writer, tokio::task::JoinHandle<()>) {
-        Writer::start(SqliteConnection::connect("sqlite::memory:").await.unwrap(), None)
+    fn writer() -> (Writer, JoinHandle<()>) {
+        Writer::start(Connection::open_in_memory().unwrap(), None).unwrap()
     }
 
-    #[tokio::test]
-    async fn what_is_for_later_goes_with_outcomes_and_waits_while_there_are_decisions() {
-        let (writer, _task) = writer().await;
-        let began = Instant::now();
-        let (later, _outcome) = tokio::join!(run(&writer, Priority::Later), run(&writer, Priority::First));
-        assert!(later - began < LATER_MAX, "{:?}", later - began);
-        let began = Instant::now();
-        let (later, decision) = tokio::join!(run(&writer, Priority::Later), run(&writer, Priority::Second));
-        assert!(later - began >= LATER_MAX && decision < later, "{:?}", later - began);
+    fn piece() -> Box<dyn Job> {
+        let (reply, _) = tokio::sync::oneshot::channel();
+        Box::new(Piece { work: Some(|_: &Connection| Ok(())), result: None, makes_due: false, reply })
+    }
+
+    /// How many pieces the next group begins with.
+    fn gathered(queues: &mut Queues) -> usize {
+        let mut jobs = Vec::new();
+        queues.gather(&mut jobs);
+        jobs.len()
+    }
+
+    #[test]
+    fn what_is_for_later_goes_with_outcomes_and_waits_while_there_are_decisions() {
+        let ([first, second, claims, later], mut queues) = Queues::new();
+        for queue in [&later, &first, &later] {
+            queue.try_send(piece()).unwrap();
+        }
+        assert_eq!(gathered(&mut queues), 3);
+        for decision in [&second, &claims] {
+            let began = Instant::now();
+            later.try_send(piece()).unwrap();
+            decision.try_send(piece()).unwrap();
+            assert_eq!(gathered(&mut queues), 1);
+            assert_eq!(gathered(&mut queues), 1);
+            assert!(began.elapsed() >= LATER_MAX);
+        }
     }
 
     #[tokio::test]
     async fn decisions_without_end_do_not_starve_what_is_for_later() {
-        let (writer, _task) = writer().await;
+        let (writer, _thread) = writer();
         let deciding = async {
             loop {
                 run(&writer, Priority::Second).await;
@@ -306,24 +376,48 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_for_later_is_written_before_the_store_closes() {
-        let (writer, task) = writer().await;
+        let (writer, thread) = writer();
         let other = writer.clone();
         let later = tokio::spawn(async move { run(&other, Priority::Later).await });
         tokio::task::yield_now().await;
         drop(writer);
-        task.await.unwrap();
         later.await.unwrap();
+        thread.join().unwrap();
     }
 
     #[tokio::test]
     async fn what_is_decided_is_claimed_in_the_same_transaction() {
-        let store = SqliteStore::in_memory().await.unwrap();
-        let new = new_delivery("a", "on-x", 1);
-        let object = new.occurrence.object.clone();
-        // Both are in their queues before the writer, a task of the same thread, begins; a group of its own would make the claim empty.
-        let (committed, claims) =
-            tokio::join!(store.commit(&object, vec![deliver(new)], 1_000), store.claim(1_000, all()));
-        assert_eq!(committed.unwrap().ids.len(), 1);
-        assert_eq!(claims.unwrap().rows.len(), 1);
+        let (writer, _thread) = writer();
+        let (free, held) = mpsc::channel::<()>();
+        let blocked = writer.run(Priority::First, move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        // The claim fails its group, and the decision with it, if it is one group.
+        let decided = writer.run(Priority::Second, |_| Ok(()));
+        let claimed = writer.run(Priority::Claim, |connection| {
+            assert!(!connection.is_autocommit());
+            Err::<(), _>(Error::Unavailable { what: "claim", cause: "the disk".to_owned() })
+        });
+        let (_, decided, claimed, ()) = tokio::join!(blocked, decided, claimed, async { drop(free) });
+        assert!(matches!(claimed, Err(Error::Unavailable { .. })), "{claimed:?}");
+        assert!(matches!(decided, Err(Error::Unavailable { .. })), "{decided:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_piece_and_nothing_else() {
+        let (writer, _thread) = writer();
+        let run = |sql: &'static str| move |connection: &Connection| Ok(connection.execute(sql, []).unwrap());
+        let panic = |connection: &Connection| -> Result<(), Error> {
+            connection.execute("INSERT INTO t VALUES (2)", []).unwrap();
+            panic!("on purpose")
+        };
+        writer.run(Priority::First, run("CREATE TABLE t (a)")).await.unwrap();
+        let insert = writer.run(Priority::First, run("INSERT INTO t VALUES (1)"));
+        let (kept, lost) = tokio::join!(insert, writer.run(Priority::First, panic));
+        kept.unwrap();
+        assert!(matches!(lost, Err(Error::Unstorable(_))), "{lost:?}");
+        let count = |connection: &Connection| Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)));
+        assert_eq!(writer.run(Priority::First, count).await.unwrap(), Ok(1_i64));
     }
 }
