@@ -371,7 +371,7 @@ mod tests {
             }
         };
         let later = tokio::time::timeout(Duration::from_secs(5), run(&writer, Priority::Later));
-        tokio::select! { () = deciding => {}, later = later => drop(later.unwrap()) }
+        tokio::select! { () = deciding => {}, later = later => later.unwrap() }
     }
 
     #[tokio::test]

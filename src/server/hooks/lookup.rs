@@ -195,7 +195,7 @@ mod tests {
             Err(InvalidRules::Form(_))
         ));
         assert_eq!(rules("[]"), Err(InvalidRules::Number(0)));
-        let many = vec!["{issuer: i, audience: a, claims: {a: [b]}}"; RULES_MAX + 1].join(",");
+        let many = ["{issuer: i, audience: a, claims: {a: [b]}}"; RULES_MAX + 1].join(",");
         assert_eq!(rules(&format!("[{many}]")), Err(InvalidRules::Number(RULES_MAX + 1)));
         assert!(matches!(rules(&" ".repeat(OIDC_BYTES_MAX + 1)), Err(InvalidRules::Size(_))));
     }
