@@ -115,6 +115,7 @@ fn desk(parts: &Parts<'_>) -> Desk {
         changes: Changes::default(),
         shown: Notify::new(),
         metrics: Arc::clone(parts.relay.metrics()),
+        links: Links::below(&parts.settings.server.external_url),
     }
 }
 
