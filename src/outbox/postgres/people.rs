@@ -1,7 +1,7 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId};
-use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
+use super::super::people::{Dialect, GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
 use super::super::seal::{Keys, Part};
 use super::super::store::{Detail, Error, Filter, Moved, Release, Replay};
@@ -77,7 +77,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter) -> Resu
     // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
     let mut query =
         QueryBuilder::<Postgres>::new(select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE true"));
-    narrow(&mut query, filter, write);
+    narrow(&mut query, filter, Dialect { text: write, by_hand: "" });
     query.push(") ORDER BY d.seq DESC");
     let rows = query.build().fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()

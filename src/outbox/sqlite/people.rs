@@ -1,7 +1,7 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId, State};
-use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
+use super::super::people::{Dialect, GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
 use super::super::seal::{Keys, Part};
 use super::super::store::{Detail, Error, Filter, Moved, Release, Replay};
@@ -49,18 +49,25 @@ const PARKED: &str = select_delivery!(
 const HASTEN: &str = "
 UPDATE delivery SET due_ms = $3, updated_ms = $3 WHERE config_namespace = $1 AND service = $2 AND state = 1 AND due_ms > $3";
 
+// Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
+const PAGE: &str = select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1");
+
 fn failed(error: sqlx::Error) -> Error {
     fault("read or move deliveries", &error)
 }
 
+/// What `start` selects of one page, newest first.
+fn page(start: &'static str, filter: &Filter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(start);
+    // It has no statistics: which condition leaves the fewest rows is not its to say.
+    narrow(&mut query, filter, Dialect { text: str::to_owned, by_hand: "+" });
+    query.push(") ORDER BY d.seq DESC");
+    query
+}
+
 /// One page, newest first.
 pub(super) async fn list(connection: &mut SqliteConnection, filter: &Filter) -> Result<Vec<Delivery>, Error> {
-    // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
-    let mut query =
-        QueryBuilder::<Sqlite>::new(select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1"));
-    narrow(&mut query, filter, str::to_owned);
-    query.push(") ORDER BY d.seq DESC");
-    let rows = query.build().fetch_all(connection).await.map_err(failed)?;
+    let rows = page(PAGE, filter).build().fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()
 }
 
@@ -249,4 +256,57 @@ pub(super) async fn release(connection: &mut SqliteConnection, release: &Release
         .await
         .map_err(failed)?;
     Ok(released + hastened.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use sqlx::Row as _;
+
+    const EXPLAINED: &str =
+        concat!("EXPLAIN QUERY PLAN ", select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1"));
+
+    async fn plan(connection: &mut SqliteConnection, filter: &Filter) -> Vec<String> {
+        let rows = page(EXPLAINED, filter).build().fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+    }
+
+    fn filter(trigger: &str, service: &str, states: &[State]) -> Filter {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Filter { trigger: given(trigger), service: given(service), states: states.to_vec(), ..Filter::default() }
+    }
+
+    #[tokio::test]
+    async fn no_list_reads_every_row_and_each_is_found_by_what_leaves_the_fewest() {
+        let mut connection = super::super::open::connect(None, None).await.unwrap();
+        let app = |more: Filter| Filter { object: Some(("argocd".into(), "a".into())), ..more };
+        let group = Filter {
+            host: Some("h".into()),
+            config_namespace: Some(String::new()),
+            reason: Some("gone".into()),
+            ..filter("", "s", &[State::Dead])
+        };
+        let cases = [
+            (filter("t", "", &[]), "COVERING INDEX delivery_trigger (trigger_name=?)"),
+            (filter("", "s", &[]), "COVERING INDEX delivery_service (service=?)"),
+            (filter("t", "s", &[]), "COVERING INDEX delivery_trigger (trigger_name=?)"),
+            (filter("", "", &[State::Dead]), "COVERING INDEX delivery_state (state=?)"),
+            (filter("", "", &[State::Prepared, State::Waiting]), "COVERING INDEX delivery_state (state=?)"),
+            (filter("t", "", &[State::Delivered]), "INDEX delivery_trigger (trigger_name=?)"),
+            (filter("t", "", &[State::Dead]), "INDEX delivery_state (state=?)"),
+            (filter("t", "s", &[State::Waiting, State::Claimed]), "INDEX delivery_state (state=?)"),
+            (filter("", "s", &[State::Delivered, State::Dead]), "INDEX delivery_service (service=?)"),
+            (app(filter("t", "s", &[State::Dead])), "INDEX delivery_object (namespace=? AND name=?)"),
+            (group, "INDEX delivery_dead (lane=? AND reason=?)"),
+        ];
+        for (filter, index) in cases {
+            let plan = plan(&mut connection, &filter).await;
+            assert!(plan.iter().any(|step| step.contains(index)), "{filter:?}: {plan:#?}");
+            let reads_all = |step: &&String| step.starts_with("SCAN") && !step.contains("CONSTANT");
+            assert_eq!(plan.iter().find(reads_all), None, "{filter:?}: {plan:#?}");
+        }
+        let plan = plan(&mut connection, &Filter::default()).await;
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "the newest are at the end: {plan:#?}");
+    }
 }
