@@ -9,7 +9,9 @@ mod cluster;
 #[path = "../../tests/it/env/mod.rs"]
 mod env;
 mod gates;
+mod history;
 mod measure;
+mod pages;
 mod peer;
 mod process;
 mod receiver;
@@ -33,6 +35,8 @@ pub enum Part {
     Growth,
     /// Gates by request: RSS, requests a second, latency, writes when nothing changed.
     Gates,
+    /// Every page of the dashboard and every list of the API: time, size; and what people who watch cost.
+    Pages,
 }
 
 /// How results are shown.
@@ -49,7 +53,7 @@ pub enum Output {
 #[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
 pub struct Options {
     /// Parts to run, in this order; the one that leaves receivers with open breakers comes late.
-    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates")]
+    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates,pages")]
     pub parts: Vec<Part>,
     /// Applications of --bytes.
     #[arg(long, default_value_t = 10_000)]
@@ -72,6 +76,12 @@ pub struct Options {
     /// Gates of the gates part, with three environments each.
     #[arg(long, default_value_t = 100)]
     pub gates: usize,
+    /// Deliveries in the store of the pages part, in all states.
+    #[arg(long, default_value_t = 100_000)]
+    pub stored: usize,
+    /// How often each page is asked for.
+    #[arg(long, default_value_t = 20)]
+    pub asks: usize,
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,
