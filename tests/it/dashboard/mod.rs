@@ -3,6 +3,6 @@
 mod actions;
 mod approvals;
 pub mod cluster;
-
+mod demo;
 mod live;
 mod walk;
