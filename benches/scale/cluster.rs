@@ -3,7 +3,8 @@
 use crate::env::{self, Namespace};
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 /// Writers at once.
@@ -59,6 +60,14 @@ impl Fleet {
         let failed = made.buffer_unordered(WRITERS).filter_map(|made| async { made.err() });
         let failed: Vec<kube::Error> = failed.collect().await;
         assert!(failed.is_empty(), "{} Applications cannot be made: {:?}", failed.len(), failed.first());
+    }
+
+    /// Names and UIDs of the Applications, in order.
+    pub async fn identities(&self) -> Vec<(String, String)> {
+        let listed = self.applications().list_metadata(&ListParams::default()).await;
+        let items = listed.expect("Applications can be listed").items.into_iter();
+        let of = |metadata: ObjectMeta| (metadata.name.unwrap_or_default(), metadata.uid.unwrap_or_default());
+        items.map(|item| of(item.metadata)).collect()
     }
 
     /// The receiver that an Application posts to.

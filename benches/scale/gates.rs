@@ -80,15 +80,27 @@ pub async fn gates(options: &Options, report: &mut Report) {
     let (namespace, endpoint) = (cluster().await.namespace().await, Endpoint::start().await);
     let more = format!("[gates]\nenabled = true\ninstanceId = \"{}\"", namespace.name);
     let process = process::gatepost_with(&options.gatepost, cluster().await.kubeconfig(), &namespace.name, &more);
-    let scene = Scene { namespace, endpoint, process, gates: options.gates };
+    let objects = Objects { namespace, url: endpoint.url.clone() };
+    let scene = Scene { objects, endpoint, process, gates: options.gates };
     scene.process.ready().await;
     scene.many(report).await;
     scene.often(report).await;
     scene.soon(report).await;
 }
 
+/// Makes so many gates with their strategies, for whoever handles this namespace; the endpoint that they ask does not approve.
+pub async fn populate(namespace: &Namespace, gates: usize) {
+    let namespace = Namespace { name: namespace.name.clone(), client: namespace.client.clone() };
+    let objects = &Objects { namespace, url: Endpoint::start().await.url };
+    let made = stream::iter(0..gates).map(|nth| async move {
+        objects.strategy(&format!("app{nth}"), &BRANCHES, 1).await;
+        objects.gate(nth, json!({"polling": {"interval": "1h"}})).await;
+    });
+    made.buffer_unordered(WRITERS).collect::<Vec<()>>().await;
+}
+
 struct Scene {
-    namespace: Namespace,
+    objects: Objects,
     endpoint: Endpoint,
     process: Process,
     gates: usize,
@@ -97,24 +109,25 @@ struct Scene {
 impl Scene {
     async fn many(&self, report: &mut Report) {
         for nth in 0..self.gates {
-            self.strategy(&format!("app{nth}"), &BRANCHES, 1).await;
+            self.objects.strategy(&format!("app{nth}"), &BRANCHES, 1).await;
         }
         let began = Instant::now();
-        let made = stream::iter(0..self.gates).map(|nth| self.gate(nth, json!({"polling": {"interval": "1h"}})));
+        let made =
+            stream::iter(0..self.gates).map(|nth| self.objects.gate(nth, json!({"polling": {"interval": "1h"}})));
         made.buffer_unordered(WRITERS).collect::<Vec<_>>().await;
         let wanted = self.gates * BRANCHES.len();
-        wait_until("all CommitStatuses", PATIENCE, || async { self.versions().await.len() >= wanted }).await;
+        wait_until("all CommitStatuses", PATIENCE, || async { self.objects.versions().await.len() >= wanted }).await;
         let what = format!("{} gates with {} environments", self.gates, BRANCHES.len());
         report.add("gatepost", format!("{what}: until all say something"), began.elapsed().as_secs_f64(), "s", None);
         self.process.quiet().await;
         report.add("gatepost", format!("{what}: RSS (peer {PEER_RSS})"), self.process.sample().rss, "MiB", Some(RSS));
-        let before = self.versions().await;
+        let before = self.objects.versions().await;
         for nth in 0..self.gates {
             let touch = json!({"metadata": {"annotations": {"touched": "yes"}}});
-            self.patch("PromotionStrategy", "promotionstrategies", &format!("app{nth}"), &touch).await;
+            self.objects.patch("PromotionStrategy", "promotionstrategies", &format!("app{nth}"), &touch).await;
         }
         self.process.quiet().await;
-        let after = self.versions().await;
+        let after = self.objects.versions().await;
         let written = before.iter().zip(&after).filter(|(before, after)| before != after).count();
         #[allow(clippy::cast_precision_loss)]
         report.add("gatepost", "writes after a touch of every strategy", written as f64, "writes", Some(0.0));
@@ -124,7 +137,9 @@ impl Scene {
     async fn often(&self, report: &mut Report) {
         for nth in 0..self.gates {
             let spec = json!({"spec": {"mode": {"polling": {"interval": "1s"}}}});
-            self.patch("WebRequestCommitStatus", "webrequestcommitstatuses", &format!("gate{nth}"), &spec).await;
+            self.objects
+                .patch("WebRequestCommitStatus", "webrequestcommitstatuses", &format!("gate{nth}"), &spec)
+                .await;
         }
         tokio::time::sleep(Duration::from_secs(10)).await;
         let (asked, cpu) = (self.endpoint.asked(), self.process.sample().cpu);
@@ -144,7 +159,7 @@ impl Scene {
         );
         report.add("gatepost", "cores meanwhile", cores, "cores", None);
         report.add("gatepost", "RSS meanwhile", self.process.sample().rss, "MiB", Some(RSS));
-        let gates = self.api("WebRequestCommitStatus", "webrequestcommitstatuses");
+        let gates = self.objects.api("WebRequestCommitStatus", "webrequestcommitstatuses");
         gates.delete_collection(&Default::default(), &ListParams::default()).await.expect("gates can be deleted");
         self.process.quiet().await;
     }
@@ -152,12 +167,12 @@ impl Scene {
     /// A strategy's new commit to its CommitStatus, by a gate that asks its endpoint in between, and by a loop that only watches and patches.
     async fn soon(&self, report: &mut Report) {
         self.endpoint.approves.store(true, Ordering::Relaxed);
-        self.strategy("app0", &BRANCHES[..1], 1).await;
+        self.objects.strategy("app0", &BRANCHES[..1], 1).await;
         let when = "find(PromotionStrategy.Status.Environments, {.Branch == Branch}).Proposed.Hydrated.Sha != (TriggerOutput[\"sha\"] ?? \"\")";
         let output = "{ sha: find(PromotionStrategy.Status.Environments, {.Branch == Branch}).Proposed.Hydrated.Sha }";
         let trigger = json!({"trigger": {"requeueDuration": "1h", "when": {"expression": when, "output": {"expression": output}}}});
-        self.gate(0, trigger).await;
-        self.strategy("bare", &BRANCHES[..1], 1).await;
+        self.objects.gate(0, trigger).await;
+        self.objects.strategy("bare", &BRANCHES[..1], 1).await;
         let bare = tokio::spawn(loop_without_a_gate(self.strategies(), self.children()));
         let (bare_took, took) = (self.answered("bare").await, self.answered("app0").await);
         bare.abort();
@@ -180,10 +195,10 @@ impl Scene {
         let children = self.children();
         let mut took = Vec::new();
         for nth in 2..62 {
-            let wanted = sha(strategy, BRANCHES[0], nth);
+            let wanted = self.objects.sha(strategy, BRANCHES[0], nth);
             let mut watch = watched(&children).await;
             let began = Instant::now();
-            self.strategy_status(strategy, &BRANCHES[..1], nth).await;
+            self.objects.strategy_status(strategy, &BRANCHES[..1], nth).await;
             while next_in(&mut watch).await.data["spec"]["sha"] != wanted {}
             took.push(began.elapsed().as_secs_f64() * 1000.0);
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -193,13 +208,22 @@ impl Scene {
     }
 
     fn strategies(&self) -> Api<DynamicObject> {
-        self.api("PromotionStrategy", "promotionstrategies")
+        self.objects.api("PromotionStrategy", "promotionstrategies")
     }
 
     fn children(&self) -> Api<DynamicObject> {
-        self.api("CommitStatus", "commitstatuses")
+        self.objects.api("CommitStatus", "commitstatuses")
     }
+}
 
+/// Strategies and gates of one namespace.
+struct Objects {
+    namespace: Namespace,
+    /// Whom the gates ask.
+    url: String,
+}
+
+impl Objects {
     async fn strategy(&self, name: &str, branches: &[&str], nth: usize) {
         let environments: Vec<Value> = branches.iter().map(|branch| json!({"branch": branch})).collect();
         let strategy = json!({"apiVersion": API_VERSION, "kind": "PromotionStrategy", "metadata": {"name": name}, "spec": {
@@ -212,7 +236,7 @@ impl Scene {
 
     async fn strategy_status(&self, name: &str, branches: &[&str], nth: usize) {
         let side = |branch: &str| {
-            let commit = json!({"sha": sha(name, branch, nth), "commitTime": "2026-01-02T03:04:05Z"});
+            let commit = json!({"sha": self.sha(name, branch, nth), "commitTime": "2026-01-02T03:04:05Z"});
             json!({"dry": commit, "hydrated": commit})
         };
         let environments: Vec<Value> = branches
@@ -232,7 +256,7 @@ impl Scene {
             "metadata": {"name": format!("gate{nth}"), "labels": {"promoter.argoproj.io/instance-id": self.namespace.name}},
             "spec": {"promotionStrategyRef": {"name": format!("app{nth}")}, "key": "gate", "mode": mode,
                 "descriptionTemplate": "{{ .Branch }} {{ .Phase }}", "success": {"when": {"expression": expression}},
-                "httpRequest": {"urlTemplate": format!("{}/check/{{{{ .Branch }}}}", self.endpoint.url), "methodTemplate": "GET"}}});
+                "httpRequest": {"urlTemplate": format!("{}/check/{{{{ .Branch }}}}", self.url), "methodTemplate": "GET"}}});
         let gate = serde_json::from_value(gate).expect("a gate");
         let api = self.api("WebRequestCommitStatus", "webrequestcommitstatuses");
         api.create(&PostParams::default(), &gate).await.expect("the gate can be made");
@@ -259,6 +283,13 @@ impl Scene {
             plural: plural.into(),
         };
         Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &resource)
+    }
+
+    /// A commit of its own for each strategy, branch and turn, in the whole cluster.
+    fn sha(&self, strategy: &str, branch: &str, nth: usize) -> String {
+        use sha1::{Digest as _, Sha1};
+        let digest = Sha1::digest(format!("{}/{strategy}/{branch}/{nth}", self.namespace.name));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -296,11 +327,4 @@ async fn loop_without_a_gate(strategies: Api<DynamicObject>, children: Api<Dynam
         let parameters = PatchParams::apply("gatepost-bench").force();
         children.patch("bare", &parameters, &Patch::Apply(&status)).await.expect("the CommitStatus can be written");
     }
-}
-
-/// A commit of its own for each strategy, branch and turn.
-fn sha(strategy: &str, branch: &str, nth: usize) -> String {
-    use sha1::{Digest as _, Sha1};
-    let digest = Sha1::digest(format!("{}/{strategy}/{branch}/{nth}", std::process::id()));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

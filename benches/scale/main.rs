@@ -11,7 +11,9 @@ mod cluster;
 #[path = "../../tests/it/env/mod.rs"]
 mod env;
 mod gates;
+mod history;
 mod measure;
+mod pages;
 mod peer;
 mod process;
 mod receiver;
@@ -37,6 +39,8 @@ pub enum Part {
     Gates,
     /// Approvals: RSS with many waiting runs, callbacks alone, in a flood of bad client secrets, and as many as are taken.
     Approvals,
+    /// Every page of the dashboard and every list of the API: time, size; and what people who watch cost.
+    Pages,
 }
 
 /// How results are shown.
@@ -53,7 +57,7 @@ pub enum Output {
 #[command(name = "benches/scale/run", about = "Measures gatepost serve against a real API server")]
 pub struct Options {
     /// Parts to run, in this order; the one that leaves receivers with open breakers comes late.
-    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates,approvals")]
+    #[arg(long, value_delimiter = ',', default_value = "memory,hung,descriptors,latency,growth,gates,approvals,pages")]
     pub parts: Vec<Part>,
     /// Applications of --bytes.
     #[arg(long, default_value_t = 10_000)]
@@ -85,6 +89,12 @@ pub struct Options {
     /// Seconds of the approvals part's flood of bad client secrets.
     #[arg(long, default_value_t = 60)]
     pub flood: u32,
+    /// Deliveries in the store of the pages part, in all states.
+    #[arg(long, default_value_t = 100_000)]
+    pub stored: usize,
+    /// How often each page is asked for.
+    #[arg(long, default_value_t = 20)]
+    pub asks: usize,
     /// Program to measure instead of the one that was just built.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_gatepost"))]
     pub gatepost: PathBuf,

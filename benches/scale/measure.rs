@@ -26,10 +26,16 @@ pub async fn all(options: &Options) -> Report {
     let mut report = Report::default();
     report.note_load();
     let receivers = Receivers::start(RECEIVERS).await;
-    if options.parts.iter().any(|part| !matches!(part, Part::Growth | Part::Gates | Part::Approvals)) {
+    let is_of_fleet = |part: &Part| !matches!(part, Part::Growth | Part::Gates | Part::Approvals);
+    if options.parts.iter().any(is_of_fleet) {
         let fleet = Fleet::new(&receivers.urls, options.bytes).await;
         fleet.create(0, options.apps).await;
-        on_one_fleet(options, &fleet, &receivers, &mut report).await;
+        if options.parts.iter().any(|part| is_of_fleet(part) && *part != Part::Pages) {
+            on_one_fleet(options, &fleet, &receivers, &mut report).await;
+        }
+        if options.parts.contains(&Part::Pages) {
+            crate::pages::pages(options, &fleet, &receivers, &mut report).await;
+        }
     }
     if options.parts.contains(&Part::Growth) {
         growth(options, &receivers, &mut report).await;
@@ -45,11 +51,25 @@ pub async fn all(options: &Options) -> Report {
 }
 
 /// Who is measured.
-struct Subject<'a> {
-    name: &'static str,
-    process: Process,
-    fleet: &'a Fleet,
-    receivers: &'a Receivers,
+pub struct Subject<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// The process.
+    pub process: Process,
+    /// The Applications that it looks at.
+    pub fleet: &'a Fleet,
+    /// Whom it tells.
+    pub receivers: &'a Receivers,
+}
+
+/// A row of single changes.
+pub struct Singles<'a> {
+    /// For the report.
+    pub what: &'a str,
+    /// What its revisions begin with, so that no post of another row is taken for one of these.
+    pub mark: &'a str,
+    /// So many of the first receivers hang; every change that goes to one of them is not measured.
+    pub hanging: usize,
 }
 
 async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, report: &mut Report) {
@@ -64,7 +84,7 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
             Part::Latency => subject.latency(options, report).await,
             Part::Hung => subject.hung(report).await,
             Part::Descriptors => subject.descriptors(options, report).await,
-            Part::Growth | Part::Gates | Part::Approvals => {}
+            Part::Growth | Part::Gates | Part::Approvals | Part::Pages => {}
         }
     }
     drop(subject);
@@ -79,7 +99,10 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
     for part in &options.parts {
         match part {
             Part::Memory => subject.memory(options, report, false).await,
-            Part::Latency => drop(subject.singles(options, report, "one change", None).await),
+            Part::Latency => {
+                let row = Singles { what: "one change", mark: "peer", hanging: 0 };
+                subject.singles(options, report, &row).await;
+            }
             _ => {}
         }
     }
@@ -127,13 +150,13 @@ impl Subject<'_> {
     }
 
     async fn latency(&self, options: &Options, report: &mut Report) {
-        let calm = self.singles(options, report, "one change", None).await;
+        let row = Singles { what: "one change", mark: "calm", hanging: 0 };
+        let calm = self.singles(options, report, &row).await;
         for nth in 0..HANGING {
             self.receivers.hang(nth, true);
         }
-        let hung = self
-            .singles(options, report, &format!("one change, {HANGING} of {RECEIVERS} receivers hang"), Some(HANGING))
-            .await;
+        let what = format!("one change, {HANGING} of {RECEIVERS} receivers hang");
+        let hung = self.singles(options, report, &Singles { what: &what, mark: "hung", hanging: HANGING }).await;
         for nth in 0..HANGING {
             self.receivers.hang(nth, false);
         }
@@ -147,15 +170,15 @@ impl Subject<'_> {
     }
 
     /// Changes one Application after the other and waits for each post; answers with the median in milliseconds.
-    /// With `hanging`, every fifth change goes to a receiver that does not answer, and is not measured.
-    async fn singles(&self, options: &Options, report: &mut Report, what: &str, hanging: Option<usize>) -> f64 {
+    pub async fn singles(&self, options: &Options, report: &mut Report, row: &Singles<'_>) -> f64 {
+        let what = row.what;
         let mut times = Vec::with_capacity(options.changes);
         let mut nth = 0;
         while times.len() < options.changes {
             nth += 1;
-            let revision = format!("{}-{}-{nth}", self.name, hanging.unwrap_or(0));
+            let revision = format!("{}-{nth}", row.mark);
             let app = (nth * 7919) % options.apps;
-            let hangs = hanging.is_some_and(|hanging| self.fleet.receiver_of(app) < hanging);
+            let hangs = self.fleet.receiver_of(app) < row.hanging;
             self.fleet.change(app, &revision).await;
             let answered = Instant::now();
             if hangs {

@@ -2,15 +2,18 @@
 
 use crate::env;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// A running controller. Killed when dropped.
 pub struct Process {
     child: Child,
     metrics: u16,
-    _folder: tempfile::TempDir,
+    /// Port of the API; 0 where it is not Gatepost.
+    pub api: u16,
+    _folder: TempDir,
 }
 
 /// What the kernel says at one moment.
@@ -26,7 +29,7 @@ pub struct Sample {
     pub descriptors: usize,
 }
 
-/// A port of loopback that nobody listens on.
+/// A port that nobody listens on now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -38,18 +41,27 @@ pub fn gatepost(program: &Path, kubeconfig: &Path, namespace: &str) -> Process {
 
 /// The same with further settings.
 pub fn gatepost_with(program: &Path, kubeconfig: &Path, namespace: &str, more: &str) -> Process {
-    let folder = tempfile::tempdir().unwrap();
+    gatepost_in(tempfile::tempdir().unwrap(), program, kubeconfig, namespace, more)
+}
+
+/// Where its store is.
+pub fn store_in(folder: &Path) -> PathBuf {
+    folder.join("outbox.db")
+}
+
+/// The same in a folder that may have a store already.
+pub fn gatepost_in(folder: TempDir, program: &Path, kubeconfig: &Path, namespace: &str, more: &str) -> Process {
     let (metrics, api) = (free_port(), free_port());
     let settings = format!(
         "[server]\nmetrics = \"127.0.0.1:{metrics}\"\napi = \"127.0.0.1:{api}\"\n[store]\npath = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n{more}\n",
-        folder.path().join("outbox.db").display()
+        store_in(folder.path()).display()
     );
     let config = folder.path().join("gatepost.toml");
     std::fs::write(&config, settings).unwrap();
     let mut command = Command::new(program);
     command.arg("serve").args(["--loglevel", "warn", "--namespace", namespace]).arg("--kubeconfig").arg(kubeconfig);
     command.arg("--config").arg(config);
-    start(command, metrics, folder)
+    start(command, [metrics, api], folder)
 }
 
 /// Any other controller.
@@ -59,13 +71,13 @@ pub fn peer(line: &str, kubeconfig: &Path, namespace: &str) -> Process {
     let line = line.replace("{namespace}", namespace).replace("{port}", &port.to_string());
     let mut command = Command::new("bash");
     command.args(["-c", &format!("exec {line}")]);
-    start(command, port, tempfile::tempdir().unwrap())
+    start(command, [port, 0], tempfile::tempdir().unwrap())
 }
 
-fn start(mut command: Command, metrics: u16, folder: tempfile::TempDir) -> Process {
+fn start(mut command: Command, [metrics, api]: [u16; 2], folder: TempDir) -> Process {
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    Process { child: command.spawn().expect("the controller starts"), metrics, _folder: folder }
+    Process { child: command.spawn().expect("the controller starts"), metrics, api, _folder: folder }
 }
 
 impl Process {

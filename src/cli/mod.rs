@@ -62,7 +62,7 @@ struct Arguments {
 enum Command {
     /// Run the relay: on a Kubernetes API server, or with --files on a folder of manifests.
     Serve(Box<serve::Arguments>),
-    /// Play a short story on this machine: Applications from a folder, a Backstage-shaped inbox, the overview page.
+    /// Play a short story on this machine: Applications from a folder, a Backstage-shaped inbox, the dashboard.
     Demo(demo::Arguments),
     /// Check a configuration, of manifests or of a cluster; every broken key with line and column.
     Check(Box<check::Arguments>),

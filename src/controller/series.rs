@@ -66,7 +66,7 @@ struct Ring {
     samples: Box<[Sample; KEPT]>,
     count: usize,
     next: usize,
-    before: Option<Attempts>,
+    before: Attempts,
 }
 
 /// The samples.
@@ -78,7 +78,7 @@ pub struct Series {
 impl Default for Series {
     fn default() -> Self {
         let samples = Box::new([Sample::default(); KEPT]);
-        Self { ring: Mutex::new(Ring { samples, count: 0, next: 0, before: None }) }
+        Self { ring: Mutex::new(Ring { samples, count: 0, next: 0, before: Attempts::default() }) }
     }
 }
 
@@ -91,8 +91,8 @@ impl Series {
     pub fn note(&self, counts: &Counts, attempts: Attempts, now_ms: i64) {
         let of = |state: State| counts.by_state.get(&state).copied().map_or(0, clamped);
         let mut ring = self.lock();
-        // What was sent before the first look at it belongs to no interval.
-        let before = ring.before.replace(attempts).unwrap_or(attempts);
+        // The first sample tells of everything since the start of the process, with which the counters began.
+        let before = std::mem::replace(&mut ring.before, attempts);
         let oldest_ms = counts.oldest_open_ms.map_or(0, |at| now_ms.saturating_sub(at).max(0));
         let sample = Sample {
             at_ms: now_ms,
@@ -186,7 +186,7 @@ mod tests {
         // The counters begin anew: nothing is invented.
         series.note(&Counts::default(), Attempts::default(), 30_000);
         let [first, second, third] = series.samples().try_into().unwrap();
-        assert_eq!((first.at_ms, first.delivered, first.waiting, first.oldest_secs), (10_000, 0, 3, 5));
+        assert_eq!((first.at_ms, first.delivered, first.waiting, first.oldest_secs), (10_000, 100, 3, 5));
         assert_eq!((second.delivered, second.failed, second.waiting, second.oldest_secs), (7, 0, 4, 15));
         assert_eq!((third.delivered, third.waiting, third.oldest_secs), (0, 0, 0));
     }

@@ -1,6 +1,6 @@
 //! What people may do to a delivery, and how a filter reads as SQL: the same over every store.
 
-use super::delivery::{DeadReason, Delivery};
+use super::delivery::{DeadReason, Delivery, State};
 use super::rows::code;
 use super::statement::Statement;
 use super::store::Filter;
@@ -37,21 +37,60 @@ pub(super) const GONE: &str = "it is not there any more";
 /// Said of a delivery whose place something newer took.
 pub(super) const REPLACED: &str = "a newer state of the same thing was sent or is on its way";
 
+/// What one database has of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Dialect {
+    /// Makes a text storable.
+    pub text: fn(&str) -> String,
+    /// Before a column, it keeps its index from being used; empty where the database counts its rows and chooses by itself.
+    pub by_hand: &'static str,
+}
+
+/// Of several conditions the one whose index a list is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Whichever the database takes.
+    Any,
+    State,
+    Trigger,
+    Service,
+}
+
+impl Way {
+    /// Delivered rows are many, those in other states mostly few; a trigger's rows are told from its index whatever the service.
+    fn of(filter: &Filter) -> Self {
+        let is_narrow = filter.object.is_some() || filter.host.is_some() || !filter.ids.is_empty();
+        let few = !filter.states.is_empty() && !filter.states.contains(&State::Delivered);
+        match (&filter.trigger, &filter.service) {
+            (None, None) => Self::Any,
+            _ if is_narrow => Self::Any,
+            _ if few => Self::State,
+            (Some(_), _) => Self::Trigger,
+            (None, Some(_)) => Self::Service,
+        }
+    }
+
+    /// What stands before the column of `own`.
+    fn mark(self, own: Self, dialect: Dialect) -> &'static str {
+        if self == Self::Any || self == own { "" } else { dialect.by_hand }
+    }
+}
+
 /// Adds a filter's conditions, order and page to a query over `delivery d` that ends in a condition.
-/// `text` makes a text storable in that database.
-pub(super) fn narrow(query: &mut Statement, filter: &Filter, text: fn(&str) -> String) {
+pub(super) fn narrow(query: &mut Statement, filter: &Filter, dialect: Dialect) {
+    let (text, way) = (dialect.text, Way::of(filter));
     if let Some((namespace, name)) = &filter.object {
         query.push(" AND d.namespace = ").push_bind(text(namespace)).push(" AND d.name = ").push_bind(text(name));
     }
     let texts = [
-        (" AND d.config_namespace = ", &filter.config_namespace),
-        (" AND d.trigger_name = ", &filter.trigger),
-        (" AND d.service = ", &filter.service),
-        (" AND d.reason = ", &filter.reason),
+        ("d.config_namespace", &filter.config_namespace, ""),
+        ("d.trigger_name", &filter.trigger, way.mark(Way::Trigger, dialect)),
+        ("d.service", &filter.service, way.mark(Way::Service, dialect)),
+        ("d.reason", &filter.reason, ""),
     ];
-    for (clause, value) in texts {
+    for (column, value, mark) in texts {
         if let Some(value) = value {
-            query.push(clause).push_bind(text(value));
+            query.push(&format!(" AND {mark}{column} = ")).push_bind(text(value));
         }
     }
     at_host(query, filter, text);
@@ -65,10 +104,11 @@ pub(super) fn narrow(query: &mut Statement, filter: &Filter, text: fn(&str) -> S
     }
     if !filter.states.is_empty() {
         let codes: Vec<String> = filter.states.iter().map(|state| code(*state).to_string()).collect();
+        let mark = way.mark(Way::State, dialect);
         // A partial index is used only where the query says its very words.
         match codes.as_slice() {
-            [one] => query.push(&format!(" AND d.state = {one}")),
-            several => query.push(&format!(" AND d.state IN ({})", several.join(", "))),
+            [one] => query.push(&format!(" AND {mark}d.state = {one}")),
+            several => query.push(&format!(" AND {mark}d.state IN ({})", several.join(", "))),
         };
     }
     if !filter.ids.is_empty() {

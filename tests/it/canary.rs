@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Values of the Secret.
-const SECRET: [(&str, &str); 5] = [
+pub const SECRET: [(&str, &str); 5] = [
     ("token", "CANARY-token/1+2&3=45678"),
     ("password", "CANARY-pass:word 987654321"),
     ("path", "CANARYpath0123456789abcdef"),
@@ -29,7 +29,7 @@ const PROXY: &str = "CANARYproxy0123456789abcde";
 const ROTATED: &str = "CANARY-rotated/9+8&7=65432";
 
 /// Everything that must not be seen, in all its forms.
-fn forms() -> Vec<String> {
+pub fn forms() -> Vec<String> {
     let texts = SECRET.iter().map(|(_, value)| *value);
     let texts = texts.chain([SIGNING, PLAIN_HEADER, PLAIN_URL, PROXY, ROTATED]).map(str::to_owned);
     let signing = format!("whsec_{}", STANDARD_NO_PAD.encode(SIGNING));
@@ -70,7 +70,8 @@ impl Outputs {
     }
 }
 
-fn config(url: &str, template: &str) -> Value {
+/// A configuration with secrets wherever one may lie, for a receiver at this URL.
+pub fn config(url: &str, template: &str) -> Value {
     json!({
         "service.webhook.hook": format!(
             "url: {url}/services/$path?sig=$query\nretryMax: -1\nbasicAuth: {{username: somebody, password: $password}}\n\
@@ -85,7 +86,8 @@ fn config(url: &str, template: &str) -> Value {
     })
 }
 
-fn application(name: &str) -> Value {
+/// An Application that failed, subscribed to everything there.
+pub fn application(name: &str) -> Value {
     let annotations: Value = ["hook", "literal", "away"]
         .iter()
         .map(|service| (format!("notifications.argoproj.io/subscribe.on-failed.{service}"), Value::from("")))
@@ -103,7 +105,8 @@ fn application(name: &str) -> Value {
     })
 }
 
-async fn plant(namespace: &Namespace, token: &str, data: &Value) {
+/// Plants Secret and configuration.
+pub async fn plant(namespace: &Namespace, token: &str, data: &Value) {
     let mut values: serde_json::Map<String, Value> =
         SECRET.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
     values.insert("token".into(), token.into());
@@ -154,7 +157,7 @@ async fn look_everywhere(gatepost: &Gatepost, namespace: &Namespace, log: &Path)
     for arguments in commands {
         outputs.add(arguments.join(" "), command_line(&gatepost.api, arguments));
     }
-    outputs.add("overview page", gatepost.page("/").await);
+    outputs.add("dashboard", gatepost.page("/").await);
     outputs.add("metrics", gatepost.metrics().await);
     outputs.add("readiness", gatepost.readiness().await.to_string());
     let events: Api<Event> = namespace.api();

@@ -1,10 +1,9 @@
 //! An Application whose annotations, labels and status are anybody's: who is subscribed is found, the annotation of what
 //! was notified is read, and a look at it ends with a reason for each destination, twice the same.
 
-use super::pairs;
-use gatepost::notify::{ConfigInput, Configuration, LoadOptions, ObjectId, Repository, World, evaluate, history};
+use super::{in_world, pairs};
+use gatepost::notify::{ConfigInput, Configuration, LoadOptions, evaluate, history};
 use gatepost_value::json::{Numbers, from_serde};
-use gatepost_value::{Location, Time};
 use serde_json::{Map, Value, json};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -24,21 +23,7 @@ fn configuration() -> Configuration {
 fn look(config: &Configuration, object: &Value, notified: &str) -> String {
     let found = history::parse(notified);
     let object = from_serde(object, Numbers::Kubernetes);
-    let id = ObjectId { namespace: "argocd".into(), name: "a".into(), uid: "u".into() };
-    let evaluation = evaluate(&World {
-        config,
-        object: &object,
-        id: &id,
-        project: None,
-        repository: &Repository::absent("none"),
-        states: &BTreeMap::new(),
-        event_resource_version: "",
-        first_list: false,
-        now: Time::unix(1_795_262_400, 0),
-        local: Location::Utc,
-        random: &|buffer| buffer.fill(7),
-        trace: true,
-    });
+    let evaluation = in_world((config, &object), true, evaluate);
     drop(history::project(&BTreeMap::new(), &found));
     for condition in evaluation.triggers.iter().flat_map(|trigger| &trigger.conditions) {
         for outcome in &condition.destinations {

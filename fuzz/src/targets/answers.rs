@@ -1,14 +1,11 @@
 //! Receivers that answer anything to any kind of service: an attempt ends in bounded rounds with a verdict, and what it
 //! says of it is bounded too.
 
-use super::pairs;
+use super::{in_world, pairs};
 use gatepost::egress::{Error, Response};
-use gatepost::notify::{
-    ConfigInput, Configuration, Destination, LoadOptions, ObjectId, Occurrence, Repository, World, render_for,
-};
+use gatepost::notify::{ConfigInput, Configuration, Destination, LoadOptions, Occurrence, render_for};
 use gatepost::service::{self, Answer, Call, Context, Outgoing, Prepared, Step, Verdict};
 use gatepost_value::json::{Numbers, parse};
-use gatepost_value::{Location, Time};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,25 +45,13 @@ fn ready() -> Ready {
 
 fn prepare(config: &Configuration, name: &str) -> Result<(Occurrence, Prepared), String> {
     let object = parse(include_bytes!("../application.json"), Numbers::Kubernetes).expect("it is JSON");
-    let id = ObjectId { namespace: "argocd".into(), name: "a".into(), uid: "u".into() };
     let destination = Destination { service: name.to_owned(), recipient: "r".into() };
-    let world = World {
-        config,
-        object: &object,
-        id: &id,
-        project: None,
-        repository: &Repository::absent("none"),
-        states: &BTreeMap::new(),
-        event_resource_version: "",
-        first_list: false,
-        now: Time::unix(1_795_262_400, 0),
-        local: Location::Utc,
-        random: &|buffer| buffer.fill(7),
-        trace: false,
-    };
-    let notification = render_for(&world, &["t".to_owned()], &destination).map_err(|failure| failure.message)?;
+    let (object, notification) = in_world((config, &object), false, |world| {
+        (world.id.clone(), render_for(world, &["t".to_owned()], &destination))
+    });
+    let notification = notification.map_err(|failure| failure.message)?;
     let occurrence = Occurrence {
-        object: id,
+        object,
         config_namespace: String::new(),
         trigger: "t".into(),
         condition_key: "[0].x".into(),

@@ -4,6 +4,7 @@
 mod inbox;
 
 use super::serve::{self, Names, Origin, Plan, Running};
+use crate::clock;
 use crate::settings::Settings;
 use anyhow::{Context as _, bail};
 use inbox::{Inbox, Received};
@@ -63,10 +64,11 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
     write_application(&manifests, &json!({"health": {"status": "Progressing"}, "sync": {"status": "OutOfSync"}}))?;
     let stop = CancellationToken::new();
     let running = start(folder, &manifests, stop.clone()).await?;
-    println!("overview page  http://{}", running.api);
-    println!("inbox          {}/inbox\n", inbox.url());
+    let dashboard = format!("http://{}", running.api);
+    println!("dashboard  {dashboard}");
+    println!("inbox      {}/inbox\n", inbox.url());
     let began = Instant::now();
-    for scene in scenes() {
+    for scene in scenes(clock::now().millis()) {
         println!("• {}", scene.says);
         play_scene(&manifests, &scene, &inbox).await?;
     }
@@ -74,7 +76,9 @@ async fn play(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
     let complete = conclude(&inbox.received(), began.elapsed());
     if !once {
         println!(
-            "\nThe relay goes on: edit {} and watch the overview page. Ctrl-C ends it.",
+            "\nThe relay goes on: edit {} and watch.\n\
+             The dashboard shows what was decided and sent, and why: {dashboard}\n\
+             Ctrl-C ends it.",
             manifests.join("order-service.yaml").display()
         );
         drop(tokio::signal::ctrl_c().await);
@@ -108,15 +112,20 @@ async fn start(folder: &Path, manifests: &Path, stop: CancellationToken) -> anyh
     serve::start(plan, stop).await
 }
 
-fn scenes() -> [Scene; 3] {
+/// As Kubernetes writes it.
+fn moment(at_ms: i64) -> String {
+    jiff::Timestamp::from_second(at_ms / 1000).map(|at| at.to_string()).unwrap_or_default()
+}
+
+fn scenes(now_ms: i64) -> [Scene; 3] {
     let operation = |phase: &str, revision: &str, message: &str| {
         json!({
-            "phase": phase, "message": message, "startedAt": "2026-01-01T10:00:00Z", "finishedAt": "2026-01-01T10:01:00Z", "syncResult": {"revision": revision},
+            "phase": phase, "message": message, "startedAt": moment(now_ms - 30_000), "finishedAt": moment(now_ms - 5_000), "syncResult": {"revision": revision},
         })
     };
     let status = |operation: Value, health: &str| {
         json!({
-            "operationState": operation, "health": {"status": health}, "sync": {"status": "Synced"}, "reconciledAt": "2026-01-01T10:02:00Z",
+            "operationState": operation, "health": {"status": health}, "sync": {"status": "Synced"}, "reconciledAt": moment(now_ms),
         })
     };
     [
@@ -152,7 +161,7 @@ async fn play_scene(manifests: &Path, scene: &Scene, inbox: &Inbox) -> anyhow::R
 async fn receiver_down(manifests: &Path, inbox: &Inbox) -> anyhow::Result<()> {
     println!("• the receiver goes down, and the repaired order-service is deployed");
     inbox.set_down(true);
-    let [deployed, ..] = scenes();
+    let [deployed, ..] = scenes(clock::now().millis());
     let mut status = deployed.status;
     status["operationState"]["syncResult"]["revision"] = json!("c0ffee1");
     write_application(manifests, &status)?;

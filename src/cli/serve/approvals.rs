@@ -113,6 +113,7 @@ fn desk(parts: &Parts<'_>) -> Desk {
         changes: Changes::default(),
         shown: Shown::default(),
         metrics: Arc::clone(parts.relay.metrics()),
+        links: Links::below(&parts.settings.server.external_url),
     }
 }
 

@@ -9,7 +9,7 @@ use super::shelf::Shelf;
 use super::shown::Shown;
 use crate::clock;
 use crate::controller::identity::{Cluster, Issuers, Limits, People};
-use crate::controller::{Changes, What};
+use crate::controller::{Changes, Links, What};
 use crate::gate::approval::{Body, Case, Event, Outcome, Run, RunId};
 use crate::outbox::Error as StoreError;
 use crate::outbox::runs::{Kept, Runs};
@@ -53,6 +53,8 @@ pub struct Desk {
     pub shown: Shown,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Where the dashboard shows a run.
+    pub links: Links,
 }
 
 /// What a token request came to.
@@ -163,7 +165,7 @@ impl Desk {
         let message = crate::gate::approval::markdown::to_plain(&run.message, 512);
         let approval = format!("{}/{}", run.approval.namespace, run.approval.name);
         tracing::info!(approval, run = %run.id, branch = run.subject.branch, sha = run.subject.sha,
-            phase = run.phase.as_str(), by, reason = run.reason, message, "a run was decided");
+            phase = run.phase.as_str(), by, reason = run.reason, message, page = self.links.run(run.id), "a run was decided");
     }
 
     /// Whether a caller is kept waiting for the CommitStatus: a fresh decision that ended a run of a strategy.

@@ -129,18 +129,19 @@ impl View {
             let commit = if sha.is_empty() { "its last commit" } else { sha };
             why.push(format!("{branch} is {phase} for {commit}: {reason}"));
         }
-        match &self.ready {
-            Some(ready) if ready.status != "True" && self.error.is_none() => why.push(format!(
-                "the CommitStatus is written, but {}; until the Promoter has pushed it nothing moves on",
-                ready.message
-            )),
-            _ => {}
-        }
+        why.extend(self.ready.as_ref().filter(|_| self.error.is_none()).and_then(unpushed));
         if why.is_empty() {
             why.push("every environment has passed".to_owned());
         }
         why
     }
+}
+
+/// That a CommitStatus is written and the Promoter has not pushed it, of whichever kind the gate is.
+pub(super) fn unpushed(ready: &Ready) -> Option<String> {
+    (ready.status != "True").then(|| {
+        format!("the CommitStatus is written, but {}; until the Promoter has pushed it nothing moves on", ready.message)
+    })
 }
 
 impl Views {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a schema that a newer version made is refused.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/postgres/0001_outbox.sql"),
     include_str!("../migrations/postgres/0002_install.sql"),
     include_str!("../migrations/postgres/0003_last_object.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/postgres/0006_destinations.sql"),
     include_str!("../migrations/postgres/0007_pages.sql"),
     include_str!("../migrations/postgres/0008_runs.sql"),
+    include_str!("../migrations/postgres/0009_filters.sql"),
 ];
 /// Longest that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

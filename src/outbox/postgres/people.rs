@@ -1,7 +1,7 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId};
-use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
+use super::super::people::{Dialect, GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, select_delivery};
 use super::super::seal::{Keys, Part};
 use super::super::statement::{Naming, Statement};
@@ -78,7 +78,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter) -> Resu
     // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
     let begun = select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE true");
     let mut statement = Statement::begin(begun, Naming::Numbered);
-    narrow(&mut statement, filter, write);
+    narrow(&mut statement, filter, Dialect { text: write, by_hand: "" });
     statement.push(") ORDER BY d.seq DESC");
     let rows = query(statement).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(rows::delivery).collect()

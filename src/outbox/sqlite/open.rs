@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only; a file that a newer version wrote is refused.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/sqlite/0001_outbox.sql"),
     include_str!("../migrations/sqlite/0002_encryption.sql"),
     include_str!("../migrations/sqlite/0003_install.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/sqlite/0007_destinations.sql"),
     include_str!("../migrations/sqlite/0008_pages.sql"),
     include_str!("../migrations/sqlite/0009_runs.sql"),
+    include_str!("../migrations/sqlite/0010_filters.sql"),
 ];
 /// Where SQLite's locks or its shared memory do not work.
 const NETWORK_KINDS: [&str; 12] = [

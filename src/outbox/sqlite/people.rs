@@ -1,7 +1,7 @@
 //! What people and changed configurations do to rows: replay, discard, release. And the pages that people read.
 
 use super::super::delivery::{Delivery, DeliveryId, State};
-use super::super::people::{GONE, REPLACED, Wish, narrow, refusal};
+use super::super::people::{Dialect, GONE, REPLACED, Wish, narrow, refusal};
 use super::super::rows::{self, Columns as _, select_delivery};
 use super::super::seal::{Keys, Part};
 use super::super::statement::{Naming, Statement};
@@ -54,14 +54,21 @@ UPDATE delivery SET due_ms = $3, updated_ms = $3 WHERE config_namespace = $1 AND
 
 /// What is said of these statements when one fails.
 const WORK: &str = "read or move deliveries";
+// Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
+const PAGE: &str = select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1");
+
+/// What `start` selects of one page, newest first.
+fn page(start: &'static str, filter: &Filter) -> Statement {
+    let mut statement = Statement::begin(start, Naming::InTurn);
+    // It has no statistics: which condition leaves the fewest rows is not its to say.
+    narrow(&mut statement, filter, Dialect { text: str::to_owned, by_hand: "+" });
+    statement.push(") ORDER BY d.seq DESC");
+    statement
+}
 
 /// One page, newest first.
 pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, Error> {
-    // Which rows is found out without their texts: several states have to be sorted, and that in whole rows is slow.
-    let begun = select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1");
-    let mut statement = Statement::begin(begun, Naming::InTurn);
-    narrow(&mut statement, filter, str::to_owned);
-    statement.push(") ORDER BY d.seq DESC");
+    let statement = page(PAGE, filter);
     task(connection, WORK).all(&statement.text, &values(&statement), |row| rows::delivery(row))
 }
 
@@ -198,4 +205,56 @@ pub(super) fn release(connection: &Connection, release: &Release, now_ms: i64) -
         released += 1;
     }
     Ok(released + task.run(HASTEN, params![config_namespace, service, now_ms])?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    const EXPLAINED: &str =
+        concat!("EXPLAIN QUERY PLAN ", select_delivery!("WHERE d.seq IN (SELECT d.seq FROM delivery d WHERE 1 = 1"));
+
+    fn plan(connection: &Connection, filter: &Filter) -> Vec<String> {
+        let statement = page(EXPLAINED, filter);
+        task(connection, WORK).all(&statement.text, &values(&statement), |row| row.text("detail")).unwrap()
+    }
+
+    fn filter(trigger: &str, service: &str, states: &[State]) -> Filter {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Filter { trigger: given(trigger), service: given(service), states: states.to_vec(), ..Filter::default() }
+    }
+
+    #[test]
+    fn no_list_reads_every_row_and_each_is_found_by_what_leaves_the_fewest() {
+        let connection = super::super::open::connect(None, None).unwrap();
+        let app = |more: Filter| Filter { object: Some(("argocd".into(), "a".into())), ..more };
+        let group = Filter {
+            host: Some("h".into()),
+            config_namespace: Some(String::new()),
+            reason: Some("gone".into()),
+            ..filter("", "s", &[State::Dead])
+        };
+        let cases = [
+            (filter("t", "", &[]), "COVERING INDEX delivery_trigger (trigger_name=?)"),
+            (filter("", "s", &[]), "COVERING INDEX delivery_service (service=?)"),
+            (filter("t", "s", &[]), "COVERING INDEX delivery_trigger (trigger_name=?)"),
+            (filter("", "", &[State::Dead]), "COVERING INDEX delivery_state (state=?)"),
+            (filter("", "", &[State::Prepared, State::Waiting]), "COVERING INDEX delivery_state (state=?)"),
+            (filter("t", "", &[State::Delivered]), "INDEX delivery_trigger (trigger_name=?)"),
+            (filter("t", "", &[State::Dead]), "INDEX delivery_state (state=?)"),
+            (filter("t", "s", &[State::Waiting, State::Claimed]), "INDEX delivery_state (state=?)"),
+            (filter("", "s", &[State::Delivered, State::Dead]), "INDEX delivery_service (service=?)"),
+            (app(filter("t", "s", &[State::Dead])), "INDEX delivery_object (namespace=? AND name=?)"),
+            (group, "INDEX delivery_dead (lane=? AND reason=?)"),
+        ];
+        for (filter, index) in cases {
+            let plan = plan(&connection, &filter);
+            assert!(plan.iter().any(|step| step.contains(index)), "{filter:?}: {plan:#?}");
+            let reads_all = |step: &&String| step.starts_with("SCAN") && !step.contains("CONSTANT");
+            assert_eq!(plan.iter().find(reads_all), None, "{filter:?}: {plan:#?}");
+        }
+        let plan = plan(&connection, &Filter::default());
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "the newest are at the end: {plan:#?}");
+    }
 }

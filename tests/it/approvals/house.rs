@@ -2,12 +2,12 @@
 
 use crate::env::{Namespace, cluster};
 use actix_web::dev::ServerHandle;
-use gatepost::controller::Changes;
 use gatepost::controller::approval::access::Issuer;
 use gatepost::controller::approval::clients::InSecrets;
 use gatepost::controller::approval::crd::WebhookApproval;
 use gatepost::controller::approval::{Desk, InSecret, RingKeeper, Shelf, Shown};
 use gatepost::controller::identity::{Issuers, KubernetesCluster, Limits};
+use gatepost::controller::{Changes, Links};
 use gatepost::egress::{Egress, Policy};
 use gatepost::gate::approval::{Opening, Run, RunId, Subject};
 use gatepost::outbox::runs::{Opened, Runs};
@@ -96,6 +96,7 @@ impl House {
             changes: Changes::default(),
             shown: Shown::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
+            links: Links::default(),
         });
         let certificate = tls.then(|| certificate(&folder));
         let server = callbacks(listener, Arc::clone(&desk), Reach { certificate, ..Reach::default() }, |_| {}).unwrap();

@@ -2,7 +2,7 @@
 
 use super::house::{Called, allow, curl, token_of};
 use crate::env::{Answer, Namespace, PATIENCE, Receiver, cluster, stays, wait_for, wait_until};
-use crate::running::{Gatepost, Start};
+use crate::running::{Around, Gatepost, Start};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -47,6 +47,16 @@ impl Story {
         let kubeconfig = cluster().await.kubeconfig();
         let start = Start { kubeconfig, namespace: &self.namespace.name, store: Some(&store) };
         Gatepost::start_with(start, &[], &more).await
+    }
+
+    /// The same for people who reach the dashboard at this URL, with its log in a file.
+    async fn gatepost_at(&self, external_url: &str, log: &Path) -> Gatepost {
+        let settings =
+            format!("[callbacks]\nbind = \"127.0.0.1:{0}\"\nexternalUrl = \"http://127.0.0.1:{0}\"", self.port);
+        let environment = [("GATEPOST_SERVER__EXTERNALURL", external_url)];
+        let around = Around { settings: &settings, environment: &environment, log: Some(log), ..Around::default() };
+        let start = Start { kubeconfig: cluster().await.kubeconfig(), namespace: &self.namespace.name, store: None };
+        Gatepost::start_around(start, &[], &around).await
     }
 
     /// A strategy with one environment at these SHAs.
@@ -166,6 +176,21 @@ async fn before_a_deployment_the_proposed_sha_waits_for_its_callback_and_a_newer
     assert_eq!(story.receiver.requests().len(), 3);
     let metrics = gatepost.metrics().await;
     assert!(metrics.contains("gatepost_approval_runs_total{phase=\"succeeded\"} 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_where_the_dashboard_shows_a_run_that_was_decided() {
+    let story = Story::begin([]).await;
+    story.strategy(&sha('a'), &sha('0')).await;
+    story.approval("beforeDeployment", json!({})).await;
+    let log = story.folder.path().join("log");
+    let _gatepost = story.gatepost_at("https://gatepost.example/under", &log).await;
+    let asked = story.asked(0).await;
+    assert_eq!(story.call_back(&asked, YES).await.status, 200);
+    let page = format!("https://gatepost.example/under/approvals/{}", asked["run"].as_str().unwrap());
+    let text = std::fs::read_to_string(&log).unwrap();
+    let line = text.lines().find(|line| line.contains("a run was decided")).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains(&page), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ async fn person(story: &Story) -> String {
 }
 
 /// Logs in with a token of the cluster.
-async fn log_in(window: &Window, gatepost: &Gatepost, (page, token): (&str, &str)) {
+pub(super) async fn log_in(window: &Window, gatepost: &Gatepost, (page, token): (&str, &str)) {
     window.go(&format!("{}{page}", gatepost.api)).await;
     window.says("h1", "Log in").await;
     assert_eq!(window.barriers().await, Vec::<String>::new());

@@ -2,5 +2,7 @@
 
 mod actions;
 mod approvals;
+pub mod cluster;
+mod demo;
 mod live;
 mod walk;

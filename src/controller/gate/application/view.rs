@@ -4,6 +4,7 @@ use super::super::index::Name;
 use super::super::lock;
 use super::super::phases::{Phases, Present};
 use super::super::status::rfc3339;
+use super::super::view::unpushed;
 use crate::clock;
 use crate::controller::{Changes, What};
 use crate::gate::Phase;
@@ -86,13 +87,7 @@ impl View {
             let commit = if one.reported_sha.is_empty() { "its last commit" } else { &one.reported_sha };
             format!("{} is {} for {commit}: {}", one.branch, one.phase, one.description)
         }));
-        match &self.ready {
-            Some(ready) if ready.status != "True" && self.error.is_none() => why.push(format!(
-                "the CommitStatus is written, but {}; until the Promoter has pushed it nothing moves on",
-                ready.message
-            )),
-            _ => {}
-        }
+        why.extend(self.ready.as_ref().filter(|_| self.error.is_none()).and_then(unpushed));
         if why.is_empty() {
             why.push(match self.environments.is_empty() {
                 true => "the strategy has no environment that names this gate's key".to_owned(),
