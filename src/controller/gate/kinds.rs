@@ -1,4 +1,4 @@
-//! The kinds of the GitOps Promoter that gates read and write, and how they are read: whole as JSON, never cached.
+//! The kinds of the GitOps Promoter that gates read and write, and how they are read: whole as JSON.
 
 use super::index::Name;
 use kube::api::{Api, ApiResource, DynamicObject};

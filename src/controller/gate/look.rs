@@ -9,10 +9,11 @@ use super::index::{Index, LastRead, Name};
 use super::memories::Memories;
 use super::namespaces::Namespaces;
 use super::queue::Want;
+use super::recent::Recent;
 use super::status::{self, Error as StatusError, rfc3339};
 use super::told::Told;
 use super::view::{View, Views};
-use super::watch::Partition;
+use super::watch::{self, Kind, Partition};
 use super::{application, kinds, lock};
 use crate::clock;
 use crate::controller::spans;
@@ -27,10 +28,11 @@ use crate::outbox::Error as StoreError;
 use crate::telemetry::Metrics;
 use crate::trace::Tracer;
 use gatepost_value::{Location, Time};
+use kube::Resource as _;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pause before a gate is looked at again that could not be read, or its outcome not be written.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
@@ -69,6 +71,7 @@ pub(super) struct Looker {
     pub writer: Writer,
     pub told: Told,
     pub index: Arc<Mutex<Index>>,
+    pub recent: Arc<Recent>,
     pub memories: Memories,
     pub namespaces: Namespaces,
     pub views: Arc<Views>,
@@ -169,7 +172,7 @@ impl Looker {
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
         let found = match guessed {
             Some((guess, found)) if guess == strategy => found,
-            _ => self.get(&kinds::strategy(), "the strategy", &strategy).await?,
+            _ => self.get(Kind::Strategy, &strategy).await?,
         };
         let missing = || Cause::NoStrategy {
             name: strategy.name.clone(),
@@ -190,24 +193,27 @@ impl Looker {
         let guess = known.map(|strategy| Name { namespace: name.namespace.clone(), name: strategy });
         let strategy = async {
             let Some(guess) = guess else { return Ok(None) };
-            let found = self.get(&kinds::strategy(), "the strategy", &guess).await?;
+            let found = self.get(Kind::Strategy, &guess).await?;
             Ok(Some((guess, found)))
         };
         let namespace = async {
             let found = self.namespaces.get(&name.namespace).await;
             found.map_err(|error| Trouble::Read { what: "the namespace", cause: said(&error) })
         };
-        let gate_kind = kinds::gate();
-        futures::try_join!(self.get(&gate_kind, "the gate", name), strategy, namespace)
+        futures::try_join!(self.get(Kind::Gate, name), strategy, namespace)
     }
 
-    async fn get(
-        &self,
-        kind: &kube::api::ApiResource,
-        what: &'static str,
-        name: &Name,
-    ) -> Result<Option<Json>, Trouble> {
-        let found = kinds::get(&self.client, kind, name).await;
+    /// An object as it was seen a moment ago, or else as it is.
+    async fn get(&self, kind: Kind, name: &Name) -> Result<Option<Json>, Trouble> {
+        if let Some(seen) = self.recent.get(kind, name, Instant::now()) {
+            return Ok(Some(seen));
+        }
+        let (resource, what) = match kind {
+            Kind::Gate => (kinds::gate(), "the gate"),
+            Kind::Strategy => (kinds::strategy(), "the strategy"),
+            Kind::Child => (kinds::commit_status(), "the CommitStatus"),
+        };
+        let found = kinds::get(&self.client, &resource, name).await;
         found.map_err(|error| Trouble::Read { what, cause: said(&error) })
     }
 
@@ -368,7 +374,11 @@ impl Looker {
         status.conditions.push(ready.condition(stored.as_ref(), gate.generation, &status::now()));
         if status.differs_from(&gate.status) {
             let writing = spans.map(|spans| (spans, spans::now()));
-            status::write(&self.client, gate, status).await?;
+            if let Some(written) = status::write(&self.client, gate, status).await? {
+                let name = Name { namespace: gate.namespace.clone(), name: gate.name.clone() };
+                let version = watch::version(written.meta());
+                self.recent.put(Kind::Gate, &name, version, written.json(), Instant::now());
+            }
             self.metrics.gates.writes.with_label_values(&["status"]).inc();
             if let Some((spans, began)) = writing {
                 spans.status_written(began);
@@ -391,7 +401,7 @@ impl Looker {
         if lock(&self.index).was_edited(&name.namespace, &record.uid, &names) {
             return Ok(Looked::More(Want::Look));
         }
-        let Some(object) = self.get(&kinds::gate(), "the gate", name).await? else { return Ok(Looked::Gone) };
+        let Some(object) = self.get(Kind::Gate, name).await? else { return Ok(Looked::Gone) };
         let gate =
             Gate::parse(&object).map_err(|error| Trouble::Read { what: "the gate", cause: error.to_string() })?;
         let stored = gate.status.condition(ready::TYPE);

@@ -16,6 +16,7 @@ mod memories;
 mod namespaces;
 mod phases;
 mod queue;
+mod recent;
 mod run;
 mod status;
 mod support;
@@ -23,6 +24,7 @@ mod told;
 mod view;
 mod wake;
 mod watch;
+mod whole;
 
 pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;
@@ -151,8 +153,9 @@ impl Gates {
 
     async fn handle(&self, unlabelled: bool, wakes: &mut WakeReceiver) {
         let partition = Partition { instance_id: self.settings.instance_id.clone(), unlabelled };
-        let (mut changes, _watches) = watch::start(&self.parts.client, partition.clone(), &self.parts.metrics);
-        let looker = Arc::new(self.looker(partition));
+        let looker = Arc::new(self.looker(partition.clone()));
+        let Parts { client, metrics, .. } = &self.parts;
+        let (mut changes, _watches) = watch::start(client, partition, metrics, &looker.recent);
         let Settings { namespace, grants, concurrency, .. } = &self.settings;
         let reach = application::Reach { namespace: namespace.clone(), grants: grants.clone() };
         let applications = application::run(Arc::clone(&looker), reach);
@@ -174,6 +177,7 @@ impl Gates {
             writer: commit_status::Writer::new(client.clone(), Arc::clone(&index)),
             told: told::Told::start(client.clone(), self.settings.links.clone()),
             index,
+            recent: Arc::default(),
             memories: memories::Memories::new(Arc::clone(store)),
             namespaces: namespaces::Namespaces::new(client.clone()),
             views: Arc::clone(&self.views),

@@ -1,24 +1,29 @@
-//! Watches of gates, strategies and CommitStatuses: what is seen becomes a small record and is dropped.
+//! Watches of gates, strategies and CommitStatuses: what is seen becomes a small record, and for a moment stays at hand whole
+//! ([`super::recent`]).
 //!
 //! Secrets and Namespaces are not watched: they are read by name when they are needed.
 
 use super::index::{ChildRecord, GateRecord, Name};
 use super::kinds;
+use super::recent::Recent;
+use super::whole::Whole;
 use crate::gate::names::{INSTANCE_LABEL, KEY_LABEL};
 use crate::gate::ready;
 use crate::gate::status::Condition;
 use crate::telemetry::Metrics;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ApiResource, DynamicObject};
-use kube::core::{Object, PartialObjectMeta};
+use kube::Resource as _;
+use kube::api::{Api, ApiResource};
+use kube::core::Object;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Objects in one page of a list: small pages keep the peak of memory low.
@@ -66,20 +71,6 @@ impl Partition {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GateSpec {
-    promotion_strategy_ref: Reference,
-    #[serde(default)]
-    key: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Reference {
-    #[serde(default)]
-    name: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
 struct ChildSpec {
     #[serde(default)]
     sha: String,
@@ -96,19 +87,26 @@ pub(super) fn start(
     client: &kube::Client,
     partition: Partition,
     metrics: &Arc<Metrics>,
+    recent: &Arc<Recent>,
 ) -> (mpsc::Receiver<Change>, tokio::task::JoinSet<()>) {
     let (send, changes) = mpsc::channel(256);
     let mut tasks = tokio::task::JoinSet::new();
-    let to = |kind: Kind| Sink { kind, send: send.clone(), metrics: Arc::clone(metrics), listed: BTreeSet::new() };
+    let to = |kind: Kind| Sink {
+        kind,
+        send: send.clone(),
+        metrics: Arc::clone(metrics),
+        recent: Arc::clone(recent),
+        listed: BTreeSet::new(),
+    };
     let (gates, children, strategies) = (to(Kind::Gate), to(Kind::Child), to(Kind::Strategy));
     let config = || watcher::Config::default().page_size(PAGE);
-    let gates_api: Api<Object<GateSpec, IgnoredAny>> = all(client, &kinds::gate());
+    let gates_api: Api<Whole> = all(client, &kinds::gate());
     let children_api: Api<Object<ChildSpec, ChildStatus>> = all(client, &kinds::commit_status());
-    let strategies_api: Api<PartialObjectMeta<DynamicObject>> = all(client, &kinds::strategy());
+    let strategies_api: Api<Whole> = all(client, &kinds::strategy());
     let gate_config = config().labels(&partition.selector());
     tasks.spawn(gates.follow(watcher(gates_api, gate_config).default_backoff(), move |object| {
-        let record = partition.holds(label(&object.metadata, INSTANCE_LABEL)).then(|| gate(object));
-        Change::Gate(name(&object.metadata), record)
+        let record = partition.holds(label(object.meta(), INSTANCE_LABEL)).then(|| gate(object));
+        Change::Gate(name(object.meta()), record)
     }));
     let child_config = config().labels(KEY_LABEL);
     tasks.spawn(children.follow(watcher(children_api, child_config).default_backoff(), |object| {
@@ -117,9 +115,11 @@ pub(super) fn start(
         Change::Child(name(&object.metadata), Some(Box::new(record)))
     }));
     let strategies_seen = watcher(strategies_api, config()).default_backoff();
-    tasks.spawn(strategies.follow(strategies_seen, |object: &PartialObjectMeta<DynamicObject>| {
-        Change::Strategy(name(&object.metadata), Some(version(&object.metadata)))
-    }));
+    tasks.spawn(
+        strategies.follow(strategies_seen, |object: &Whole| {
+            Change::Strategy(name(object.meta()), Some(version(object.meta())))
+        }),
+    );
     (changes, tasks)
 }
 
@@ -127,16 +127,35 @@ fn all<K: kube::Resource<DynamicType = ApiResource>>(client: &kube::Client, kind
     Api::all_with(client.clone(), kind)
 }
 
+/// What is seen of an object.
+trait Seen {
+    /// All of it, where a look may want that.
+    fn whole(&self) -> Option<&Json>;
+}
+
+impl Seen for Whole {
+    fn whole(&self) -> Option<&Json> {
+        Some(self.json())
+    }
+}
+
+impl Seen for Object<ChildSpec, ChildStatus> {
+    fn whole(&self) -> Option<&Json> {
+        None
+    }
+}
+
 /// Where one watch sends what it sees.
 struct Sink {
     kind: Kind,
     send: mpsc::Sender<Change>,
     metrics: Arc<Metrics>,
+    recent: Arc<Recent>,
     listed: BTreeSet<Name>,
 }
 
 impl Sink {
-    async fn follow<K: kube::Resource>(
+    async fn follow<K: kube::Resource + Seen>(
         mut self,
         stream: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
         seen: impl Fn(&K) -> Change,
@@ -154,7 +173,10 @@ impl Sink {
                     seen(&object)
                 }
                 Ok(watcher::Event::InitDone) => Change::Listed(self.kind, std::mem::take(&mut self.listed)),
-                Ok(watcher::Event::Apply(object)) => seen(&object),
+                Ok(watcher::Event::Apply(object)) => {
+                    self.keep(&object);
+                    seen(&object)
+                }
                 Ok(watcher::Event::Delete(object)) => self.gone(name(object.meta())),
                 Err(error) => match self.failed(&error) {
                     Some(change) => change,
@@ -167,7 +189,15 @@ impl Sink {
         }
     }
 
+    /// Before anybody is told of it, so that the look that follows finds it.
+    fn keep<K: kube::Resource + Seen>(&self, object: &K) {
+        if let Some(whole) = object.whole() {
+            self.recent.put(self.kind, &name(object.meta()), version(object.meta()), whole, Instant::now());
+        }
+    }
+
     fn gone(&self, name: Name) -> Change {
+        self.recent.remove(self.kind, &name);
         match self.kind {
             Kind::Gate => Change::Gate(name, None),
             Kind::Strategy => Change::Strategy(name, None),
@@ -201,12 +231,13 @@ impl Sink {
     }
 }
 
-fn gate(object: &Object<GateSpec, IgnoredAny>) -> GateRecord {
+fn gate(object: &Whole) -> GateRecord {
+    let text = |path| object.json().pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
     GateRecord {
-        uid: object.metadata.uid.clone().unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        strategy: object.spec.promotion_strategy_ref.name.clone(),
-        key: object.spec.key.clone(),
+        uid: object.meta().uid.clone().unwrap_or_default(),
+        generation: object.meta().generation.unwrap_or_default(),
+        strategy: text("/spec/promotionStrategyRef/name"),
+        key: text("/spec/key"),
     }
 }
 
@@ -240,6 +271,6 @@ fn name(metadata: &ObjectMeta) -> Name {
 }
 
 /// Versions of one kind of objects can be compared as numbers (Kubernetes 1.35 promises it; etcd's revisions always were).
-fn version(metadata: &ObjectMeta) -> u64 {
+pub(super) fn version(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }

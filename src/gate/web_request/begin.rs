@@ -1,7 +1,7 @@
 //! The first half of a look: what is asked (`spec/gates.md` 4 to 7).
 
 use super::retry::{Waiting, commits, waiting};
-use super::values::{Before, Session, Values};
+use super::values::{Before, Session, Values, millis};
 use super::{Ask, Cause, Decision, Input, Plan, RenderedRequest, Step, Trigger};
 use crate::gate::engine::Engine;
 use crate::gate::memory::{Commits, Tries};
@@ -16,9 +16,10 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Decides what is asked and renders it. Never fails: what fails is part of the plan.
 #[must_use]
 pub fn begin(engine: &Engine, input: &Input<'_>) -> Plan {
+    let at_ms = millis(&input.now);
     let environments = match input.strategy.environments(&input.gate.spec) {
         Ok(environments) => environments,
-        Err(error) => return Plan { steps: Vec::new(), refusal: Some(error.into()) },
+        Err(error) => return Plan { steps: Vec::new(), refusal: Some(error.into()), at_ms },
     };
     let session = Session::new(engine, input);
     let steps = match input.gate.spec.context {
@@ -29,7 +30,7 @@ pub fn begin(engine: &Engine, input: &Input<'_>) -> Plan {
         Context::PromotionStrategy if environments.is_empty() => Vec::new(),
         Context::PromotionStrategy => vec![session.step(String::new(), environments)],
     };
-    Plan { steps, refusal: None }
+    Plan { steps, refusal: None, at_ms }
 }
 
 /// What a decision is made from.
@@ -46,12 +47,11 @@ impl Session<'_> {
         if self.has_succeeded(&step) {
             return step;
         }
-        let now = &self.input.now;
         let standing = Standing {
             before: self.before(&step.scope),
             tries: self.input.memory.scope(&step.scope, self.gate().generation),
             commits: commits(&step.environments),
-            now_ms: now.secs.saturating_mul(1_000).saturating_add(i64::from(now.nanos / 1_000_000)),
+            now_ms: millis(&self.input.now),
         };
         step.decision = self.decide(&mut step, &standing).unwrap_or_else(Decision::Failed);
         step

@@ -1,7 +1,7 @@
 //! The second half of a look: what the answers mean (`spec/gates.md` 4, 5 and 8).
 
 use super::retry::{Clock, commits, succeeded, try_again};
-use super::values::{Session, Values, response, rfc3339};
+use super::values::{Session, Values, millis, response, rfc3339};
 use super::verdict::Verdict;
 use super::{
     Answer, Answers, AskError, Cause, CommitStatusDraft, Decision, Event, Failure, Input, Look, Outcome, Plan, Step,
@@ -28,7 +28,7 @@ pub fn conclude(engine: &Engine, input: &Input<'_>, plan: Plan, answers: &Answer
         return refuse(input.gate, input.memory, &input.now, input.random, cause);
     }
     let session = Session::new(engine, input);
-    let mut ending = Ending::new(&session);
+    let mut ending = Ending::new(&session, plan.at_ms);
     for step in plan.steps {
         let done = ending.step(&step, answers);
         ending.add(step, done);
@@ -69,13 +69,14 @@ pub(super) struct Done {
 /// A look that is being ended.
 pub(super) struct Ending<'s> {
     pub(super) session: &'s Session<'s>,
-    now: &'s Time,
     pub(super) out: Outcome,
     pub(super) clock: Clock,
+    /// Since when the gate's interval runs, Unix milliseconds.
+    asked_ms: i64,
 }
 
 impl<'s> Ending<'s> {
-    fn new(session: &'s Session<'s>) -> Self {
+    fn new(session: &'s Session<'s>, began_ms: i64) -> Self {
         let (gate, input) = (session.gate(), session.input);
         let status = Status {
             observed_generation: gate.generation,
@@ -88,7 +89,13 @@ impl<'s> Ending<'s> {
         let clock =
             Clock { now_ms: millis(&input.now), every: gate.spec.mode.every(), chance: schedule::chance(input.random) };
         let out = Outcome { status, memory, keep: Some(Vec::new()), ..Outcome::default() };
-        Self { session, now: &input.now, out, clock }
+        let asked_ms = clock.asked_ms(began_ms);
+        Self { session, out, clock, asked_ms }
+    }
+    /// What is left of the gate's interval.
+    pub(super) fn until_next(&self) -> Option<Duration> {
+        let passed = u64::try_from(self.clock.now_ms.saturating_sub(self.asked_ms)).unwrap_or(0);
+        self.clock.every.map(|every| every.saturating_sub(Duration::from_millis(passed)))
     }
     fn step(&mut self, step: &Step, answers: &Answers) -> Done {
         let mut done = Done {
@@ -215,10 +222,11 @@ impl<'s> Ending<'s> {
         }
         let pending = done.look.phases.values().any(|phase| *phase == Phase::Pending);
         self.settle(step, done, Some(answer).filter(|answer| pending && schedule::is_trouble(answer.status)));
-        done.tries.last_request = Some(self.now.secs);
+        let asked = self.asked_ms.div_euclid(1_000);
+        done.tries.last_request = Some(asked);
         done.tries.success_variables = self.variables_to_remember(done);
         done.kept = Some(Kept {
-            last_request_time: Some(rfc3339(self.now.secs)),
+            last_request_time: Some(rfc3339(asked)),
             last_response_status_code: Some(i64::from(answer.status)),
             trigger_output: self.trigger_output(step)?,
             response_output,
@@ -229,7 +237,7 @@ impl<'s> Ending<'s> {
     /// What the receiver asks to wait.
     fn told(&self, answer: &Answer) -> Option<Duration> {
         let mut named = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-        named.find_map(|(_, value)| schedule::retry_after(value, self.now))
+        named.find_map(|(_, value)| schedule::retry_after(value, &self.session.input.now))
     }
     /// The variables of a success, for the texts of the looks that evaluate nothing any more.
     fn variables_to_remember(&self, done: &Done) -> Option<Json> {
@@ -320,8 +328,4 @@ fn request_failed(key: &str, cause: &Cause) -> Event {
         action: "MakingHTTPRequest",
         note: format!("HTTP request for commit status {key:?} failed: {cause}"),
     }
-}
-
-fn millis(now: &Time) -> i64 {
-    now.secs.saturating_mul(1_000).saturating_add(i64::from(now.nanos / 1_000_000))
 }

@@ -94,7 +94,7 @@ impl Ending<'_> {
         let gate = self.session.gate();
         let nothing = self.out.looks.is_empty() && gate.spec.context == Context::PromotionStrategy;
         if !nothing {
-            let soonest = [self.out.requeue_after, gate.spec.mode.every()].into_iter().flatten().min();
+            let soonest = [self.out.requeue_after, self.until_next()].into_iter().flatten().min();
             self.out.requeue_after = soonest;
         }
         self.tell_changes();

@@ -71,6 +71,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Why there is no step at all: the gate as a whole cannot be looked at.
     pub refusal: Option<Cause>,
+    /// When it was decided, Unix milliseconds: intervals count from here, however long the answers take.
+    pub at_ms: i64,
 }
 
 impl Plan {

@@ -57,6 +57,15 @@ pub(super) struct Clock {
     pub(super) chance: f64,
 }
 
+impl Clock {
+    /// Since when the interval runs that a look in this time began, Unix milliseconds: since the question, so that slow answers do not
+    /// make questions fewer than was asked for; but half of it is left in peace after the answer.
+    pub(super) fn asked_ms(&self, began_ms: i64) -> i64 {
+        let half = self.every.map_or(0, |every| i64::try_from(every.as_millis() / 2).unwrap_or(i64::MAX));
+        began_ms.clamp(self.now_ms.saturating_sub(half), self.now_ms)
+    }
+}
+
 /// What came to nothing is tried again. `told` is what the receiver asked for. A try that is waited for already, for the
 /// same reason, stays where it is: looks in between must not put it off.
 pub(super) fn try_again(tries: &mut Tries, about: &Commits, clock: &Clock, why: Why, told: Option<Duration>) {

@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) memory: Memory,
     pub(super) now: Time,
     pub(super) respond: Respond,
+    /// How long the answers of one look take.
+    pub(super) takes: Duration,
     pub(super) requests: Vec<RenderedRequest>,
     /// By name: what is in the cluster.
     pub(super) commit_statuses: BTreeMap<String, Json>,
@@ -52,6 +54,7 @@ impl World {
             memory: Memory::default(),
             now: Time::parse_rfc3339("2026-01-02T03:04:05Z").unwrap(),
             respond: Box::new(|_| answer(200, json!({"approved": true}))),
+            takes: Duration::ZERO,
             requests: Vec::new(),
             commit_statuses: BTreeMap::new(),
             children: BTreeMap::new(),
@@ -97,7 +100,7 @@ impl World {
         &self.last
     }
     fn look_with(&mut self, gate: &Gate, strategy: &Strategy) -> Outcome {
-        let input = Input {
+        let mut input = Input {
             gate,
             strategy,
             namespace: &self.namespace,
@@ -111,6 +114,10 @@ impl World {
         for (scope, ask) in plan.asks() {
             self.requests.push(ask.request.clone());
             answers.insert(scope.to_owned(), (self.respond)(&ask.request));
+        }
+        if !answers.is_empty() {
+            input.now = input.now.add(i64::try_from(self.takes.as_nanos()).unwrap());
+            self.now = input.now.clone();
         }
         conclude(&self.engine, &input, plan, &answers)
     }

@@ -148,6 +148,23 @@ fn better_trouble_is_asked_again_soon_and_told() {
 }
 
 #[test]
+fn an_interval_is_one_of_questions_with_half_of_it_left_in_peace_after_the_answer() {
+    let mut world = World::with_spec(POLLING, strategy(&["dev"]));
+    world.gate["spec"]["mode"]["polling"]["interval"] = json!("10s");
+    world.responds(200, json!({"approved": false}));
+    for (takes, left) in [(0, 10), (3, 7), (5, 5), (8, 5)] {
+        world.takes = takes * SECOND;
+        let asked = world.requests.len() + 1;
+        world.look();
+        assert_eq!((world.requests.len(), world.last.requeue_after), (asked, Some(left * SECOND)), "{takes}");
+        world.pass((left - 1) * SECOND);
+        world.look();
+        assert_eq!((world.requests.len(), world.last.requeue_after), (asked, Some(SECOND)), "{takes}");
+        world.pass(SECOND);
+    }
+}
+
+#[test]
 fn better_retry_after_is_believed() {
     let mut world = World::with_spec(POLLING, strategy(&["dev"])).answering(|_| {
         Ok(Answer { status: 429, headers: vec![("retry-after".into(), "90".into())], body: Vec::new() })

@@ -193,6 +193,11 @@ pub(super) fn entries(value: &Value) -> Option<Vec<(Str, Value)>> {
     }
 }
 
+/// Unix milliseconds.
+pub(super) fn millis(time: &Time) -> i64 {
+    time.secs.saturating_mul(1_000).saturating_add(i64::from(time.nanos / 1_000_000))
+}
+
 /// An RFC 3339 time to the second, as Kubernetes writes it.
 pub(super) fn rfc3339(secs: i64) -> String {
     Time::unix(secs, 0).format("2006-01-02T15:04:05Z07:00")

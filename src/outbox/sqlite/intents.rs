@@ -24,7 +24,8 @@ DELETE FROM gate_question WHERE (gate, branch) IN (SELECT gate, branch FROM gate
 impl Intents for SqliteStore {
     async fn intend(&self, gate: &str, abouts: Vec<About>, now_ms: i64) -> Result<Vec<Intent>, Error> {
         let gate = gate.to_owned();
-        self.write(Priority::Second, move |connection| intend(connection, &gate, &abouts, now_ms)).await
+        // Lost with the machine, it is made again with the same number: nobody is asked twice under two keys.
+        self.write(Priority::Unsynced, move |connection| intend(connection, &gate, &abouts, now_ms)).await
     }
 
     async fn fulfil(&self, intents: Vec<Intent>) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod objects;
 mod open;
 mod outcome;
 mod people;
+mod queues;
 mod readers;
 mod reading;
 mod retention;

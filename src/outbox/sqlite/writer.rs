@@ -4,11 +4,14 @@
 //! which nothing is kept then. Nobody is answered before the commit is on the disk. Outcomes go before decisions, and claims come last, so
 //! that what was just decided is claimed in the same transaction: one fsync lies between a change and its POST.
 //!
+//! What may be lost when the machine stops, and does no harm then, is committed in groups of its own, without a sync.
+//!
 //! A piece is handed over and its answer handed back, and between the two nobody else is woken: all its statements run on this thread.
 
 use super::super::store::Error;
 use super::log::Log;
-use super::sql::task;
+use super::queues::{JOINING_MAX, Queues, Until};
+use super::sql::{fault, task};
 use crate::failpoint;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,16 +20,8 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// Most pieces of work in one transaction: bounds how long the first one waits for the last.
-const GROUP_MAX: usize = 512;
-/// A transaction with so many pieces takes no more while it runs.
-const JOINING_MAX: usize = 64;
-/// How long a piece for later waits for a transaction without decisions to go along with, before it gets one of its own.
-const LATER_MAX: Duration = Duration::from_millis(50);
 /// How long after its begin a group still waits for the claim of what it made fall due: a third of what a second sync of the log takes.
 const CLAIM_MAX: Duration = Duration::from_micros(300);
-/// Pieces that may wait in each queue before callers are held back.
-const QUEUE_LEN: usize = 4096;
 
 /// Which queue a piece of work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +36,8 @@ pub(super) enum Priority {
     Claim,
     /// What is done again if it is lost, and nobody waits for: it keeps no decision waiting for its way to the disk.
     Later,
+    /// What a crash of the process must not lose, and one of the machine may: nobody waits for the disk.
+    Unsynced,
 }
 
 /// Hands work to the writer; clones share it.
@@ -50,6 +47,7 @@ pub(super) struct Writer {
     second: mpsc::Sender<Box<dyn Job>>,
     claims: mpsc::Sender<Box<dyn Job>>,
     later: mpsc::Sender<Box<dyn Job>>,
+    unsynced: mpsc::Sender<Box<dyn Job>>,
     /// Below the queues: they are closed before the last of the handles wakes the thread.
     thread: Arc<Wake>,
 }
@@ -67,13 +65,13 @@ impl Drop for Wake {
 impl Writer {
     /// Starts the writer on its own connection; it ends when all handles are gone and the queues are empty. A store in memory has no log.
     pub(super) fn start(connection: Connection, log: Option<Log>) -> Result<(Self, JoinHandle<()>), Error> {
-        let ([first, second, claims, later], queues) = Queues::new();
-        let writing = move || Loop { connection, log, queues }.run();
+        let ([first, second, claims, later, unsynced], queues) = Queues::new();
+        let writing = move || Loop { connection, log, queues, outlives: Until::Disk }.run();
         let running = thread::Builder::new().name("store-writer".to_owned()).spawn(writing);
         let running = running
             .map_err(|error| Error::Unavailable { what: "start the store's writer", cause: error.to_string() })?;
         let thread = Arc::new(Wake(running.thread().clone()));
-        Ok((Self { first, second, claims, later, thread }, running))
+        Ok((Self { first, second, claims, later, unsynced, thread }, running))
     }
 
     /// Runs a piece of work in the next group and waits for its commit.
@@ -83,12 +81,13 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Piece { work: Some(work), result: None, makes_due: priority == Priority::Due, reply });
+        let job = Box::new(Piece::new(work, priority == Priority::Due, reply));
         let queue = match priority {
             Priority::First => &self.first,
             Priority::Second | Priority::Due => &self.second,
             Priority::Claim => &self.claims,
             Priority::Later => &self.later,
+            Priority::Unsynced => &self.unsynced,
         };
         queue.send(job).await.map_err(|_| Error::Closed)?;
         self.thread.0.unpark();
@@ -97,7 +96,7 @@ impl Writer {
 }
 
 /// A piece of work whose type of result is its own affair.
-trait Job: Send {
+pub(super) trait Job: Send {
     /// Whether a claim is to be expected after it.
     fn makes_due(&self) -> bool;
     /// Runs it and keeps the result; an error is given back as well.
@@ -106,11 +105,17 @@ trait Job: Send {
     fn finish(self: Box<Self>, group: Result<(), Error>);
 }
 
-struct Piece<T, F> {
+pub(super) struct Piece<T, F> {
     work: Option<F>,
     result: Option<Result<T, Error>>,
     makes_due: bool,
     reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, F> Piece<T, F> {
+    pub(super) fn new(work: F, makes_due: bool, reply: oneshot::Sender<Result<T, Error>>) -> Self {
+        Self { work: Some(work), result: None, makes_due, reply }
+    }
 }
 
 impl<T, F> Job for Piece<T, F>
@@ -144,127 +149,19 @@ where
     }
 }
 
-struct Queues {
-    first: mpsc::Receiver<Box<dyn Job>>,
-    second: mpsc::Receiver<Box<dyn Job>>,
-    claims: mpsc::Receiver<Box<dyn Job>>,
-    later: mpsc::Receiver<Box<dyn Job>>,
-    /// The first piece for later, and when it has waited long enough.
-    held: Option<(Box<dyn Job>, Instant)>,
-    /// Something was made due that no claim came after.
-    unclaimed: bool,
-    /// Claims came since one was last waited for in vain.
-    claims_follow: bool,
-}
-
-impl Queues {
-    /// Empty ones, and the ends that they are filled at: first, second, claims, later.
-    fn new() -> ([mpsc::Sender<Box<dyn Job>>; 4], Self) {
-        let (first, first_rx) = mpsc::channel(QUEUE_LEN);
-        let (second, second_rx) = mpsc::channel(QUEUE_LEN);
-        let (claims, claims_rx) = mpsc::channel(QUEUE_LEN);
-        let (later, later_rx) = mpsc::channel(QUEUE_LEN);
-        let queues = Self {
-            first: first_rx,
-            second: second_rx,
-            claims: claims_rx,
-            later: later_rx,
-            held: None,
-            unclaimed: false,
-            claims_follow: false,
-        };
-        ([first, second, claims, later], queues)
-    }
-
-    /// Waits for work, then takes all that waits, up to the group's size. False when there will be no more.
-    fn gather(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> bool {
-        loop {
-            // Asked first: what was handed over before the last handle went is found below.
-            let is_closed = self.first.is_closed();
-            let decides = self.take(jobs, GROUP_MAX);
-            let due = self.later_due();
-            let now = Instant::now();
-            let goes_along = !jobs.is_empty() && !decides;
-            if goes_along || is_closed || due.is_some_and(|due| due <= now) {
-                self.take_later(jobs);
-            }
-            match due {
-                _ if !jobs.is_empty() => return true,
-                _ if is_closed => return false,
-                Some(due) => thread::park_timeout(due - now),
-                None => thread::park(),
-            }
-        }
-    }
-
-    /// Takes what waits in the order in which it is to run, until there are `max`; a claim is always taken. Whether a decision or a claim
-    /// is among it.
-    fn take(&mut self, jobs: &mut Vec<Box<dyn Job>>, max: usize) -> bool {
-        let claims: Vec<_> = std::iter::from_fn(|| self.claims.try_recv().ok()).collect();
-        let mut decides = !claims.is_empty();
-        for (queue, is_decision) in [(&mut self.first, false), (&mut self.second, true)] {
-            while jobs.len() < max {
-                let Ok(job) = queue.try_recv() else { break };
-                self.unclaimed |= job.makes_due();
-                jobs.push(job);
-                decides |= is_decision;
-            }
-        }
-        if !claims.is_empty() {
-            (self.unclaimed, self.claims_follow) = (false, true);
-        }
-        jobs.extend(claims);
-        decides
-    }
-
-    /// Takes what came while a group ran. If that is nothing, the claim of what was just decided is on its way, and is waited for until
-    /// `due`: else it would have to wait for a sync of its own.
-    fn join(&mut self, jobs: &mut Vec<Box<dyn Job>>, due: Instant) {
-        let done = jobs.len();
-        loop {
-            self.take(jobs, JOINING_MAX);
-            let now = Instant::now();
-            if jobs.len() > done || !self.unclaimed || !self.claims_follow {
-                return;
-            }
-            if now >= due {
-                self.claims_follow = false;
-                return;
-            }
-            thread::park_timeout(due - now);
-        }
-    }
-
-    /// Until when what is for later may wait, if there is any.
-    fn later_due(&mut self) -> Option<Instant> {
-        if self.held.is_none() {
-            self.held = self.later.try_recv().ok().map(|job| (job, Instant::now() + LATER_MAX));
-        }
-        self.held.as_ref().map(|(_, due)| *due)
-    }
-
-    fn take_later(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
-        let held = self.held.take().map(|(job, _)| job);
-        let waiting = std::iter::from_fn(|| self.later.try_recv().ok());
-        jobs.extend(held.into_iter().chain(waiting).take(GROUP_MAX));
-    }
-}
-
 struct Loop {
     connection: Connection,
     log: Option<Log>,
     queues: Queues,
+    /// What commits are made to outlive now; the connection was opened for the disk.
+    outlives: Until,
 }
 
 impl Loop {
     fn run(mut self) {
-        let mut jobs = Vec::with_capacity(GROUP_MAX);
-        while self.queues.gather(&mut jobs) {
-            let fate = self.group(&mut jobs);
-            if fate.is_err() {
-                // Without a transaction to roll back this is an error that says nothing new.
-                let _ = self.execute(&["ROLLBACK"], "roll back");
-            }
+        let mut jobs = Vec::new();
+        while let Some(until) = self.queues.gather(&mut jobs) {
+            let fate = self.group(&mut jobs, until);
             let pieces = jobs.len();
             for job in jobs.drain(..) {
                 job.finish(fate.clone());
@@ -281,8 +178,30 @@ impl Loop {
         }
     }
 
-    /// Runs the pieces, and those that come meanwhile, in one transaction.
-    fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
+    /// While it is compiled, such a statement is carried out: a prepared one does nothing.
+    fn commit_until(&mut self, until: Until) -> Result<(), Error> {
+        if self.outlives == until {
+            return Ok(());
+        }
+        let level = if until == Until::Disk { "FULL" } else { "NORMAL" };
+        let set = self.connection.execute_batch(&format!("PRAGMA synchronous = {level}"));
+        set.map_err(|error| fault("say what a commit waits for", &error))?;
+        self.outlives = until;
+        Ok(())
+    }
+
+    /// Runs the pieces, and those that come meanwhile where that matters, in one transaction, of which nothing is left if it fails.
+    fn group(&mut self, jobs: &mut Vec<Box<dyn Job>>, until: Until) -> Result<(), Error> {
+        self.commit_until(until)?;
+        let fate = self.transaction(jobs, until);
+        if fate.is_err() {
+            // Without a transaction to roll back this is an error that says nothing new.
+            let _ = self.execute(&["ROLLBACK"], "roll back");
+        }
+        fate
+    }
+
+    fn transaction(&mut self, jobs: &mut Vec<Box<dyn Job>>, until: Until) -> Result<(), Error> {
         self.execute(&["BEGIN IMMEDIATE", "SAVEPOINT piece"], "begin a transaction")?;
         let (mut done, claim_due) = (0, Instant::now() + CLAIM_MAX);
         while let Some(job) = jobs.get_mut(done) {
@@ -292,7 +211,7 @@ impl Loop {
                 Err(_) => false,
             };
             done += 1;
-            if done == jobs.len() && done < JOINING_MAX {
+            if until == Until::Disk && done == jobs.len() && done < JOINING_MAX {
                 self.queues.join(jobs, claim_due);
             }
             if done == jobs.len() {
@@ -318,12 +237,12 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Job, LATER_MAX, Piece, Priority, Queues, Writer};
+    use super::{Priority, Writer};
     use crate::outbox::Error;
     use rusqlite::Connection;
     use std::sync::mpsc;
     use std::thread::JoinHandle;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     async fn run(writer: &Writer, priority: Priority) {
         writer.run(priority, |_| Ok(())).await.unwrap();
@@ -331,35 +250,6 @@ mod tests {
 
     fn writer() -> (Writer, JoinHandle<()>) {
         Writer::start(Connection::open_in_memory().unwrap(), None).unwrap()
-    }
-
-    fn piece() -> Box<dyn Job> {
-        let (reply, _) = tokio::sync::oneshot::channel();
-        Box::new(Piece { work: Some(|_: &Connection| Ok(())), result: None, makes_due: false, reply })
-    }
-
-    /// How many pieces the next group begins with.
-    fn gathered(queues: &mut Queues) -> usize {
-        let mut jobs = Vec::new();
-        queues.gather(&mut jobs);
-        jobs.len()
-    }
-
-    #[test]
-    fn what_is_for_later_goes_with_outcomes_and_waits_while_there_are_decisions() {
-        let ([first, second, claims, later], mut queues) = Queues::new();
-        for queue in [&later, &first, &later] {
-            queue.try_send(piece()).unwrap();
-        }
-        assert_eq!(gathered(&mut queues), 3);
-        for decision in [&second, &claims] {
-            let began = Instant::now();
-            later.try_send(piece()).unwrap();
-            decision.try_send(piece()).unwrap();
-            assert_eq!(gathered(&mut queues), 1);
-            assert_eq!(gathered(&mut queues), 1);
-            assert!(began.elapsed() >= LATER_MAX);
-        }
     }
 
     #[tokio::test]

@@ -54,8 +54,16 @@ impl Death {
 
     /// Whether a delivery that is under way may have to be repeated after it.
     pub fn may_repeat(self) -> bool {
-        // A decision's row is claimed in the transaction that decides it: its sending runs beside what the look does after the commit.
-        let inside = ["answer.received", "outcome.written", "group.applied", "decision.committed", "disarm.committed"];
+        // A decision's row is claimed in the transaction that decides it, or, by PostgreSQL, before the writer has heard of its commit:
+        // the sending runs beside what the look and the writer do after the commit.
+        let inside = [
+            "answer.received",
+            "outcome.written",
+            "group.applied",
+            "group.committed",
+            "decision.committed",
+            "disarm.committed",
+        ];
         match self {
             Self::Point(name) => inside.contains(&name),
             Self::Written | Self::AnyTime => true,
