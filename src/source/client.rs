@@ -10,9 +10,14 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt as _};
 use kube::{Client, Config};
+use tower::limit::ConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 use tower_http::decompression::DecompressionLayer;
+
+/// Requests that wait for the head of their answer at once. A server answers no more of them any sooner, and each connection that a burst
+/// leaves behind holds tens of kilobytes.
+const AT_ONCE: usize = 16;
 
 /// A client as `kube::Client::try_from` makes it, without a wait between the head and the body of a request.
 ///
@@ -31,6 +36,7 @@ pub fn client(config: Config) -> Result<Client, kube::Error> {
         .option_layer(retry)
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
+        .layer(ConcurrencyLimitLayer::new(AT_ONCE))
         .map_err(BoxError::from)
         .service(connections);
     Ok(Client::new(service, config.default_namespace))

@@ -9,7 +9,7 @@ use super::{applications, approvals, decisions, deliveries, destinations, gates,
 use crate::server::stream;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder};
@@ -124,16 +124,23 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
 }
 
-/// The document.
-pub(super) fn document() -> &'static Document {
-    static DOCUMENT: OnceLock<Document> = OnceLock::new();
-    DOCUMENT.get_or_init(Described::openapi)
+/// The document: made anew where nobody holds it, for it takes a megabyte and is seldom asked for.
+pub(super) fn document() -> Arc<Document> {
+    static LAST: Mutex<Weak<Document>> = Mutex::new(Weak::new());
+    // A weak reference is whole whatever happened to who held the lock.
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    last.upgrade().unwrap_or_else(|| {
+        let document = Arc::new(Described::openapi());
+        *last = Arc::downgrade(&document);
+        document
+    })
 }
 
 /// Names of the parameters that a query may have.
 pub(super) fn query_names(path: &str, method: &Method) -> Vec<String> {
     let method = if method == Method::POST { HttpMethod::Post } else { HttpMethod::Get };
-    let operation = document().paths.get_path_operation(path, method);
+    let document = document();
+    let operation = document.paths.get_path_operation(path, method);
     let parameters = operation.and_then(|operation| operation.parameters.as_ref()).into_iter().flatten();
     let of_query = parameters.filter(|parameter| parameter.parameter_in == ParameterIn::Query);
     of_query.map(|parameter| parameter.name.clone()).collect()
@@ -142,9 +149,15 @@ pub(super) fn query_names(path: &str, method: &Method) -> Vec<String> {
 /// Whether something is posted there. What is not has no handler that a form of another site could reach; it is told which methods
 /// there are. Every spelling of a path counts, and those of handlers ask for JSON themselves besides.
 pub(in crate::server) fn takes_posts(path: &str) -> bool {
+    // Asked of every request, so kept.
+    static POSTS: OnceLock<Vec<String>> = OnceLock::new();
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let posts = document().paths.paths.iter().filter(|(_, item)| item.post.is_some());
-    posts.map(|(template, _)| template).any(|template| is_of(&path, template))
+    let posts = POSTS.get_or_init(|| {
+        let document = document();
+        let posts = document.paths.paths.iter().filter(|(_, item)| item.post.is_some());
+        posts.map(|(template, _)| template.clone()).collect()
+    });
+    posts.iter().any(|template| is_of(&path, template))
 }
 
 fn is_of(path: &str, template: &str) -> bool {
@@ -162,13 +175,13 @@ fn is_of(path: &str, template: &str) -> bool {
 #[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "getOpenApi", tag = "status",
     responses((status = 200, description = "The OpenAPI document.", body = Object)))]
 pub(super) async fn show() -> HttpResponse {
-    HttpResponse::Ok().json(document())
+    HttpResponse::Ok().json(document().as_ref())
 }
 
 /// The text of the copy in `docs/`.
 #[cfg(test)]
 fn copy() -> String {
-    let mut text = serde_json::to_string_pretty(document()).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(document().as_ref()).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -181,7 +194,7 @@ mod tests {
     use std::path::Path;
 
     fn described() -> serde_json::Value {
-        serde_json::to_value(document()).unwrap()
+        serde_json::to_value(document().as_ref()).unwrap()
     }
 
     #[test]
