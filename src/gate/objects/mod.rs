@@ -5,7 +5,7 @@ mod table;
 mod tests;
 mod view;
 
-pub use table::{Field, GoStruct, PROMOTION_STRATEGY, Ty, WEB_REQUEST_COMMIT_STATUS};
+pub use table::{ARGOCD_COMMIT_STATUS, Field, GoStruct, PROMOTION_STRATEGY, Ty, WEB_REQUEST_COMMIT_STATUS};
 
 use gatepost_value::Value;
 use serde_json::Value as Json;
