@@ -23,6 +23,7 @@ pub static APPLICATION_GATE: Dialect = Dialect {
     gate_label: "gatepost.dev/application-gate",
     suffix: "application-gate",
     default_key: "argocd-sync",
+    url_field: "spec.urlTemplate",
     is_promoters: false,
     namespaces: Namespaces::Named,
     empty_selects_all: false,

@@ -23,6 +23,7 @@ pub static ARGOCD_COMMIT_STATUS: Dialect = Dialect {
     gate_label: "promoter.argoproj.io/argo-cd-commit-status",
     suffix: "argo-cd",
     default_key: "argocd-health",
+    url_field: "spec.url.template",
     is_promoters: true,
     namespaces: Namespaces::Granted,
     empty_selects_all: true,

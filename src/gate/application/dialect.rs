@@ -33,6 +33,8 @@ pub struct Dialect {
     pub suffix: &'static str,
     /// The key of an object that names none.
     pub default_key: &'static str,
+    /// Where its template of the URL stands.
+    pub url_field: &'static str,
     /// Whether the Promoter has a controller for it, too: then objects without an instance id are the Promoter's, and the custom
     /// resource has to know `status.instanceID`.
     pub is_promoters: bool,

@@ -98,7 +98,8 @@ impl Gate {
     /// Where it is no gate.
     pub fn parse(dialect: &'static Dialect, object: &Json) -> Result<Self, Error> {
         let fields = Fields::of(dialect, object);
-        let status = object.get("status").cloned().map(serde_json::from_value).transpose();
+        let status = object.get("status").filter(|status| !status.is_null()).cloned();
+        let status = status.map(serde_json::from_value).transpose();
         Ok(Self {
             dialect,
             name: fields.some("/metadata/name", "metadata.name")?,
