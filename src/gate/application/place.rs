@@ -72,7 +72,7 @@ pub(super) fn follows(record: &Record) -> &str {
         "/spec/sources/0/targetRevision",
     ];
     let named = named.into_iter().map(|path| record.text(path)).find(|text| !text.is_empty()).unwrap_or("HEAD");
-    named.strip_prefix("refs/heads/").unwrap_or(named)
+    named.strip_prefix("refs/heads/").filter(|branch| !branch.is_empty()).unwrap_or(named)
 }
 
 /// A repository's URL so that the same repository is the same text: without scheme, user, default port and `.git`, the

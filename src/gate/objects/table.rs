@@ -1,4 +1,4 @@
-//! The one table of the types: Go name, JSON name, Go type of every field, as the Promoter's API declares them.
+//! The table of the types: Go name, JSON name, Go type of every field, as the Promoter's API declares them. Goes on in `argocd.rs`.
 //!
 //! A test compares it with the schemas of the custom resources.
 
@@ -81,13 +81,15 @@ macro_rules! go_structs {
     };
 }
 
+pub(super) use go_structs;
+
 go_structs! {
-    TYPE_META: "v1.TypeMeta" {
+    pub(super) TYPE_META: "v1.TypeMeta" {
         "Kind" "kind,omitempty" Text,
         "APIVersion" "apiVersion,omitempty" Text,
     }
 
-    OBJECT_META: "v1.ObjectMeta" {
+    pub(super) OBJECT_META: "v1.ObjectMeta" {
         "Name" "name,omitempty" Text,
         "GenerateName" "generateName,omitempty" Text,
         "Namespace" "namespace,omitempty" Text,
@@ -124,7 +126,7 @@ go_structs! {
         "Subresource" "subresource,omitempty" Text,
     }
 
-    CONDITION: "v1.Condition" {
+    pub(super) CONDITION: "v1.Condition" {
         "Type" "type" Text,
         "Status" "status" Named("v1.ConditionStatus"),
         "ObservedGeneration" "observedGeneration,omitempty" Int64,
@@ -137,7 +139,7 @@ go_structs! {
         "Name" "name,omitempty" Text,
     }
 
-    OBJECT_REFERENCE: "v1alpha1.ObjectReference" {
+    pub(super) OBJECT_REFERENCE: "v1alpha1.ObjectReference" {
         "Name" "name" Text,
     }
 
@@ -271,54 +273,6 @@ go_structs! {
         "ObjectMeta" "metadata" Struct(&OBJECT_META),
         "Spec" "spec" Struct(&WEB_REQUEST_COMMIT_STATUS_SPEC),
         "Status" "status,omitempty" Struct(&WEB_REQUEST_COMMIT_STATUS_STATUS),
-    }
-
-    LABEL_SELECTOR_REQUIREMENT: "v1.LabelSelectorRequirement" {
-        "Key" "key" Text,
-        "Operator" "operator" Named("v1.LabelSelectorOperator"),
-        "Values" "values,omitempty" List(&Text),
-    }
-
-    LABEL_SELECTOR: "v1.LabelSelector" {
-        "MatchLabels" "matchLabels,omitempty" Labels,
-        "MatchExpressions" "matchExpressions,omitempty" List(&Struct(&LABEL_SELECTOR_REQUIREMENT)),
-    }
-
-    URL_CONFIG: "v1alpha1.URLConfig" {
-        "Template" "template,omitempty" Text,
-        "Options" "options,omitempty" List(&Text),
-    }
-
-    ARGOCD_COMMIT_STATUS_SPEC: "v1alpha1.ArgoCDCommitStatusSpec" {
-        "PromotionStrategyRef" "promotionStrategyRef,omitempty" Struct(&OBJECT_REFERENCE),
-        "Key" "key,omitempty" Text,
-        "ApplicationSelector" "applicationSelector,omitempty" Pointer(&Struct(&LABEL_SELECTOR)),
-        "URL" "url,omitempty" Struct(&URL_CONFIG),
-    }
-
-    APPLICATIONS_SELECTED: "v1alpha1.ApplicationsSelected" {
-        "Namespace" "namespace" Text,
-        "Name" "name" Text,
-        "Phase" "phase" Named("v1alpha1.CommitStatusPhase"),
-        "Sha" "sha" Text,
-        "LastTransitionTime" "lastTransitionTime,omitempty" Pointer(&Time),
-        "Environment" "environment" Text,
-        "ClusterName" "clusterName" Text,
-    }
-
-    ARGOCD_COMMIT_STATUS_STATUS: "v1alpha1.ArgoCDCommitStatusStatus" {
-        "ObservedGeneration" "observedGeneration,omitempty" Int64,
-        "ApplicationsSelected" "applicationsSelected,omitempty" List(&Struct(&APPLICATIONS_SELECTED)),
-        "Conditions" "conditions,omitempty" List(&Struct(&CONDITION)),
-        "InstanceID" "instanceID,omitempty" Pointer(&Text),
-    }
-
-    #[doc = "The kind `ArgoCDCommitStatus`."]
-    pub ARGOCD_COMMIT_STATUS: "v1alpha1.ArgoCDCommitStatus" embeds 2 {
-        "TypeMeta" "" Struct(&TYPE_META),
-        "ObjectMeta" "metadata,omitempty" Struct(&OBJECT_META),
-        "Spec" "spec,omitempty" Struct(&ARGOCD_COMMIT_STATUS_SPEC),
-        "Status" "status,omitempty" Struct(&ARGOCD_COMMIT_STATUS_STATUS),
     }
 
     COMMIT_STATUS_SELECTOR: "v1alpha1.CommitStatusSelector" {
