@@ -257,7 +257,7 @@ pub struct Grant {
 pub enum GrantedThing {
     /// The credentials of ClusterScmProviders.
     ClusterScmProviders,
-    /// What its Applications came to, for ApplicationGates.
+    /// What its Applications came to, for ApplicationGates and ArgoCDCommitStatuses.
     Applications,
 }
 

@@ -4,7 +4,7 @@
 //! languages' own words, with the stage in front.
 
 use gatepost_expr::{CompileOptions, Program};
-use gatepost_template::{Profile, Template};
+use gatepost_template::{MissingKey, Profile, Template};
 use gatepost_value::json::Numbers;
 use gatepost_value::{Budget, CallContext, Limits, Location, Time, Value};
 use std::collections::HashMap;
@@ -93,7 +93,21 @@ impl Engine {
     /// # Errors
     /// `failed to parse template: …` or `failed to execute template: …`.
     pub fn render(&self, text: &str, data: &Value, around: &Surroundings<'_>) -> Result<String, String> {
+        self.render_with(text, data, around, MissingKey::Default)
+    }
+    /// Renders a template, with a rule for keys of maps that are not there.
+    ///
+    /// # Errors
+    /// As [`Engine::render`].
+    pub fn render_with(
+        &self,
+        text: &str,
+        data: &Value,
+        around: &Surroundings<'_>,
+        missing: MissingKey,
+    ) -> Result<String, String> {
         let template = self.template(text).map_err(|error| format!("failed to parse template: {error}"))?;
+        let template = template.with_missing_key(missing);
         let mut out = Vec::new();
         let rendered = self.metered(around, |context| template.render(data, context, &mut out));
         rendered.map_err(|error| format!("failed to execute template: {error}"))?;

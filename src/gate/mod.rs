@@ -1,5 +1,5 @@
-//! Pure decisions about gates: what a `WebRequestCommitStatus` asks, and what its answer means; what an `ApplicationGate` makes
-//! of Argo CD's outcomes (`spec/gates.md`).
+//! Pure decisions about gates: what a `WebRequestCommitStatus` asks, and what its answer means; what an `ApplicationGate`
+//! or an `ArgoCDCommitStatus` makes of Argo CD's outcomes (`spec/gates.md`).
 //!
 //! Objects come in as JSON, time and randomness as arguments; requests, statuses, events and times to try again go out
 //! as values. Never here: the clock, the network, the cluster, waiting. The controller calls

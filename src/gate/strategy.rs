@@ -54,12 +54,18 @@ impl Strategy {
             let selectors = of.and_then(|of| of.get(list)).and_then(Json::as_array).into_iter().flatten();
             selectors.filter_map(|selector| selector.get("key")?.as_str()).any(|name| name == key)
         };
-        let spec = self.object.get("spec");
-        let everywhere = names(spec);
-        let environments = spec.and_then(|spec| spec.get("environments")).and_then(Json::as_array);
-        let applies = |environment: &&Json| everywhere || names(Some(environment));
+        let everywhere = names(self.object.get("spec"));
+        self.branches_where(|environment| everywhere || names(Some(environment)))
+    }
+    /// Branches of all environments, in the strategy's order.
+    #[must_use]
+    pub fn every_branch(&self) -> Vec<String> {
+        self.branches_where(|_| true)
+    }
+    fn branches_where(&self, applies: impl Fn(&Json) -> bool) -> Vec<String> {
+        let environments = self.object.pointer("/spec/environments").and_then(Json::as_array).into_iter().flatten();
         let branch = |environment: &Json| environment.get("branch").and_then(Json::as_str).map(str::to_owned);
-        environments.into_iter().flatten().filter(applies).filter_map(branch).collect()
+        environments.filter(|environment| applies(environment)).filter_map(branch).collect()
     }
     /// The environments that a gate is about, with their commits: all of them, or none and why.
     ///

@@ -204,7 +204,7 @@ fn promoter_kinds() -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promoters_kinds_are_its_own_and_stay_when_the_release_goes() {
     let kinds = promoter_kinds();
-    assert_eq!(kinds.len(), 6);
+    assert_eq!(kinds.len(), 7);
     let crds: Api<DynamicObject> = Api::all_with(
         cluster().await.namespace().await.client.clone(),
         &ApiResource::erase::<CustomResourceDefinition>(&()),

@@ -3,6 +3,7 @@
 
 mod api;
 mod application_gates;
+mod argocd_commit_statuses;
 mod approvals;
 mod arrows;
 mod attacks;

@@ -22,7 +22,11 @@ pub(super) fn remarks(file: &str, text: &str) -> (usize, Vec<Remark>) {
 }
 
 fn is_gate(object: &Value) -> bool {
-    object.get("kind").is_some_and(|kind| kind.as_str() == Some("WebRequestCommitStatus"))
+    lint::knows(&kind(object))
+}
+
+fn kind(object: &Value) -> String {
+    object.get("kind").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn of_finding(file: &str, first: u32, gate: &Value, node: Option<&Node>, finding: lint::Finding) -> Remark {
@@ -38,7 +42,7 @@ fn of_finding(file: &str, first: u32, gate: &Value, node: Option<&Node>, finding
         },
         rule: finding.rule,
         file: file.to_owned(),
-        key: format!("WebRequestCommitStatus {name} {}", finding.field),
+        key: format!("{} {name} {}", kind(gate), finding.field),
         line,
         column,
         message: finding.message,
@@ -72,5 +76,14 @@ mod tests {
         assert!((16..=18).contains(&line), "{line}");
         let header = found.iter().find(|remark| remark.rule == "gate-template").unwrap();
         assert_eq!((header.line, header.severity), (Some(12), Severity::Error));
+    }
+
+    #[test]
+    fn gates_of_applications_are_checked_too() {
+        let text = "kind: ArgoCDCommitStatus\nmetadata: {name: h}\nspec:\n  promotionStrategyRef: {name: app}\n  url:\n    template: '{{ nosuch }}'\n";
+        let (gates, found) = remarks("g.yaml", text);
+        assert_eq!((gates, found.len()), (1, 1), "{found:?}");
+        assert_eq!((found[0].key.as_str(), found[0].line), ("ArgoCDCommitStatus h spec.url.template", Some(6)));
+        assert_eq!(remarks("g.yaml", "kind: ApplicationGate\nmetadata: {name: h}\n").1[0].rule, "gate-spec");
     }
 }

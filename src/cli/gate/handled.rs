@@ -15,8 +15,11 @@ pub(in crate::cli) struct All {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct One {
-    /// `<namespace>/<name>` of the WebRequestCommitStatus.
+    /// `<namespace>/<name>` of the gate.
     gate: String,
+    /// WebRequestCommitStatus, ApplicationGate or ArgoCDCommitStatus, where several gates have the name; else the first of them.
+    #[arg(long)]
+    kind: Option<String>,
     #[command(flatten)]
     server: Server,
     /// How the answer is printed.
@@ -53,8 +56,9 @@ impl One {
         let (namespace, name) = self
             .gate
             .split_once('/')
-            .ok_or_else(|| anyhow::anyhow!("`{}` is not <namespace>/<name> of a WebRequestCommitStatus", self.gate))?;
-        self.server.get(&format!("gates/{}/{}", encoded(namespace), encoded(name))).await
+            .ok_or_else(|| anyhow::anyhow!("`{}` is not <namespace>/<name> of a gate", self.gate))?;
+        let of_kind = self.kind.as_deref().map(|kind| format!("?kind={}", encoded(kind))).unwrap_or_default();
+        self.server.get(&format!("gates/{}/{}{of_kind}", encoded(namespace), encoded(name))).await
     }
 }
 
@@ -71,6 +75,7 @@ fn print_list(found: &Value) {
         let phases: Vec<String> = phases.map(|(branch, phase)| format!("{branch}={}", text(&phase["phase"]))).collect();
         vec![
             format!("{}/{}", text(&gate["namespace"]), text(&gate["name"])),
+            text(&gate["kind"]),
             text(&gate["strategy"]),
             text(&gate["key"]),
             shortened(&phases.join(" "), 80),
@@ -83,7 +88,7 @@ fn print_list(found: &Value) {
         println!("no gates are handled");
         return;
     }
-    output::table(&["GATE", "STRATEGY", "KEY", "PHASES", "READY", "NEXT LOOK"], &rows);
+    output::table(&["GATE", "KIND", "STRATEGY", "KEY", "PHASES", "READY", "NEXT LOOK"], &rows);
 }
 
 fn print_why(found: &Value) {

@@ -3,7 +3,8 @@
 //! Writes nothing that is there already. Must never decide what a CommitStatus says.
 
 use super::index::{Index, Name, Standing};
-use super::{kinds, lock, watch};
+use super::watch::{self, ChildSpec};
+use super::{kinds, lock};
 use crate::controller::spans;
 use crate::gate::status::Condition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
@@ -30,10 +31,7 @@ impl Writer {
     }
 
     /// Makes a CommitStatus be as `wanted`; `fits` says whether one that is there is so already. Returns whether it was written.
-    ///
-    /// # Errors
-    /// The API server's words.
-    pub async fn apply(&self, wanted: &Json, fits: impl Fn(&Json) -> bool) -> Result<bool, String> {
+    async fn apply(&self, wanted: &Json, manager: &str, fits: impl Fn(&Json) -> bool) -> Result<bool, String> {
         let text = |path: &str| wanted.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
         let name = Name { namespace: text("/metadata/namespace"), name: text("/metadata/name") };
         let digest = digest(wanted);
@@ -46,24 +44,26 @@ impl Writer {
             _ => true,
         };
         if written {
-            self.write(&name, wanted).await?;
+            self.write(&name, wanted, manager).await?;
         }
         lock(&self.index).note_applied(&name, digest);
         Ok(written)
     }
 
-    /// The same; what is written, or was to be, is a span of the look.
+    /// Makes a CommitStatus be as `wanted`, as this field manager; `fits` says whether one that is there is so already. What is written,
+    /// or was to be, is a span of the look. Returns whether it was written.
     ///
     /// # Errors
     /// The API server's words.
     pub async fn apply_traced(
         &self,
         wanted: &Json,
+        manager: &str,
         fits: impl Fn(&Json) -> bool,
         spans: Option<&spans::Look>,
     ) -> Result<bool, String> {
         let began = spans.map(|spans| (spans, spans::now()));
-        let written = self.apply(wanted, fits).await;
+        let written = self.apply(wanted, manager, fits).await;
         if let (Some((spans, began)), Ok(true) | Err(_)) = (began, &written) {
             spans.applied(wanted, began, written.as_ref().map(|_| ()).map_err(String::as_str));
         }
@@ -76,8 +76,8 @@ impl Writer {
         Ok(existing.is_some_and(|existing| fits(&existing)))
     }
 
-    async fn write(&self, name: &Name, wanted: &Json) -> Result<(), String> {
-        let applied = write(&self.client, &name.namespace, &name.name, wanted, MANAGER).await;
+    async fn write(&self, name: &Name, wanted: &Json, manager: &str) -> Result<(), String> {
+        let applied = write(&self.client, &name.namespace, &name.name, wanted, manager).await;
         let applied = applied.map_err(|error| format!("failed to apply CommitStatus: {}", said(&error)))?;
         self.note(name, &applied);
         Ok(())
@@ -85,10 +85,10 @@ impl Writer {
 
     /// The watch will say the same; until then the next look must know.
     fn note(&self, name: &Name, object: &DynamicObject) {
-        let sha = object.data["spec"]["sha"].as_str().unwrap_or_default();
+        let spec: ChildSpec = serde_json::from_value(object.data["spec"].clone()).unwrap_or_default();
         let conditions: Vec<Condition> =
             serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
-        lock(&self.index).put_child(name.clone(), watch::child(&object.metadata, sha, &conditions));
+        lock(&self.index).put_child(name.clone(), watch::child(&object.metadata, &spec, &conditions));
     }
 
     /// Deletes a CommitStatus, if it still is the one with this UID.

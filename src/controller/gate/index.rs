@@ -3,7 +3,7 @@
 //! Decides nothing and reads nothing by itself: watches and looks tell it what they saw, looks ask it.
 
 use crate::gate::ready::Child;
-use crate::gate::status::Condition;
+use crate::gate::status::{Condition, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Namespace and name of an object.
@@ -39,6 +39,8 @@ pub(super) struct ChildRecord {
     /// Its label for the key.
     pub key: String,
     pub sha: String,
+    /// What it says; `None` where that is no phase.
+    pub phase: Option<Phase>,
     /// `metadata.resourceVersion`, as the number that it is.
     pub version: u64,
     pub generation: i64,
@@ -300,6 +302,7 @@ mod tests {
             owner: owner.into(),
             key: "k".into(),
             sha: sha.into(),
+            phase: None,
             version,
             generation: 1,
             dress: 7,

@@ -4,7 +4,7 @@
 //! status that says so, then what is remembered, and with it the end of the intents.
 
 use super::asking::{Asked, Asking};
-use super::commit_status::{Writer, said};
+use super::commit_status::{MANAGER, Writer, said};
 use super::index::{Index, LastRead, Name};
 use super::memories::Memories;
 use super::namespaces::Namespaces;
@@ -33,6 +33,7 @@ use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::SetOnce;
 
 /// Pause before a gate is looked at again that could not be read, or its outcome not be written.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
@@ -76,6 +77,8 @@ pub(super) struct Looker {
     pub namespaces: Namespaces,
     pub views: Arc<Views>,
     pub application_views: Arc<application::Views>,
+    /// Set when all CommitStatuses were listed once.
+    pub children_listed: SetOnce<()>,
     pub partition: Partition,
     pub standing: coordination::Status,
     pub metrics: Arc<Metrics>,
@@ -276,7 +279,7 @@ impl Looker {
         let applied = drafts.iter().map(|draft| async move {
             let wanted = draft.object(gate, instance);
             let fits = |existing: &Json| draft.is_applied(existing, gate, instance);
-            let applied = self.writer.apply_traced(&wanted, fits, spans).await;
+            let applied = self.writer.apply_traced(&wanted, MANAGER, fits, spans).await;
             if let Ok(written) = applied {
                 let what = if written { "commitStatus" } else { "nothing" };
                 self.metrics.gates.writes.with_label_values(&[what]).inc();

@@ -34,10 +34,12 @@ use crate::controller::Changes;
 use crate::controller::links::Links;
 use crate::coordination;
 use crate::egress::redact::Scrubber;
+use crate::gate::application::KINDS;
 use crate::gate::{Engine, Integers};
 use crate::outbox::Store;
 use crate::telemetry::Metrics;
 use crate::trace::Tracer;
+use application::Id;
 use ask::{Asker, Objects};
 use gatepost_value::Limits;
 use index::{Index, Name};
@@ -66,7 +68,7 @@ pub struct Settings {
     pub concurrency: usize,
     /// Gatepost's own namespace: what is in it is the operator's.
     pub namespace: String,
-    /// Whose ApplicationGates may see the Applications of other namespaces.
+    /// Whose ApplicationGates and ArgoCDCommitStatuses may see the Applications of other namespaces.
     pub grants: Vec<ask::Grant>,
     /// Where pages of gates are.
     pub links: Links,
@@ -182,6 +184,7 @@ impl Gates {
             namespaces: namespaces::Namespaces::new(client.clone()),
             views: Arc::clone(&self.views),
             application_views: Arc::clone(&self.application_views),
+            children_listed: tokio::sync::SetOnce::new(),
             partition,
             standing: standing.clone(),
             metrics: Arc::clone(metrics),
@@ -198,21 +201,25 @@ impl Gates {
     /// Every gate in short, and what keeps gates from being handled.
     #[must_use]
     pub fn list(&self) -> Json {
-        let obstacle = lock(&self.obstacle).clone();
-        serde_json::json!({"items": self.views.list(), "obstacle": obstacle})
+        let obstacle = Some(lock(&self.obstacle).clone()).filter(|obstacle| !obstacle.is_empty());
+        let obstacles: Vec<String> = obstacle.into_iter().chain(self.application_views.obstacles()).collect();
+        serde_json::json!({"items": self.views.list(), "obstacle": obstacles.join("; ")})
     }
 
-    /// Every ApplicationGate in short.
+    /// Every ApplicationGate and ArgoCDCommitStatus in short.
     #[must_use]
     pub fn list_applications(&self) -> Vec<Json> {
         self.application_views.list()
     }
 
-    /// One ApplicationGate: phases and why, the Applications that they were judged by. `None` where there is none.
+    /// One ApplicationGate or ArgoCDCommitStatus, or the first of the two: phases and why, the Applications that they were judged by.
+    /// `None` where there is none.
     #[must_use]
-    pub fn show_application(&self, namespace: &str, name: &str) -> Option<Json> {
+    pub fn show_application(&self, kind: Option<&str>, namespace: &str, name: &str) -> Option<Json> {
         let name = Name { namespace: namespace.to_owned(), name: name.to_owned() };
-        let (uid, mut view) = self.application_views.show(&name)?;
+        let wanted = KINDS.into_iter().filter(|dialect| kind.is_none_or(|kind| dialect.kind == kind));
+        let mut found = wanted.filter_map(|dialect| self.application_views.show(&Id { dialect, name: name.clone() }));
+        let (uid, mut view) = found.next()?;
         view["commitStatuses"] = self.commit_statuses(&uid);
         Some(view)
     }

@@ -175,6 +175,8 @@ impl<'a> Running<'a> {
                 let gates: Vec<Name> = gone.flat_map(|(name, _)| index.drop_child(&name)).collect();
                 self.want_all(gates, Want::Readiness);
                 self.listed.insert("commit statuses");
+                // Another list of them later tells nobody anything.
+                let _ = self.looker.children_listed.set(());
             }
         }
     }

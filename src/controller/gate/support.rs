@@ -4,6 +4,7 @@
 //! handle is left alone, and the reason said.
 
 use super::kinds::{self, API_VERSION};
+use crate::gate::application::Dialect;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::request::Request;
 use serde_json::Value as Json;
@@ -27,36 +28,66 @@ pub(super) enum Support {
 
 /// Asks the API server.
 pub(super) async fn support(client: &kube::Client, instance_id: &str, take_over: bool) -> Support {
-    if !serves(client, &kinds::gate().plural).await {
+    if !serves(client, API_VERSION, &kinds::gate().plural).await.unwrap_or(false) {
         return Support::Absent;
     }
-    match has_instance_id(client).await {
-        Ok(true) => {}
-        Ok(false) => {
-            return Support::Refused(format!(
-                "the CRD {CRD} has no status.instanceID: a GitOps Promoter before v0.34.0 handles every gate itself; update it, and \
-                 label the gates that Gatepost should handle"
-            ));
-        }
-        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-            return Support::Refused(format!(
-                "the CRD {CRD} cannot be read ({}); give the ClusterRole get on customresourcedefinitions named {CRD}",
-                status.message
-            ));
-        }
-        Err(_) => return Support::Absent,
+    match is_refused(client, CRD).await {
+        Ok(None) => partition(&promoters(client).await, instance_id, take_over),
+        Ok(Some(why)) => Support::Refused(why),
+        Err(_) => Support::Absent,
     }
-    partition(&promoters(client).await, instance_id, take_over)
 }
 
-async fn serves(client: &kube::Client, plural: &str) -> bool {
-    let known = client.list_api_group_resources(API_VERSION).await;
-    known.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == plural))
+/// Whether the cluster has a kind more, and its objects can be handled. An error is an API server that does not say: asked again.
+pub(super) async fn of_kind(client: &kube::Client, dialect: &Dialect) -> Result<OfKind, kube::Error> {
+    if !serves(client, dialect.api_version, dialect.plural).await? {
+        return Ok(OfKind::Absent);
+    }
+    let refused = match dialect.is_promoters {
+        true => is_refused(client, &format!("{}.{}", dialect.plural, dialect.group_version().0)).await?,
+        false => None,
+    };
+    Ok(refused.map_or(OfKind::Served, OfKind::Refused))
 }
 
-async fn has_instance_id(client: &kube::Client) -> Result<bool, kube::Error> {
+/// Whether the objects of a kind can be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OfKind {
+    /// There is no such kind.
+    Absent,
+    /// No, for this reason.
+    Refused(String),
+    /// Yes.
+    Served,
+}
+
+async fn serves(client: &kube::Client, api_version: &str, plural: &str) -> Result<bool, kube::Error> {
+    match client.list_api_group_resources(api_version).await {
+        Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why the objects of a custom resource are left to the Promoter.
+async fn is_refused(client: &kube::Client, crd: &str) -> Result<Option<String>, kube::Error> {
+    match has_instance_id(client, crd).await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(format!(
+            "the CRD {crd} has no status.instanceID: a GitOps Promoter before v0.34.0 handles every gate itself; update it, and \
+             label the gates that Gatepost should handle"
+        ))),
+        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => Ok(Some(format!(
+            "the CRD {crd} cannot be read ({}); give the ClusterRole get on customresourcedefinitions named {crd}",
+            status.message
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+async fn has_instance_id(client: &kube::Client, crd: &str) -> Result<bool, kube::Error> {
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let request = Request::new(path).get(CRD, &Default::default()).map_err(kube::Error::BuildRequest)?;
+    let request = Request::new(path).get(crd, &Default::default()).map_err(kube::Error::BuildRequest)?;
     let crd: Json = client.request(request).await?;
     let versions = crd.pointer("/spec/versions").and_then(Json::as_array).into_iter().flatten();
     let mut ours = versions.filter(|version| version["name"] == "v1alpha1");

@@ -7,9 +7,10 @@ use super::index::{ChildRecord, GateRecord, Name};
 use super::kinds;
 use super::recent::Recent;
 use super::whole::Whole;
+use crate::gate::application::Dialect;
 use crate::gate::names::{INSTANCE_LABEL, KEY_LABEL};
 use crate::gate::ready;
-use crate::gate::status::Condition;
+use crate::gate::status::{Condition, Phase};
 use crate::telemetry::Metrics;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -65,15 +66,24 @@ impl Partition {
         instance.map_or(self.unlabelled, |instance| instance == self.instance_id)
     }
 
-    fn selector(&self) -> String {
+    /// The same for a kind that has its own rule: what is Gatepost's own and carries no id is everybody's.
+    pub fn of_kind(&self, dialect: &Dialect) -> Self {
+        Self { instance_id: self.instance_id.clone(), unlabelled: self.unlabelled || !dialect.is_promoters }
+    }
+
+    /// The label selector that finds them, and perhaps others.
+    pub fn selector(&self) -> String {
         if self.unlabelled { String::new() } else { format!("{INSTANCE_LABEL}={}", self.instance_id) }
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct ChildSpec {
+/// What is kept of a CommitStatus's `spec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct ChildSpec {
     #[serde(default)]
     sha: String,
+    #[serde(default)]
+    phase: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -111,7 +121,7 @@ pub(super) fn start(
     let child_config = config().labels(KEY_LABEL);
     tasks.spawn(children.follow(watcher(children_api, child_config).default_backoff(), |object| {
         let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let record = child(&object.metadata, &object.spec.sha, conditions);
+        let record = child(&object.metadata, &object.spec, conditions);
         Change::Child(name(&object.metadata), Some(Box::new(record)))
     }));
     let strategies_seen = watcher(strategies_api, config()).default_backoff();
@@ -242,7 +252,7 @@ fn gate(object: &Whole) -> GateRecord {
 }
 
 /// A CommitStatus as it is remembered.
-pub(super) fn child(metadata: &ObjectMeta, sha: &str, conditions: &[Condition]) -> ChildRecord {
+pub(super) fn child(metadata: &ObjectMeta, spec: &ChildSpec, conditions: &[Condition]) -> ChildRecord {
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     let controller = owners.iter().find(|owner| owner.controller == Some(true));
     let mut dress = DefaultHasher::new();
@@ -254,7 +264,8 @@ pub(super) fn child(metadata: &ObjectMeta, sha: &str, conditions: &[Condition]) 
         uid: metadata.uid.clone().unwrap_or_default(),
         owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
         key: label(metadata, KEY_LABEL).unwrap_or_default().to_owned(),
-        sha: sha.to_owned(),
+        sha: spec.sha.clone(),
+        phase: Phase::parse(&spec.phase),
         version: version(metadata),
         generation: metadata.generation.unwrap_or_default(),
         dress: dress.finish(),

@@ -1,15 +1,20 @@
 //! What one Application comes to, and what several of them come to together.
 
 use super::Input;
+use super::dialect::Together;
 use super::place::Place;
 use super::record::Record;
+use super::spec::Rule;
 use crate::gate::engine::{Engine, Surroundings};
 use crate::gate::objects::{self, PROMOTION_STRATEGY};
+use crate::gate::spec::When;
 use crate::gate::status::Phase;
 use crate::gate::web_request::verdict;
+use gatepost_template::MissingKey;
 use gatepost_value::json::{Numbers, from_serde, marshal};
 use gatepost_value::{Str, Time, Value, fmt};
 use serde_json::Value as Json;
+use std::cell::OnceCell;
 
 /// An environment that is looked at.
 pub(super) struct Scene<'a> {
@@ -43,12 +48,12 @@ pub(super) struct Counts {
 pub(super) struct Judge<'a> {
     engine: &'a Engine,
     input: &'a Input<'a>,
-    strategy: Value,
+    strategy: OnceCell<Value>,
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(engine: &'a Engine, input: &'a Input<'a>) -> Self {
-        Self { engine, input, strategy: objects::object(&PROMOTION_STRATEGY, &input.strategy.object) }
+        Self { engine, input, strategy: OnceCell::new() }
     }
 
     fn around(&self) -> Surroundings<'a> {
@@ -56,12 +61,13 @@ impl<'a> Judge<'a> {
         Surroundings { now: now.clone(), local: local.clone(), random: *random }
     }
 
-    pub(super) fn render(&self, text: &str, data: &Value) -> Result<String, String> {
-        self.engine.render(text, data, &self.around())
+    pub(super) fn render(&self, text: &str, data: &Value, missing: MissingKey) -> Result<String, String> {
+        self.engine.render_with(text, data, &self.around(), missing)
     }
 
     pub(super) fn strategy(&self) -> Value {
-        self.strategy.clone()
+        let made = || objects::object(&PROMOTION_STRATEGY, &self.input.strategy.object);
+        self.strategy.get_or_init(made).clone()
     }
 
     /// Judges one. One that is not at the commit is pending, whatever else it is.
@@ -70,7 +76,20 @@ impl<'a> Judge<'a> {
         if sha != scene.judged_sha {
             return Ok(Judged { record, phase: Phase::Pending, sha, output: None });
         }
-        let when = &self.input.gate.spec.when;
+        let (phase, output) = match &self.input.gate.spec.rule {
+            Rule::Expression(when) => self.by_expression(when, scene, record, place)?,
+            Rule::HealthAndSync => (health_and_sync(record), None),
+        };
+        Ok(Judged { record, phase, sha, output })
+    }
+
+    fn by_expression(
+        &self,
+        when: &When,
+        scene: &Scene<'_>,
+        record: &Record,
+        place: &Place,
+    ) -> Result<(Phase, Option<Json>), String> {
         let mut names = self.names(scene, record, place);
         if let Some(source) = &when.variables {
             let variables = self.mapped(source, &names, "when.variables expression")?;
@@ -79,8 +98,7 @@ impl<'a> Judge<'a> {
         let result = self.evaluate(&when.expression, &names)?;
         let phase = verdict::of_environment(&result)?.phase(scene.branch);
         let output = when.output.as_deref().map(|source| self.mapped(source, &names, "when.output expression"));
-        let output = output.transpose()?.map(|output| self.to_json(&output)).transpose()?;
-        Ok(Judged { record, phase, sha, output })
+        Ok((phase, output.transpose()?.map(|output| self.to_json(&output)).transpose()?))
     }
 
     fn names(&self, scene: &Scene<'_>, record: &Record, place: &Place) -> Vec<(&'static str, Value)> {
@@ -115,6 +133,15 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// What an Application comes to by the Promoter's own rule, wherever it is.
+pub(super) fn health_and_sync(record: &Record) -> Phase {
+    match (record.text("/status/health/status"), record.text("/status/sync/status")) {
+        ("Healthy", "Synced") => Phase::Success,
+        ("Degraded", _) => Phase::Failure,
+        _ => Phase::Pending,
+    }
+}
+
 /// An environment as expressions and templates see it.
 pub(super) fn environment(scene: &Scene<'_>) -> Value {
     map(vec![
@@ -138,19 +165,20 @@ impl Counts {
         self.success + self.failure + self.pending
     }
 
-    /// Any failure fails, all successes succeed; of none nothing is known.
-    pub(super) const fn phase(self) -> Phase {
-        match self {
-            Self { failure: 1.., .. } => Phase::Failure,
-            Self { success: 1.., pending: 0, .. } => Phase::Success,
+    /// All successes succeed; of none nothing is known.
+    pub(super) const fn phase(self, together: Together) -> Phase {
+        match (self, together) {
+            (Self { success: 1.., failure: 0, pending: 0 }, _) => Phase::Success,
+            (Self { failure: 1.., .. }, Together::AnyFailure) => Phase::Failure,
+            (Self { success: 0, failure: 1.., pending: 0 }, Together::AllFailures) => Phase::Failure,
             _ => Phase::Pending,
         }
     }
 
     /// In the words of the Promoter's own gate.
-    pub(super) fn words(self) -> String {
+    pub(super) fn words(self, together: Together) -> String {
         let Self { success, failure, pending } = self;
-        match self.phase() {
+        match self.phase(together) {
             Phase::Success => format!("{success}/{success} apps are healthy"),
             Phase::Failure => format!("{failure}/{} apps are degraded", self.total()),
             Phase::Pending => {

@@ -1,9 +1,13 @@
-//! One look at an `ApplicationGate`: what Argo CD made of an environment's commit becomes a CommitStatus on it
-//! (`spec/gates.md` 22).
+//! One look at an object that gates by Argo CD's outcomes: what Argo CD made of an environment's commit becomes a CommitStatus on it
+//! (`spec/gates.md` 16, 22). In what the kinds of such objects differ says [`Dialect`].
 //!
 //! Each environment stands for itself: what fails in one changes nothing in the others. A commit that no Application is at
 //! is pending; one that nothing is known of never passes. Commits come from the strategy's status, never from git.
 
+mod application_gate;
+mod argocd_commit_status;
+mod dialect;
+mod environment;
 mod judge;
 mod place;
 mod record;
@@ -13,25 +17,24 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use application_gate::{APPLICATION_GATE, DEFAULT_EXPRESSION};
+pub use argocd_commit_status::ARGOCD_COMMIT_STATUS;
+pub use dialect::{Dialect, KINDS, Namespaces};
 pub use place::{Place, repository};
 pub use record::Record;
-pub use spec::{DEFAULT_EXPRESSION, DEFAULT_KEY, DEFAULT_SETTLE, Error, Gate, Spec};
-pub use status::{ApplicationStatus, EnvironmentStatus, MOST_APPLICATIONS, Status};
+pub use spec::{DEFAULT_SETTLE, Error, Gate, Rule, Spec, Url};
+pub use status::{ApplicationStatus, EnvironmentStatus, MOST_APPLICATIONS, SelectedApplication, Status};
 
 use super::engine::Engine;
-use super::names;
 use super::spec::ReportOn;
 use super::status::Phase;
 use super::strategy::Strategy;
 use super::web_request::{CommitStatusDraft, Event};
-use gatepost_value::json::{Numbers, from_serde};
-use gatepost_value::namespace::Record as Struct;
-use gatepost_value::{Location, Str, Time, Value};
-use judge::{Counts, Judge, Judged, Scene};
+use dialect::{Found, Memory, Scope};
+use environment::Looked;
+use gatepost_value::{Location, Time};
+use judge::Judge;
 use std::collections::BTreeMap;
-
-/// Label that says by which ApplicationGate a CommitStatus was written.
-pub const GATE_LABEL: &str = "gatepost.dev/application-gate";
 
 /// What a look is about.
 pub struct Input<'a> {
@@ -41,6 +44,8 @@ pub struct Input<'a> {
     pub strategy: &'a Strategy,
     /// The Applications that it selects.
     pub applications: &'a [&'a Record],
+    /// What its CommitStatus of a name says now.
+    pub said: &'a dyn Fn(&str) -> Option<Said>,
     /// The time.
     pub now: Time,
     /// Go's `time.Local`.
@@ -49,11 +54,22 @@ pub struct Input<'a> {
     pub random: &'a dyn Fn(&mut [u8]),
 }
 
+/// What a CommitStatus says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Of which commit.
+    pub sha: String,
+    /// What.
+    pub phase: Phase,
+}
+
 /// What follows from a look.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// The status to store, with the conditions as they were.
     pub status: Status,
+    /// What is said of each environment, in the strategy's order; of one that failed what was said before.
+    pub environments: Vec<EnvironmentStatus>,
     /// CommitStatuses as they should be, in the strategy's order. An environment that failed has none: what is there stays.
     pub commit_statuses: Vec<CommitStatusDraft>,
     /// Names of the CommitStatuses that may exist; `None` where that cannot be told.
@@ -67,41 +83,78 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing could be decided; what was stored stays.
+    #[must_use]
+    pub fn failed(gate: &Gate, why: String) -> Self {
+        let mut status = gate.status.clone();
+        status.observed_generation = gate.generation;
+        let environments = status.environments.clone();
+        Self { status, environments, failures: vec![why], ..Self::default() }
+    }
+
     /// All that failed in one text, `None` where nothing did.
     #[must_use]
-    pub fn error(&self) -> Option<String> {
-        (!self.failures.is_empty()).then(|| format!("failed to process ApplicationGate: {}", self.failures.join("; ")))
+    pub fn error(&self, dialect: &Dialect) -> Option<String> {
+        let failures = || self.failures.join("; ");
+        (!self.failures.is_empty()).then(|| format!("failed to process {}: {}", dialect.kind, failures()))
     }
 }
 
 /// Looks once.
 #[must_use]
 pub fn look(engine: &Engine, input: &Input<'_>) -> Outcome {
-    let mut outcome = Outcome { status: input.gate.status.clone(), ..Outcome::default() };
-    outcome.status.observed_generation = input.gate.generation;
-    let spec = &input.gate.spec;
-    let branches = input.strategy.branches(&spec.key, spec.report_on);
-    let placed = place_all(input, &branches);
-    if let Some(refusal) = one_repository(&placed) {
-        outcome.failures.push(refusal);
+    let (gate, dialect) = (input.gate, input.gate.dialect);
+    let every = input.strategy.every_branch();
+    let before = before(input, &every);
+    let found = |environments| Found { environments, applications: input.applications, branches: &every };
+    if input.applications.is_empty()
+        && let Some(why) = (dialect.empty)(gate)
+    {
+        let mut outcome = Outcome::failed(gate, why);
+        outcome.environments = before;
+        (dialect.store)(&mut outcome.status, &found(&outcome.environments));
         return outcome;
     }
-    let judge = Judge::new(engine, input);
-    let commits = commits(input, &branches);
-    outcome.status.environments = Vec::new();
-    for branch in &branches {
-        let before = input.gate.status.environment(branch);
-        let looked = commits.get(branch.as_str()).map_or_else(
-            || Err("the strategy does not say".to_owned()),
-            |commits| commits.clone().and_then(|commits| look_at(&judge, input, branch, &commits, &placed)),
-        );
-        match looked {
-            Ok(looked) => outcome.add(before, looked),
-            Err(why) => outcome.fail(before, branch, &why),
-        }
+    let candidates = match dialect.scope {
+        Scope::Keyed => input.strategy.branches(&gate.spec.key, gate.spec.report_on),
+        Scope::Populated => every.clone(),
+    };
+    let placed = place_all(input, &candidates);
+    if let Some(refusal) = one_repository(&placed) {
+        return Outcome { environments: before, ..Outcome::failed(gate, refusal) };
     }
-    outcome.keep = Some(branches.iter().map(|branch| status_name(&input.gate.name, branch)).collect());
+    let mut outcome = Outcome { status: gate.status.clone(), ..Outcome::default() };
+    outcome.status.observed_generation = gate.generation;
+    outcome.look_at_all(engine, input, &about(dialect.scope, candidates, &placed), &placed, &before);
+    (dialect.store)(&mut outcome.status, &found(&outcome.environments));
     outcome
+}
+
+/// What was said before of each environment.
+fn before(input: &Input<'_>, branches: &[String]) -> Vec<EnvironmentStatus> {
+    let of_commit_status = |branch: &String| {
+        let Said { sha, phase } = (input.said)(&environment::status_name(input.gate, branch))?;
+        Some(EnvironmentStatus {
+            branch: branch.clone(),
+            reported_sha: sha,
+            phase,
+            description: "as it was said before".to_owned(),
+            applications: Vec::new(),
+        })
+    };
+    match input.gate.dialect.memory {
+        Memory::Status => input.gate.status.environments.clone(),
+        Memory::CommitStatuses => branches.iter().filter_map(of_commit_status).collect(),
+    }
+}
+
+/// The environments that a gate is about.
+fn about(scope: Scope, mut candidates: Vec<String>, placed: &[Placed<'_>]) -> Vec<String> {
+    match scope {
+        Scope::Keyed => {}
+        Scope::Populated => candidates.retain(|branch| placed.iter().any(|(_, place)| place.branch == *branch)),
+    }
+    candidates
 }
 
 /// The commits of an environment.
@@ -156,59 +209,34 @@ fn one_repository(placed: &[Placed<'_>]) -> Option<String> {
     })
 }
 
-/// What came of one environment.
-struct Looked {
-    status: EnvironmentStatus,
-    draft: CommitStatusDraft,
-    look_again: Option<i64>,
-}
-
-fn look_at(
-    judge: &Judge<'_>,
-    input: &Input<'_>,
-    branch: &str,
-    commits: &Commits,
-    placed: &[Placed<'_>],
-) -> Result<Looked, String> {
-    let before = input.gate.status.environment(branch).map_or("", |entry| entry.phase.as_str());
-    let scene = Scene { branch, judged_sha: &commits.judged, reported_sha: &commits.reported, before };
-    let of_branch = placed.iter().filter(|(_, place)| place.branch == branch);
-    let judged: Result<Vec<_>, _> = of_branch
-        .map(|(record, place)| {
-            let judged = judge.judge(&scene, record, place);
-            judged.map_err(|why| format!("failed to evaluate when for Application {}: {why}", record.name))
-        })
-        .collect();
-    let mut judged = judged?;
-    let counts = Counts::of(&judged);
-    let unsettled = judge::unsettled_until(&judged, input.gate.spec.settle, &input.now);
-    let phase = if unsettled.is_some() { Phase::Pending } else { counts.phase() };
-    let words = match counts.total() {
-        0 => format!("No Application of {branch} is selected"),
-        _ => counts.words(),
-    };
-    let data = template_data(judge, input, &scene, phase, counts, &words);
-    let description = match input.gate.spec.description.as_str() {
-        "" => words,
-        template => render(judge, template, &data, "description")?,
-    };
-    let url = match input.gate.spec.url.as_str() {
-        "" => None,
-        template => Some(checked_url(render(judge, template, &data, "URL")?)?),
-    };
-    judged.sort_by_key(|one| (one.phase == Phase::Success, one.record.name.clone()));
-    let status = EnvironmentStatus {
-        branch: branch.to_owned(),
-        reported_sha: commits.reported.clone(),
-        phase,
-        description: description.clone(),
-        applications: judged.into_iter().take(MOST_APPLICATIONS).map(stored).collect(),
-    };
-    let draft = CommitStatusDraft { description, url, ..draft(input, branch, &commits.reported, phase) };
-    Ok(Looked { status, draft, look_again: unsettled })
-}
-
 impl Outcome {
+    fn look_at_all(
+        &mut self,
+        engine: &Engine,
+        input: &Input<'_>,
+        branches: &[String],
+        placed: &[Placed<'_>],
+        before: &[EnvironmentStatus],
+    ) {
+        let judge = Judge::new(engine, input);
+        let commits = commits(input, branches);
+        for branch in branches {
+            let before = EnvironmentStatus::find(before, branch);
+            let looked = commits.get(branch.as_str()).map_or_else(
+                || Err("the strategy does not say".to_owned()),
+                |commits| {
+                    let commits = commits.clone()?;
+                    environment::look_at(&judge, input, branch, &commits, placed, before)
+                },
+            );
+            match looked {
+                Ok(looked) => self.add(before, looked),
+                Err(why) => self.fail(before, branch, &why),
+            }
+        }
+        self.keep = Some(branches.iter().map(|branch| environment::status_name(input.gate, branch)).collect());
+    }
+
     fn add(&mut self, before: Option<&EnvironmentStatus>, looked: Looked) {
         let (branch, phase) = (looked.status.branch.as_str(), looked.status.phase);
         let old = before.map(|entry| entry.phase);
@@ -223,86 +251,13 @@ impl Outcome {
             });
         }
         self.look_again = self.look_again.into_iter().chain(looked.look_again).min();
-        self.status.environments.push(looked.status);
+        self.environments.push(looked.status);
         self.commit_statuses.push(looked.draft);
     }
 
-    /// What was stored of an environment that failed stays.
+    /// What was said of an environment that failed stays.
     fn fail(&mut self, before: Option<&EnvironmentStatus>, branch: &str, why: &str) {
         self.failures.push(format!("environment {branch:?}: {why}"));
-        self.status.environments.extend(before.cloned());
-    }
-}
-
-fn stored(one: Judged<'_>) -> ApplicationStatus {
-    ApplicationStatus {
-        namespace: one.record.namespace.clone(),
-        name: one.record.name.clone(),
-        phase: one.phase,
-        sha: one.sha,
-        health: one.record.text("/status/health/status").to_owned(),
-        sync: one.record.text("/status/sync/status").to_owned(),
-        output: one.output,
-    }
-}
-
-fn status_name(gate: &str, branch: &str) -> String {
-    names::unique(&format!("{gate}-{branch}-application-gate"))
-}
-
-fn draft(input: &Input<'_>, branch: &str, sha: &str, phase: Phase) -> CommitStatusDraft {
-    let (gate, key) = (input.gate.name.as_str(), input.gate.spec.key.as_str());
-    let labels = [
-        (names::KEY_LABEL, key.to_owned()),
-        (names::ENVIRONMENT_LABEL, names::label(branch)),
-        (GATE_LABEL, names::label(gate)),
-    ];
-    CommitStatusDraft {
-        name: status_name(gate, branch),
-        branch: branch.to_owned(),
-        labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
-        repository: input.strategy.repository.clone(),
-        sha: sha.to_owned(),
-        title: format!("{key}/{branch}"),
-        phase,
-        description: String::new(),
-        url: None,
-    }
-}
-
-fn template_data(
-    judge: &Judge<'_>,
-    input: &Input<'_>,
-    scene: &Scene<'_>,
-    phase: Phase,
-    counts: Counts,
-    words: &str,
-) -> Value {
-    let number = |count: usize| Value::int(i64::try_from(count).unwrap_or(i64::MAX));
-    let fields = [
-        ("Branch", Value::str(scene.branch)),
-        ("Phase", Value::str(phase.as_str())),
-        ("Description", Value::str(words)),
-        ("Environment", judge::environment(scene)),
-        ("Healthy", number(counts.success)),
-        ("Degraded", number(counts.failure)),
-        ("Pending", number(counts.pending)),
-        ("Total", number(counts.total())),
-        ("PromotionStrategy", judge.strategy()),
-        ("ApplicationGate", from_serde(&input.gate.object, Numbers::Kubernetes)),
-    ];
-    let fields = fields.into_iter().map(|(name, value)| (Str::from_static(name), value)).collect();
-    Struct::value("applicationgate.TemplateData", fields)
-}
-
-fn render(judge: &Judge<'_>, text: &str, data: &Value, what: &str) -> Result<String, String> {
-    judge.render(text, data).map_err(|error| format!("failed to render {what} template: {error}"))
-}
-
-/// The API server would refuse anything else.
-fn checked_url(text: String) -> Result<String, String> {
-    match url::Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text),
-        _ => Err(format!("the URL template gives {text:?}, which is no http or https URL")),
+        self.environments.extend(before.cloned());
     }
 }

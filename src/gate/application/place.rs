@@ -63,6 +63,18 @@ impl Place {
     }
 }
 
+/// The branch that an Application follows, whether or not a strategy knows it: what its first source names. Argo CD takes none for
+/// the repository's own `HEAD`.
+pub(super) fn follows(record: &Record) -> &str {
+    let named = [
+        "/spec/sourceHydrator/syncSource/targetBranch",
+        "/spec/source/targetRevision",
+        "/spec/sources/0/targetRevision",
+    ];
+    let named = named.into_iter().map(|path| record.text(path)).find(|text| !text.is_empty()).unwrap_or("HEAD");
+    named.strip_prefix("refs/heads/").filter(|branch| !branch.is_empty()).unwrap_or(named)
+}
+
 /// A repository's URL so that the same repository is the same text: without scheme, user, default port and `.git`, the
 /// host in lower case, the ssh short form written out.
 #[must_use]

@@ -1,31 +1,20 @@
-//! An `ApplicationGate` as typed values (`spec/gates.md` 22). The API server's schema has checked what it can.
+//! An object that gates by Argo CD's outcomes, as typed values. The API server's schema has checked what it can.
 
+use super::dialect::Dialect;
 use super::status::Status;
 use crate::gate::spec::{ReportOn, When};
-use gatepost_value::time::parse_duration;
+use gatepost_template::MissingKey;
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Key of a gate that names none.
-pub const DEFAULT_KEY: &str = "argocd-sync";
 /// How long the health of Applications has to stand still before it is believed.
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(5);
-/// What an Application is judged by where the gate says nothing.
-///
-/// An Application that is not at the environment's commit is pending without being judged.
-pub const DEFAULT_EXPRESSION: &str = r#"
-let operation = app.status.operationState?.phase;
-let health = app.status.health?.status;
-(OperationRevision == Environment.Sha && operation in ["Failed", "Error"])
-  || app.status.sourceHydrator?.currentOperation?.phase == "Failed"
-  || health == "Degraded"
-  ? {phase: "failure"}
-  : app.status.sync?.status == "Synced" && health == "Healthy" && operation == "Succeeded"
-"#;
 
-/// An `ApplicationGate` object.
+/// An object.
 #[derive(Debug, Clone)]
 pub struct Gate {
+    /// Of which kind it is.
+    pub dialect: &'static Dialect,
     /// `metadata.name`.
     pub name: String,
     /// `metadata.namespace`.
@@ -52,24 +41,49 @@ pub struct Spec {
     /// Which commit is reported on. Judged is always the active one.
     pub report_on: ReportOn,
     /// What an Application is judged by.
-    pub when: When,
+    pub rule: Rule,
     /// Template of the description; empty for the gate's own words.
     pub description: String,
-    /// Template of the URL; empty for none.
-    pub url: String,
+    /// The URL.
+    pub url: Url,
     /// How long health has to stand still.
     pub settle: Duration,
+}
+
+/// What an Application is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// An expression.
+    Expression(When),
+    /// Healthy and Synced is a success, Degraded a failure, all else pending.
+    HealthAndSync,
+}
+
+/// Where more can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Template; empty for none.
+    pub template: String,
+    /// What a key gives in it that is not there.
+    pub missing: MissingKey,
 }
 
 /// An object is not a gate that can be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field is not there.
-    #[error("failed to read the ApplicationGate: {0} is missing")]
-    Missing(&'static str),
+    #[error("failed to read the {kind}: {field} is missing")]
+    Missing {
+        /// Of what.
+        kind: &'static str,
+        /// Its path.
+        field: &'static str,
+    },
     /// A field cannot be read.
-    #[error("failed to read the ApplicationGate: {field}: {reason}")]
+    #[error("failed to read the {kind}: {field}: {reason}")]
     Field {
+        /// Of what.
+        kind: &'static str,
         /// Its path.
         field: &'static str,
         /// Why.
@@ -78,99 +92,76 @@ pub enum Error {
 }
 
 impl Gate {
-    /// Reads an object.
+    /// Reads an object of a kind.
     ///
     /// # Errors
     /// Where it is no gate.
-    pub fn parse(object: &Json) -> Result<Self, Error> {
-        let text = |path: &str| text(object, path);
-        let status = object.get("status").cloned().map(serde_json::from_value).transpose();
-        let unreadable = |error: serde_json::Error| Error::Field { field: "status", reason: error.to_string() };
+    pub fn parse(dialect: &'static Dialect, object: &Json) -> Result<Self, Error> {
+        let fields = Fields::of(dialect, object);
+        let status = object.get("status").filter(|status| !status.is_null()).cloned();
+        let status = status.map(serde_json::from_value).transpose();
         Ok(Self {
-            name: some(text("/metadata/name"), "metadata.name")?,
-            namespace: text("/metadata/namespace"),
-            uid: text("/metadata/uid"),
+            dialect,
+            name: fields.some("/metadata/name", "metadata.name")?,
+            namespace: fields.text("/metadata/namespace"),
+            uid: fields.text("/metadata/uid"),
             generation: object.pointer("/metadata/generation").and_then(Json::as_i64).unwrap_or_default(),
-            spec: Spec::parse(object.get("spec").unwrap_or(&Json::Null))?,
-            status: status.map_err(unreadable)?.unwrap_or_default(),
+            spec: Spec::parse(dialect, object.get("spec").unwrap_or(&Json::Null))?,
+            status: status.map_err(|error| fields.wrong("status", error.to_string()))?.unwrap_or_default(),
             object: object.clone(),
         })
     }
 }
 
 impl Spec {
-    /// Reads a `spec`.
+    /// Reads a `spec` of a kind.
     ///
     /// # Errors
     /// What is missing or cannot be read.
-    pub fn parse(spec: &Json) -> Result<Self, Error> {
-        let text = |path: &str| text(spec, path);
-        let strategy = some(text("/promotionStrategyRef/name"), "spec.promotionStrategyRef.name")?;
-        let set = |path: &str| Some(text(path)).filter(|source| !source.trim().is_empty());
-        let report_on = match text("/reportOn").as_str() {
-            "" | "active" => ReportOn::Active,
-            "proposed" => ReportOn::Proposed,
-            got => {
-                let reason = format!("{got:?} is not one of active, proposed");
-                return Err(Error::Field { field: "spec.reportOn", reason });
-            }
-        };
-        Ok(Self {
-            strategy,
-            key: set("/key").unwrap_or_else(|| DEFAULT_KEY.to_owned()),
-            report_on,
-            when: When {
-                variables: set("/when/variables/expression"),
-                expression: set("/when/expression").unwrap_or_else(|| DEFAULT_EXPRESSION.to_owned()),
-                output: set("/when/output/expression"),
-            },
-            description: text("/descriptionTemplate"),
-            url: text("/urlTemplate"),
-            settle: settle(&text("/settle"))?,
-        })
+    pub fn parse(dialect: &'static Dialect, spec: &Json) -> Result<Self, Error> {
+        (dialect.read)(dialect, spec)
     }
 }
 
-fn settle(text: &str) -> Result<Duration, Error> {
-    if text.is_empty() {
-        return Ok(DEFAULT_SETTLE);
-    }
-    let wrong = |reason: String| Error::Field { field: "spec.settle", reason };
-    let nanoseconds = parse_duration(text).map_err(|error| wrong(error.to_string()))?;
-    let nanoseconds = u64::try_from(nanoseconds).map_err(|_| wrong(format!("{text} is less than nothing")))?;
-    Ok(Duration::from_nanos(nanoseconds))
+/// The fields of an object, or of its `spec`.
+pub(super) struct Fields<'a> {
+    dialect: &'static Dialect,
+    object: &'a Json,
 }
 
-fn text(object: &Json, path: &str) -> String {
-    object.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned()
-}
-
-fn some(text: String, field: &'static str) -> Result<String, Error> {
-    if text.is_empty() { Err(Error::Missing(field)) } else { Ok(text) }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_is_not_said_has_a_default() {
-        let spec = Spec::parse(&json!({"promotionStrategyRef": {"name": "app"}})).unwrap();
-        assert_eq!((spec.key.as_str(), spec.report_on, spec.settle), ("argocd-sync", ReportOn::Active, DEFAULT_SETTLE));
-        assert_eq!(spec.when.expression, DEFAULT_EXPRESSION);
-        let spec = json!({"promotionStrategyRef": {"name": "a"}, "settle": "0s", "when": {"expression": "true", "variables": {"expression": " "}}});
-        let spec = Spec::parse(&spec).unwrap();
-        assert_eq!((spec.settle, spec.when.expression.as_str(), spec.when.variables), (Duration::ZERO, "true", None));
+impl<'a> Fields<'a> {
+    pub(super) const fn of(dialect: &'static Dialect, object: &'a Json) -> Self {
+        Self { dialect, object }
     }
 
-    #[test]
-    fn what_cannot_be_read_is_named() {
-        assert_eq!(Spec::parse(&json!({})).unwrap_err(), Error::Missing("spec.promotionStrategyRef.name"));
-        for (field, value) in [("reportOn", "both"), ("settle", "soon"), ("settle", "-1s")] {
-            let error = Spec::parse(&json!({"promotionStrategyRef": {"name": "a"}, field: value})).unwrap_err();
-            assert!(error.to_string().contains(&format!("spec.{field}")), "{error}");
-        }
+    /// A text; empty where there is none.
+    pub(super) fn text(&self, path: &str) -> String {
+        self.object.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// A text that says something.
+    pub(super) fn set(&self, path: &str) -> Option<String> {
+        Some(self.text(path)).filter(|text| !text.trim().is_empty())
+    }
+
+    /// A text that has to be there.
+    pub(super) fn some(&self, path: &str, field: &'static str) -> Result<String, Error> {
+        let missing = Error::Missing { kind: self.dialect.kind, field };
+        Some(self.text(path)).filter(|text| !text.is_empty()).ok_or(missing)
+    }
+
+    /// Name of the strategy.
+    pub(super) fn strategy(&self) -> Result<String, Error> {
+        self.some("/promotionStrategyRef/name", "spec.promotionStrategyRef.name")
+    }
+
+    /// The key, or the kind's own.
+    pub(super) fn key(&self) -> String {
+        self.set("/key").unwrap_or_else(|| self.dialect.default_key.to_owned())
+    }
+
+    /// A field that cannot be read.
+    pub(super) fn wrong(&self, field: &'static str, reason: String) -> Error {
+        Error::Field { kind: self.dialect.kind, field, reason }
     }
 }

@@ -1,4 +1,4 @@
-//! What is stored of an `ApplicationGate`.
+//! What is stored of an object. Each kind has its own list in it, and not that of another.
 
 use crate::gate::status::{Condition, Phase};
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,40 @@ pub struct Status {
     /// Generation of the spec that it is about.
     pub observed_generation: i64,
     /// One entry for each environment, in the strategy's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<EnvironmentStatus>,
+    /// The Applications that are selected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub applications_selected: Vec<SelectedApplication>,
     /// Conditions as they are stored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The installation that wrote it.
     #[serde(rename = "instanceID", skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
+}
+
+/// An Application that is selected, as the Promoter's kind stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelectedApplication {
+    /// Empty for the cluster that this is.
+    #[serde(default)]
+    pub cluster_name: String,
+    /// The branch that it follows.
+    pub environment: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it comes to by itself, at whatever commit.
+    pub phase: Phase,
+    /// The commit that it is synced to; empty where it is not.
+    #[serde(default)]
+    pub sha: String,
+    /// When its health changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
 }
 
 /// State of one environment.
@@ -66,10 +93,10 @@ pub struct ApplicationStatus {
     pub output: Option<Json>,
 }
 
-impl Status {
-    /// The stored entry of a branch.
+impl EnvironmentStatus {
+    /// The entry of a branch.
     #[must_use]
-    pub fn environment(&self, branch: &str) -> Option<&EnvironmentStatus> {
-        self.environments.iter().find(|entry| entry.branch == branch)
+    pub fn find<'e>(entries: &'e [Self], branch: &str) -> Option<&'e Self> {
+        entries.iter().find(|entry| entry.branch == branch)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::gate::engine::Integers;
+use crate::gate::names;
 use gatepost_value::Limits;
 use serde_json::{Value as Json, json};
 
@@ -50,7 +51,7 @@ fn look_with(spec: Json, status: Json, strategy: &Strategy, apps: &[Json], now: 
     let mut spec = spec;
     spec["promotionStrategyRef"] = json!({"name": "app"});
     let metadata = json!({"name": "gate", "namespace": "team", "uid": "u", "generation": 3});
-    let gate = Gate::parse(&json!({"metadata": metadata, "spec": spec, "status": status})).unwrap();
+    let gate = Gate::parse(&APPLICATION_GATE, &json!({"metadata": metadata, "spec": spec, "status": status})).unwrap();
     let records: Vec<_> = apps.iter().map(Record::of).collect();
     let applications: Vec<_> = records.iter().collect();
     let engine = Engine::new(Limits::default(), Integers::AsGo);
@@ -58,6 +59,7 @@ fn look_with(spec: Json, status: Json, strategy: &Strategy, apps: &[Json], now: 
         gate: &gate,
         strategy,
         applications: &applications,
+        said: &|_| None,
         now: Time::unix(now, 0),
         local: Location::Utc,
         random: &|_| {},
@@ -69,9 +71,18 @@ fn look_at_apps(apps: &[Json]) -> Outcome {
     look_with(json!({}), json!({}), &strategy(), apps, NOW)
 }
 
+fn error_of(outcome: &Outcome) -> Option<String> {
+    outcome.error(&APPLICATION_GATE)
+}
+
+/// What is stored of a branch.
+fn of<'o>(outcome: &'o Outcome, branch: &str) -> Option<&'o EnvironmentStatus> {
+    EnvironmentStatus::find(&outcome.status.environments, branch)
+}
+
 /// Phase and description of `env/dev`.
 fn dev(outcome: &Outcome) -> (Phase, String) {
-    let entry = outcome.status.environment("env/dev").expect("an entry");
+    let entry = of(outcome, "env/dev").expect("an entry");
     (entry.phase, entry.description.clone())
 }
 
@@ -101,7 +112,7 @@ fn one_application_by_the_default_expression() {
     ];
     for (app, phase) in cases {
         let outcome = look_at_apps(std::slice::from_ref(&app));
-        assert_eq!(outcome.error(), None);
+        assert_eq!(error_of(&outcome), None);
         assert_eq!(dev(&outcome).0, phase, "{}", app["status"]);
     }
 }
@@ -133,7 +144,7 @@ fn the_commit_status_is_what_the_promoter_looks_for() {
     assert_eq!((dev.title.as_str(), dev.sha.as_str(), dev.repository.as_str()), ("argocd-sync/env/dev", SHA, "repo"));
     assert_eq!(dev.labels[names::KEY_LABEL], "argocd-sync");
     assert_eq!(dev.labels[names::ENVIRONMENT_LABEL], "env-dev");
-    assert_eq!(dev.labels[GATE_LABEL], "gate");
+    assert_eq!(dev.labels[APPLICATION_GATE.gate_label], "gate");
     assert_eq!((prod.phase, prod.sha.as_str()), (Phase::Pending, PROD));
     assert_eq!(outcome.keep.unwrap(), [dev.name.clone(), prod.name.clone()]);
     assert_eq!(outcome.status.observed_generation, 3);
@@ -157,7 +168,11 @@ fn proposed_judges_the_active_commit_and_reports_on_the_proposed_one() {
     assert_eq!((outcome.commit_statuses[0].sha.as_str(), outcome.commit_statuses[0].phase), (PROPOSED, Phase::Success));
     // The other environment has no proposed commit, which is its own affair.
     assert_eq!(outcome.commit_statuses.len(), 1);
-    assert!(outcome.error().unwrap().contains("environment \"env/prod\": no SHA available"), "{:?}", outcome.error());
+    assert!(
+        error_of(&outcome).unwrap().contains("environment \"env/prod\": no SHA available"),
+        "{:?}",
+        error_of(&outcome)
+    );
 }
 
 #[test]
@@ -166,7 +181,7 @@ fn environments_that_share_a_commit_need_a_key_each() {
     object["status"]["environments"][1]["active"]["hydrated"]["sha"] = json!(SHA);
     let outcome = look_with(json!({}), json!({}), &Strategy::read(&object), &[app("a")], NOW);
     assert!(outcome.commit_statuses.is_empty());
-    let error = outcome.error().unwrap();
+    let error = error_of(&outcome).unwrap();
     assert!(error.contains("env/dev, env/prod share commit 1111") && error.contains("a key of its own"), "{error}");
 }
 
@@ -175,11 +190,11 @@ fn all_selected_must_be_of_one_repository() {
     let other = with("b", &[("/spec/source/repoURL", json!("https://h/b"))]);
     let stored = json!({"environments": [{"branch": "env/dev", "phase": "success", "reportedSha": OLD}]});
     let outcome = look_with(json!({}), stored, &strategy(), &[app("a"), other], NOW);
-    assert!(outcome.error().unwrap().contains("same repo configured: a has h/a, b has h/b"));
+    assert!(error_of(&outcome).unwrap().contains("same repo configured: a has h/a, b has h/b"));
     assert!(outcome.commit_statuses.is_empty() && outcome.keep.is_none(), "nothing is written or removed");
     assert_eq!(outcome.status.environments[0].reported_sha, OLD, "what was stored stays");
     let alike = with("b", &[("/spec/source/repoURL", json!("git@H:a"))]);
-    assert_eq!(look_at_apps(&[app("a"), alike]).error(), None);
+    assert_eq!(error_of(&look_at_apps(&[app("a"), alike])), None);
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn ones_own_expression_sees_the_application_and_what_was_said_before() {
     let stored = json!({"environments": [{"branch": "env/dev", "phase": "pending"}]});
     let outcome = look_with(spec.clone(), stored, &strategy(), &[app("a")], NOW);
     assert_eq!(dev(&outcome).0, Phase::Failure);
-    let entry = &outcome.status.environment("env/dev").unwrap().applications[0];
+    let entry = &of(&outcome, "env/dev").unwrap().applications[0];
     assert_eq!(entry.output, Some(json!({"branch": "env/dev", "at": NOW})));
     assert_eq!(dev(&look_with(spec, json!({}), &strategy(), &[app("a")], NOW)).0, Phase::Success);
 }
@@ -205,13 +220,13 @@ fn an_expression_that_fails_is_its_environments_own_affair() {
     let stored = json!({"environments": [{"branch": "env/prod", "phase": "success", "reportedSha": OLD}]});
     let outcome = look_with(spec, stored, &strategy(), &[app("a"), prod], NOW);
     assert_eq!((dev(&outcome).0, outcome.commit_statuses.len()), (Phase::Success, 1));
-    let error = outcome.error().unwrap();
+    let error = error_of(&outcome).unwrap();
     assert!(error.contains("environment \"env/prod\": failed to evaluate when for Application p"), "{error}");
-    assert_eq!(outcome.status.environment("env/prod").unwrap().reported_sha, OLD);
+    assert_eq!(of(&outcome, "env/prod").unwrap().reported_sha, OLD);
     assert_eq!(outcome.keep.unwrap().len(), 2, "what is there stays");
     for broken in ["1 +", "'success'", "{phase: 'great'}"] {
         let outcome = look_with(json!({"when": {"expression": broken}}), json!({}), &strategy(), &[app("a")], NOW);
-        assert!(outcome.error().is_some(), "{broken}");
+        assert!(error_of(&outcome).is_some(), "{broken}");
     }
 }
 
@@ -225,7 +240,7 @@ fn texts_and_links_are_templates() {
     assert_eq!(dev(&outcome).1, "env/dev: 1/1 apps are healthy 1/1");
     assert_eq!(outcome.commit_statuses[0].url.as_deref().unwrap(), format!("https://argocd.example/gate?sha={SHA}"));
     let outcome = look_with(json!({"urlTemplate": "javascript:1"}), json!({}), &strategy(), &[app("a")], NOW);
-    assert!(outcome.error().unwrap().contains("no http or https URL"));
+    assert!(error_of(&outcome).unwrap().contains("no http or https URL"));
 }
 
 #[test]
@@ -247,6 +262,6 @@ fn what_is_stored_is_bounded_and_what_is_wrong_comes_first() {
     let mut apps: Vec<_> = (0..100).map(|n| app(&format!("a{n:03}"))).collect();
     apps.push(with("z", &[("/status/health/status", json!("Degraded"))]));
     let outcome = look_at_apps(&apps);
-    let stored = &outcome.status.environment("env/dev").unwrap().applications;
+    let stored = &of(&outcome, "env/dev").unwrap().applications;
     assert_eq!((stored.len(), stored[0].name.as_str()), (MOST_APPLICATIONS, "z"));
 }

@@ -16,6 +16,9 @@ const NAMES: [&str; 7] = [
     "ResponseOutput",
     "SuccessOutput",
 ];
+/// Names that the expressions of an ApplicationGate see.
+const NAMES_OF_APPLICATIONS: [&str; 6] =
+    ["app", "Environment", "Revision", "OperationRevision", "PromotionStrategy", "Phase"];
 /// The object whose phases have a type of their own.
 const GATE: &str = "WebRequestCommitStatus";
 /// Members of it that are named strings.
@@ -33,10 +36,15 @@ pub(super) fn check(gate: &Gate) -> Vec<Finding> {
     sources(gate).iter().flat_map(Source::check).collect()
 }
 
+/// What is found in the expressions that Applications are judged by.
+pub(super) fn check_when(when: &When) -> Vec<Finding> {
+    of_when("spec.when", when, false, &NAMES_OF_APPLICATIONS).iter().flat_map(Source::check).collect()
+}
+
 fn sources(gate: &Gate) -> Vec<Source<'_>> {
-    let mut all = of_when("spec.success.when", &gate.spec.success, false, &["Response"]);
+    let mut all = of_when("spec.success.when", &gate.spec.success, false, &[&NAMES[..], &["Response"]].concat());
     if let Mode::Trigger { when, response_output, .. } = &gate.spec.mode {
-        all.extend(of_when("spec.mode.trigger.when", when, true, &[]));
+        all.extend(of_when("spec.mode.trigger.when", when, true, &NAMES));
         all.extend(response_output.as_ref().map(|text| Source {
             field: "spec.mode.trigger.response.output.expression".to_owned(),
             text,
@@ -47,8 +55,8 @@ fn sources(gate: &Gate) -> Vec<Source<'_>> {
     all
 }
 
-fn of_when<'g>(field: &str, when: &'g When, as_bool: bool, more: &[&'static str]) -> Vec<Source<'g>> {
-    let names: Vec<&str> = NAMES.into_iter().chain(more.iter().copied()).collect();
+fn of_when<'g>(field: &str, when: &'g When, as_bool: bool, names: &[&'static str]) -> Vec<Source<'g>> {
+    let names = names.to_vec();
     let mut with_variables = names.clone();
     with_variables.extend(when.variables.as_ref().map(|_| "Variables"));
     let part = |name: &str, text: &'g str, as_bool, names: &Vec<&'static str>| Source {

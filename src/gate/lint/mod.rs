@@ -2,11 +2,13 @@
 //!
 //! Pure; a finding never changes what a gate does. Places are in the field's text.
 
+mod applications;
 mod expressions;
 #[cfg(test)]
 mod tests;
 mod texts;
 
+use super::application::Dialect;
 use super::spec::{Context, Gate, Method, Mode};
 use super::web_request::probe;
 use serde_json::Value as Json;
@@ -53,9 +55,18 @@ pub const RULES: [(&str, &str); 8] = [
 /// Less between requests is seldom meant.
 const SHORTEST: Duration = Duration::from_secs(5);
 
+/// Whether objects of a kind can be checked.
+#[must_use]
+pub fn knows(kind: &str) -> bool {
+    kind == "WebRequestCommitStatus" || Dialect::named(kind).is_some()
+}
+
 /// Checks a gate's object.
 #[must_use]
 pub fn check(object: &Json) -> Vec<Finding> {
+    if let Some(dialect) = object["kind"].as_str().and_then(Dialect::named) {
+        return applications::check(dialect, object);
+    }
     let gate = match Gate::parse(object) {
         Ok(gate) => gate,
         Err(error) => return vec![Finding::error("gate-spec", "spec", error.to_string())],

@@ -8,7 +8,8 @@ pub(super) fn check(gate: &Gate) -> Vec<Finding> {
     templates(gate).iter().filter_map(|(field, text)| parse(field, text)).collect()
 }
 
-fn parse(field: &str, text: &str) -> Option<Finding> {
+/// A template that cannot be parsed.
+pub(super) fn parse(field: &str, text: &str) -> Option<Finding> {
     let error = Template::parse("", text, Profile::gates(), &Limits::default()).err()?;
     let mut found = Finding::error("gate-template", field, error.cause().to_string());
     found.place = Some((error.details().line, error.details().column.map_or(1, |column| column + 1)));

@@ -1,4 +1,4 @@
-//! The one table of the types: Go name, JSON name, Go type of every field, as the Promoter's API declares them.
+//! The table of the types: Go name, JSON name, Go type of every field, as the Promoter's API declares them. Goes on in `argocd.rs`.
 //!
 //! A test compares it with the schemas of the custom resources.
 
@@ -81,13 +81,15 @@ macro_rules! go_structs {
     };
 }
 
+pub(super) use go_structs;
+
 go_structs! {
-    TYPE_META: "v1.TypeMeta" {
+    pub(super) TYPE_META: "v1.TypeMeta" {
         "Kind" "kind,omitempty" Text,
         "APIVersion" "apiVersion,omitempty" Text,
     }
 
-    OBJECT_META: "v1.ObjectMeta" {
+    pub(super) OBJECT_META: "v1.ObjectMeta" {
         "Name" "name,omitempty" Text,
         "GenerateName" "generateName,omitempty" Text,
         "Namespace" "namespace,omitempty" Text,
@@ -124,7 +126,7 @@ go_structs! {
         "Subresource" "subresource,omitempty" Text,
     }
 
-    CONDITION: "v1.Condition" {
+    pub(super) CONDITION: "v1.Condition" {
         "Type" "type" Text,
         "Status" "status" Named("v1.ConditionStatus"),
         "ObservedGeneration" "observedGeneration,omitempty" Int64,
@@ -137,7 +139,7 @@ go_structs! {
         "Name" "name,omitempty" Text,
     }
 
-    OBJECT_REFERENCE: "v1alpha1.ObjectReference" {
+    pub(super) OBJECT_REFERENCE: "v1alpha1.ObjectReference" {
         "Name" "name" Text,
     }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::table::{GoStruct, Ty};
-use super::{PROMOTION_STRATEGY, WEB_REQUEST_COMMIT_STATUS, object};
+use super::{ARGOCD_COMMIT_STATUS, PROMOTION_STRATEGY, WEB_REQUEST_COMMIT_STATUS, object};
 use crate::gate::engine::{Engine, Integers, Surroundings};
 use gatepost_value::{Limits, Location, Time, Value};
 use serde_json::{Value as Json, json};
@@ -63,6 +63,7 @@ fn the_table_has_what_the_schemas_have() {
     let mut wrong = Vec::new();
     compare(&PROMOTION_STRATEGY, &schema("promotionstrategies"), "PromotionStrategy", &mut wrong);
     compare(&WEB_REQUEST_COMMIT_STATUS, &schema("webrequestcommitstatuses"), "WebRequestCommitStatus", &mut wrong);
+    compare(&ARGOCD_COMMIT_STATUS, &schema("argocdcommitstatuses"), "ArgoCDCommitStatus", &mut wrong);
     assert_eq!(wrong, Vec::<String>::new());
 }
 

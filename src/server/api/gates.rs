@@ -1,10 +1,11 @@
-//! `/api/v1/gates`: gates by request and ApplicationGates, as their last looks left them. Read-only.
+//! `/api/v1/gates`: gates by request and by Argo CD's outcomes, as their last looks left them. Read-only.
 
 use super::parameters::Query;
 use super::resource::Resource;
 use super::{Answer, Kind, Problem, State, cut, parameters, shown};
 use crate::controller::gate::Gates;
 use crate::gate::Phase;
+use crate::gate::application::KINDS;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +24,7 @@ pub(super) fn resources() -> Vec<Resource> {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// `WebRequestCommitStatus` or `ApplicationGate`.
+    /// `WebRequestCommitStatus`, `ApplicationGate` or `ArgoCDCommitStatus`.
     #[param(value_type = Kinds)]
     kind: Option<String>,
     /// Namespace.
@@ -47,7 +48,7 @@ pub(super) struct Which {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GateSummary {
-    /// `WebRequestCommitStatus` or `ApplicationGate`.
+    /// `WebRequestCommitStatus`, `ApplicationGate` or `ArgoCDCommitStatus`.
     kind: String,
     /// Namespace.
     namespace: String,
@@ -117,7 +118,7 @@ pub(super) struct GateDetail {
     /// Of a gate by request what was answered last, by scope.
     #[serde(default)]
     answers: BTreeMap<String, AnswerView>,
-    /// Of an ApplicationGate what each environment was judged by, as its status has it.
+    /// Of an ApplicationGate or ArgoCDCommitStatus what each environment was judged by.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     environments: Vec<Value>,
@@ -185,6 +186,8 @@ pub(super) enum Kinds {
     WebRequestCommitStatus,
     /// A gate of what Argo CD made of a commit.
     ApplicationGate,
+    /// The same, by the Promoter's kind.
+    ArgoCDCommitStatus,
 }
 
 /// A page of gates.
@@ -224,7 +227,8 @@ impl Which {
 const PHASES: [&str; 3] = [Phase::Pending.as_str(), Phase::Success.as_str(), Phase::Failure.as_str()];
 
 fn check_kind(kind: &str) -> Result<(), Problem> {
-    one_of("kind", kind, &["WebRequestCommitStatus", "ApplicationGate"])
+    let of_applications = KINDS.map(|dialect| dialect.kind);
+    one_of("kind", kind, &[&["WebRequestCommitStatus"], &of_applications[..]].concat())
 }
 
 fn one_of(name: &str, found: &str, known: &[&str]) -> Result<(), Problem> {
@@ -267,12 +271,12 @@ pub(super) async fn list(app: web::Data<State>, Query(which): Query<Which>) -> A
     shown(&app, &GatePage { items: page.items, obstacle, next: page.next })
 }
 
-/// Which of two gates of one name.
+/// Which of several gates of one name.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfKind {
-    /// `WebRequestCommitStatus` or `ApplicationGate`; without a word the gate by request, if there is one.
+    /// `WebRequestCommitStatus`, `ApplicationGate` or `ArgoCDCommitStatus`; without a word the first of them that there is.
     #[param(value_type = Kinds)]
     kind: Option<String>,
 }
@@ -288,13 +292,12 @@ pub(super) async fn show(app: web::Data<State>, path: web::Path<(String, String)
     let (namespace, name) = path.into_inner();
     of.kind.as_deref().map_or(Ok(()), check_kind)?;
     let gates = handled(&app)?;
-    let is_wanted = |kind: &str| of.kind.as_deref().is_none_or(|wanted| wanted == kind);
-    let mut found = None;
-    if is_wanted("WebRequestCommitStatus") {
-        found = gates.show(&namespace, &name).await;
-    }
-    if found.is_none() && is_wanted("ApplicationGate") {
-        found = gates.show_application(&namespace, &name);
+    let mut found = match of.kind.as_deref() {
+        None | Some("WebRequestCommitStatus") => gates.show(&namespace, &name).await,
+        Some(_) => None,
+    };
+    if found.is_none() {
+        found = gates.show_application(of.kind.as_deref(), &namespace, &name);
     }
     let found = found.ok_or_else(|| {
         let detail = format!("no gate {namespace}/{name} is handled here; /api/v1/gates lists those that are");

@@ -1,10 +1,11 @@
 //! `/gates/{namespace}/{name}`: one gate, why it holds, what was answered, what it went through, what it wrote.
 
 use super::frame::render;
-use super::gates::{APPLICATION_GATE, Summary, moment};
+use super::gates::{Summary, moment};
 use super::outcome::{Outcome, gate_tone};
 use super::picture::{self, Band, Change, Picture};
 use super::{Frame, Layout, Link, Millis, Moment, Section, Text, Words, rows};
+use crate::gate::application::Dialect;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -31,7 +32,7 @@ const NAME_MAX: usize = 32;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// `application` for an ApplicationGate where there is another gate of the name.
+    /// Of which kind, where several gates have the name.
     kind: String,
 }
 
@@ -188,14 +189,12 @@ pub(super) async fn show(frame: Frame, place: web::Path<(String, String)>) -> Ht
     let Some(gates) = &frame.state.gates else {
         return frame.missing("Gates are switched off.", "Set gates.enabled = true, and run on a cluster.");
     };
-    let of_applications = || gates.show_application(&namespace, &name);
-    let found = match asked.kind.as_str() {
-        "application" => of_applications(),
-        _ => match gates.show(&namespace, &name).await {
-            Some(view) => Some(view),
-            None => of_applications(),
-        },
+    let kind = Dialect::named(&asked.kind).map(|dialect| dialect.kind);
+    let found = match kind {
+        Some(_) => None,
+        None => gates.show(&namespace, &name).await,
     };
+    let found = found.or_else(|| gates.show_application(kind, &namespace, &name));
     let whole = found.and_then(|view| serde_json::from_value::<Whole>(view).ok());
     let Some(whole) = whole else {
         let advice = "The list shows the gates that are handled here, and what keeps others from being handled.";
@@ -216,7 +215,7 @@ fn page(layout: Layout, whole: &Whole, words: &Words, now_ms: i64) -> Page {
     });
     Page {
         layout,
-        kind: words.show(if gate.kind.is_empty() { APPLICATION_GATE } else { &gate.kind }),
+        kind: words.show(&gate.kind),
         strategy: words.show(&gate.strategy),
         key: words.show(&gate.key),
         mode: words.show(&gate.mode),

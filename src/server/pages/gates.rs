@@ -1,9 +1,10 @@
-//! `/gates`: gates by request and ApplicationGates, those that hold something first, and what to do where there is none.
+//! `/gates`: gates by request and by Argo CD's outcomes, those that hold something first, and what to do where there is none.
 
 use super::frame::render;
 use super::outcome::{Outcome, gate_tone};
 use super::{Count, Frame, Layout, Link, Moment, PAGE_ROWS, Paging, Section, Text, Tone, Words, href, parts};
 use crate::controller::gate::Gates;
+use crate::gate::application::Dialect;
 use actix_web::HttpResponse;
 use askama::Template;
 use serde::Deserialize;
@@ -11,8 +12,6 @@ use std::collections::BTreeMap;
 
 /// Environments of a gate that a list shows.
 const ENVIRONMENTS: usize = 6;
-/// The kind of a gate of Argo CD's outcomes.
-pub(super) const APPLICATION_GATE: &str = "ApplicationGate";
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -196,9 +195,9 @@ fn of(gate: &Summary, words: &Words, now_ms: i64) -> Row {
     }
 }
 
-/// Two gates of different kinds may have one name.
+/// Gates of different kinds may have one name.
 fn link(gate: &Summary, words: &Words) -> Link {
-    let kind = if gate.kind == APPLICATION_GATE { "application" } else { "" };
+    let kind = Dialect::named(&gate.kind).map_or("", |dialect| dialect.kind);
     let name = format!("{}/{}", gate.namespace, gate.name);
     let address = words.exact(&name).map(|_| parts::path(&["gates", &gate.namespace, &gate.name]));
     let address = address.map(|address| href(&address, &[("kind", kind)]));
@@ -220,7 +219,7 @@ fn empty(is_enabled: bool, obstacle: &str) -> &'static str {
             "No gate can be handled now; what stands above says why. It is looked again every ten seconds."
         }
         (true, true) => {
-            "There is no gate that is handled here. Make a WebRequestCommitStatus or an ApplicationGate; gates without the label of \
+            "There is no gate that is handled here. Make a WebRequestCommitStatus or an ApplicationGate; the Promoter's kinds without the label of \
              this installation are handled only with gates.takeOver = true."
         }
     }

@@ -67,7 +67,7 @@ pub struct ApplicationGateSpec {
 }
 
 fn default_key() -> String {
-    crate::gate::application::DEFAULT_KEY.to_owned()
+    crate::gate::application::APPLICATION_GATE.default_key.to_owned()
 }
 
 fn default_settle() -> String {
@@ -264,7 +264,7 @@ pub fn definition() -> CustomResourceDefinition {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::gate::application::{DEFAULT_SETTLE, Spec};
+    use crate::gate::application::{APPLICATION_GATE, DEFAULT_SETTLE, Spec};
     use serde_json::{Value as Json, json};
     use std::path::Path;
 
@@ -295,8 +295,11 @@ mod tests {
         let filled =
             json!({"promotionStrategyRef": {"name": "a"}, "key": "argocd-sync", "reportOn": "active", "settle": "5s"});
         let unfilled = json!({"promotionStrategyRef": {"name": "a"}});
-        assert_eq!(Spec::parse(&filled).unwrap(), Spec::parse(&unfilled).unwrap());
-        assert_eq!(Spec::parse(&filled).unwrap().settle, DEFAULT_SETTLE);
+        assert_eq!(
+            Spec::parse(&APPLICATION_GATE, &filled).unwrap(),
+            Spec::parse(&APPLICATION_GATE, &unfilled).unwrap()
+        );
+        assert_eq!(Spec::parse(&APPLICATION_GATE, &filled).unwrap().settle, DEFAULT_SETTLE);
     }
 
     #[test]

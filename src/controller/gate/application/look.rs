@@ -1,15 +1,15 @@
-//! One look at one ApplicationGate: read, decide, write, in this order and each once.
+//! One look at one gate by Argo CD's outcomes: read, decide, write, in this order and each once.
 
 use super::super::commit_status::said;
 use super::super::index::Name;
 use super::super::look::{Looker, fill_random, time};
 use super::super::status::now;
 use super::super::{kinds, lock};
+use super::Id;
 use super::reach::Reach;
 use super::view::View;
-use super::{API_VERSION, KIND, MANAGER};
 use crate::controller::spans;
-use crate::gate::application::{self, Gate, Input, Outcome, Record, Status};
+use crate::gate::application::{self, Dialect, Gate, Input, Outcome, Record, Said, Status};
 use crate::gate::names::INSTANCE_LABEL;
 use crate::gate::ready::{self, Ready};
 use crate::gate::web_request::{Event, Owner};
@@ -37,57 +37,59 @@ pub(super) struct Look {
 
 impl Look {
     /// Looks at a gate with the Applications that it selects; `refused` says why it may select none. The answer: when to look again.
-    pub async fn look(&self, name: &Name, selected: &[Arc<Record>], refused: Option<String>) -> Option<Duration> {
+    pub async fn look(&self, id: &Id, selected: &[Arc<Record>], refused: Option<String>) -> Option<Duration> {
         if !self.looker.standing.decides() {
             return Some(STANDBY_PAUSE);
         }
         let spans = spans::Look::begin(&self.looker.tracer);
-        let looked = self.whole(name, selected, refused, spans.as_ref()).await;
+        let looked = self.whole(id, selected, refused, spans.as_ref()).await;
         if let Some(spans) = spans {
-            spans.end(KIND, &name.namespace, &name.name, looked.as_ref().err().map(String::as_str));
+            let Id { dialect, name } = id;
+            spans.end(dialect.kind, &name.namespace, &name.name, looked.as_ref().err().map(String::as_str));
         }
         let result = if looked.is_ok() { "done" } else { "trouble" };
         self.looker.metrics.gates.looks.with_label_values(&[result]).inc();
         looked.unwrap_or_else(|trouble| {
-            tracing::warn!(gate = %name, error = trouble, "failed to look at an ApplicationGate; trying again");
-            self.looker.application_views.trouble(name, &trouble, Some(TROUBLE_PAUSE));
+            tracing::warn!(gate = %id, error = trouble, "failed to look at a gate; trying again");
+            self.looker.application_views.trouble(id, &trouble, Some(TROUBLE_PAUSE));
             Some(TROUBLE_PAUSE)
         })
     }
 
     async fn whole(
         &self,
-        name: &Name,
+        id: &Id,
         selected: &[Arc<Record>],
         refused: Option<String>,
         spans: Option<&spans::Look>,
     ) -> Result<Option<Duration>, String> {
-        let Some(object) = self.get(&super::resource(), name).await?.filter(|object| self.is_ours(object)) else {
-            self.looker.application_views.remove(name);
+        let Id { dialect, name } = id;
+        let found = self.get(&super::resource(dialect), name).await?;
+        let Some(object) = found.filter(|object| self.is_ours(dialect, object)) else {
+            self.looker.application_views.remove(id);
             return Ok(None);
         };
-        let gate = match Gate::parse(&object) {
+        let gate = match Gate::parse(dialect, &object) {
             Ok(gate) => gate,
             Err(error) => {
-                self.looker.application_views.trouble(name, &error.to_string(), None);
-                return self.unreadable(&object, &error.to_string()).await;
+                self.looker.application_views.trouble(id, &error.to_string(), None);
+                return self.unreadable(dialect, &object, &error.to_string()).await;
             }
         };
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
         let found = self.get(&kinds::strategy(), &strategy).await?;
         let missing = || format!("referenced PromotionStrategy {:?} not found", strategy.name);
         let decided = match (refused, found.as_ref().ok_or_else(missing)) {
-            (Some(why), _) | (None, Err(why)) => (failed(&gate, why), None),
+            (Some(why), _) | (None, Err(why)) => (Outcome::failed(&gate, why), None),
             (None, Ok(found)) => (self.decide(&gate, &Strategy::read(found), selected), Some(found)),
         };
         self.effect(&gate, decided.0, decided.1, spans).await
     }
 
     /// Whether a gate is there to stay, and this installation's.
-    fn is_ours(&self, object: &Json) -> bool {
+    fn is_ours(&self, dialect: &Dialect, object: &Json) -> bool {
         let instance = object["metadata"]["labels"][INSTANCE_LABEL].as_str();
-        !object["metadata"]["deletionTimestamp"].is_string()
-            && instance.is_none_or(|id| id == self.looker.partition.instance_id)
+        !object["metadata"]["deletionTimestamp"].is_string() && self.looker.partition.of_kind(dialect).holds(instance)
     }
 
     async fn get(&self, kind: &kube::api::ApiResource, name: &Name) -> Result<Option<Json>, String> {
@@ -97,8 +99,20 @@ impl Look {
 
     fn decide(&self, gate: &Gate, strategy: &Strategy, selected: &[Arc<Record>]) -> Outcome {
         let selected: Vec<&Record> = selected.iter().map(AsRef::as_ref).collect();
-        let input =
-            Input { gate, strategy, applications: &selected, now: time(), local: Location::Utc, random: &fill_random };
+        let children = lock(&self.looker.index).children_of(&gate.uid);
+        let said = |name: &str| {
+            let (_, child) = children.iter().find(|(child, _)| child.name == name)?;
+            Some(Said { sha: child.sha.clone(), phase: child.phase? })
+        };
+        let input = Input {
+            gate,
+            strategy,
+            applications: &selected,
+            said: &said,
+            now: time(),
+            local: Location::Utc,
+            random: &fill_random,
+        };
         application::look(&self.looker.engine, &input)
     }
 
@@ -115,7 +129,8 @@ impl Look {
         for draft in &outcome.commit_statuses {
             let wanted = draft.object(owner, instance);
             let fits = |existing: &Json| draft.is_applied(existing, owner, instance);
-            match self.looker.writer.apply_traced(&wanted, fits, spans).await {
+            let manager = gate.dialect.commit_status_manager;
+            match self.looker.writer.apply_traced(&wanted, manager, fits, spans).await {
                 Ok(written) => self.count(if written { "commitStatus" } else { "nothing" }),
                 Err(error) => outcome.failures.push(format!("environment {:?}: {error}", draft.branch)),
             }
@@ -131,7 +146,8 @@ impl Look {
         let round = if ready.status == "True" { ROUND } else { TROUBLE_PAUSE };
         let again = settled.map_or(round, |settled| settled.min(round));
         let name = Name { namespace: gate.namespace.clone(), name: gate.name.clone() };
-        self.looker.application_views.put(&name, View::of(gate, &outcome, &ready, again));
+        let id = Id { dialect: gate.dialect, name };
+        self.looker.application_views.put(&id, View::of(gate, &outcome, &ready, again));
         Ok(Some(again))
     }
 
@@ -153,7 +169,7 @@ impl Look {
     }
 
     fn ready(&self, gate: &Gate, outcome: &Outcome) -> Ready {
-        if let Some(error) = outcome.error() {
+        if let Some(error) = outcome.error(gate.dialect) {
             return Ready::failed(&error, None);
         }
         let index = lock(&self.looker.index);
@@ -178,7 +194,7 @@ impl Look {
         status.conditions.push(ready.condition(stored.as_ref(), gate.generation, &now()));
         status.instance_id = Some(self.looker.partition.instance_id.clone());
         if *status != gate.status {
-            self.apply(&owner(gate), &json!(status)).await?;
+            self.apply(gate.dialect, &owner(gate), &json!(status)).await?;
             self.count("status");
         }
         if ready.differs_from(stored.as_ref()) {
@@ -190,29 +206,31 @@ impl Look {
     }
 
     /// An object that an older schema let in: it says so itself.
-    async fn unreadable(&self, object: &Json, error: &str) -> Result<Option<Duration>, String> {
+    async fn unreadable(&self, dialect: &Dialect, object: &Json, error: &str) -> Result<Option<Duration>, String> {
         let text = |path: &str| object.pointer(path).and_then(Json::as_str).unwrap_or_default();
         let (namespace, name, uid) = (text("/metadata/namespace"), text("/metadata/name"), text("/metadata/uid"));
-        let owner = Owner { api_version: API_VERSION, kind: KIND, namespace, name, uid };
+        let owner = Owner { api_version: dialect.api_version, kind: dialect.kind, namespace, name, uid };
         let conditions = object.pointer("/status/conditions").cloned().unwrap_or_default();
         let conditions: Vec<Condition> = serde_json::from_value(conditions).unwrap_or_default();
         let stored = conditions.iter().find(|condition| condition.kind == ready::TYPE);
         let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
         let ready = Ready::failed(error, None).condition(stored, generation, &now());
         if stored != Some(&ready) {
-            self.apply(&owner, &json!({"conditions": [ready]})).await?;
+            let id = &self.looker.partition.instance_id;
+            let status = json!({"conditions": [ready], "observedGeneration": generation, "instanceID": id});
+            self.apply(dialect, &owner, &status).await?;
         }
         Ok(None)
     }
 
-    async fn apply(&self, owner: &Owner<'_>, status: &Json) -> Result<(), String> {
-        let api = kinds::api(&self.looker.client, owner.namespace, &super::resource());
+    async fn apply(&self, dialect: &Dialect, owner: &Owner<'_>, status: &Json) -> Result<(), String> {
+        let api = kinds::api(&self.looker.client, owner.namespace, &super::resource(dialect));
         let body = json!({
-            "apiVersion": API_VERSION, "kind": KIND,
+            "apiVersion": dialect.api_version, "kind": dialect.kind,
             "metadata": {"name": owner.name, "namespace": owner.namespace, "uid": owner.uid},
             "status": status,
         });
-        let parameters = PatchParams::apply(MANAGER).force();
+        let parameters = PatchParams::apply(dialect.manager).force();
         match api.patch_status(owner.name, &parameters, &Patch::Apply(&body)).await {
             Ok(_) => Ok(()),
             // Gone, or another one of the same name.
@@ -230,12 +248,6 @@ impl Look {
 
 /// The gate as the owner of what it writes.
 fn owner(gate: &Gate) -> Owner<'_> {
-    Owner { api_version: API_VERSION, kind: KIND, namespace: &gate.namespace, name: &gate.name, uid: &gate.uid }
-}
-
-/// Nothing could be decided; what was stored stays.
-fn failed(gate: &Gate, why: String) -> Outcome {
-    let mut status = gate.status.clone();
-    status.observed_generation = gate.generation;
-    Outcome { status, failures: vec![why], ..Outcome::default() }
+    let Dialect { api_version, kind, .. } = *gate.dialect;
+    Owner { api_version, kind, namespace: &gate.namespace, name: &gate.name, uid: &gate.uid }
 }

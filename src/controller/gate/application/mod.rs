@@ -1,5 +1,5 @@
-//! `ApplicationGate`: Argo CD's outcomes as gates, on a cluster. What a gate says of a commit is decided in
-//! `crate::gate::application`.
+//! Argo CD's outcomes as gates, on a cluster: `ApplicationGate` and the Promoter's `ArgoCDCommitStatus`. What a gate says of a commit
+//! is decided in `crate::gate::application`, and so is in what the kinds differ.
 //!
 //! Watches ([`watch`]) keep a small record of each Application in the namespaces of gates; one task ([`run`]) gives each gate
 //! its turn; [`look`] reads the gate and its strategy, lets decide, and writes through the one writer of CommitStatuses. A gate
@@ -16,23 +16,34 @@ pub(super) use reach::Reach;
 pub(super) use run::run;
 pub(super) use view::Views;
 
+use super::index::Name;
+use crate::gate::application::Dialect;
 use kube::api::ApiResource;
 
-/// API group and version.
-const API_VERSION: &str = "gatepost.dev/v1alpha1";
-/// Kind.
-const KIND: &str = "ApplicationGate";
-/// The field manager of statuses.
-const MANAGER: &str = "gatepost.dev/application-gate";
+/// A gate of some kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Id {
+    /// The kind.
+    pub dialect: &'static Dialect,
+    /// Which of them.
+    pub name: Name,
+}
 
-/// `ApplicationGate`.
-fn resource() -> ApiResource {
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.dialect.kind, self.name)
+    }
+}
+
+/// A kind as the API server is asked for it.
+fn resource(dialect: &Dialect) -> ApiResource {
+    let (group, version) = dialect.group_version();
     ApiResource {
-        group: "gatepost.dev".into(),
-        version: "v1alpha1".into(),
-        api_version: API_VERSION.into(),
-        kind: KIND.into(),
-        plural: "applicationgates".into(),
+        group: group.into(),
+        version: version.into(),
+        api_version: dialect.api_version.into(),
+        kind: dialect.kind.into(),
+        plural: dialect.plural.into(),
     }
 }
 

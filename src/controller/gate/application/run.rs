@@ -1,14 +1,17 @@
-//! The loop of ApplicationGates: what watches see says which gates are looked at, one after the other.
+//! The loop of gates by Argo CD's outcomes: what watches see says which gates are looked at, one after the other.
 //!
 //! A look is a few reads and seldom a write, so one at a time is enough. No gate is looked at before the Applications of its
-//! namespaces were listed: until then it would seem to have none.
+//! namespaces were listed: until then it would seem to have none. One loop for every kind, so that an Application is watched and
+//! kept once, whoever selects it.
 
 use super::super::index::Name;
 use super::super::look::Looker;
+use super::super::support::{self, OfKind};
+use super::Id;
 use super::look::Look;
 use super::reach::{Reach, Selection};
 use super::watch::{Seen, Sink};
-use crate::gate::application::Record;
+use crate::gate::application::{Dialect, KINDS, Record};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// How often it is looked whether the kind is served.
+/// How often it is looked whether a kind is served that was not.
 const SUPPORT_PAUSE: Duration = Duration::from_secs(30);
 /// Pause after a look that broke off in a way that nobody thought of.
 const PANIC_PAUSE: Duration = Duration::from_secs(60);
@@ -25,34 +28,25 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// What is seen and not yet taken.
 const WAITING: usize = 64;
 
-/// Handles ApplicationGates for as long as it is polled, whenever the cluster has them.
+/// Handles gates by Argo CD's outcomes for as long as it is polled, whenever the cluster has them.
 pub(in crate::controller::gate) async fn run(looker: Arc<Looker>, reach: Reach) {
-    loop {
-        if is_served(&looker.client).await {
-            let (send, seen) = mpsc::channel(WAITING);
-            let sink = Sink { client: looker.client.clone(), send, metrics: Arc::clone(&looker.metrics) };
-            let look = Arc::new(Look { looker: Arc::clone(&looker), reach: reach.clone() });
-            Running {
-                look,
-                sink,
-                gates: BTreeMap::new(),
-                records: BTreeMap::new(),
-                due: BTreeMap::new(),
-                synced: false,
-                listed: BTreeSet::new(),
-                watched: BTreeMap::new(),
-                watches: JoinSet::new(),
-            }
-            .run(seen)
-            .await;
-        }
-        tokio::time::sleep(SUPPORT_PAUSE).await;
-    }
-}
-
-async fn is_served(client: &kube::Client) -> bool {
-    let known = client.list_api_group_resources(super::API_VERSION).await;
-    known.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == super::KIND))
+    // What CommitStatuses say is what was said before.
+    looker.children_listed.wait().await;
+    let (send, seen) = mpsc::channel(WAITING);
+    let sink = Sink { client: looker.client.clone(), send, metrics: Arc::clone(&looker.metrics) };
+    let running = Running {
+        look: Arc::new(Look { looker, reach }),
+        sink,
+        kinds: BTreeMap::new(),
+        absent: BTreeSet::new(),
+        gates: BTreeMap::new(),
+        records: BTreeMap::new(),
+        due: BTreeMap::new(),
+        listed: BTreeSet::new(),
+        watched: BTreeMap::new(),
+        watches: JoinSet::new(),
+    };
+    running.run(seen).await;
 }
 
 /// What is known of a gate between two looks.
@@ -63,14 +57,22 @@ struct Known {
     selection: Result<Selection, String>,
 }
 
+/// A kind that is served.
+struct Served {
+    watch: AbortHandle,
+    /// Whether all gates of it were listed.
+    synced: bool,
+}
+
 struct Running {
     look: Arc<Look>,
     sink: Sink,
-    gates: BTreeMap<Name, Known>,
+    kinds: BTreeMap<&'static Dialect, Served>,
+    /// Kinds of which it was said that they are not there.
+    absent: BTreeSet<&'static Dialect>,
+    gates: BTreeMap<Id, Known>,
     records: BTreeMap<Name, Arc<Record>>,
-    due: BTreeMap<Name, Instant>,
-    /// Whether all gates were listed.
-    synced: bool,
+    due: BTreeMap<Id, Instant>,
     /// Namespaces whose Applications were listed.
     listed: BTreeSet<String>,
     watched: BTreeMap<String, AbortHandle>,
@@ -79,73 +81,106 @@ struct Running {
 
 impl Running {
     async fn run(mut self, mut seen: mpsc::Receiver<Seen>) {
-        self.watches.spawn(self.sink.clone().gates());
         self.watches.spawn(self.sink.clone().strategies());
+        let mut support = tokio::time::interval(SUPPORT_PAUSE);
+        support.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let next = self.next();
             let at = next.as_ref().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
             tokio::select! {
                 one = seen.recv() => match one {
-                    None | Some(Seen::Gone) => return,
+                    None => return,
                     Some(one) => self.see(one),
                 },
+                _ = support.tick() => self.find_kinds().await,
                 () = tokio::time::sleep_until(at.into()), if next.is_some() => {
-                    if let Some((_, name)) = next {
-                        self.turn(&name).await;
+                    if let Some((_, id)) = next {
+                        self.turn(&id).await;
                     }
                 }
             }
         }
     }
 
-    /// The gate whose turn is next, of those that can have one.
-    fn next(&self) -> Option<(Instant, Name)> {
-        let ready = |name: &Name| {
-            self.gates.get(name).is_some_and(|known| {
-                known.selection.as_ref().map_or(true, |of| of.namespaces.iter().all(|ns| self.listed.contains(ns)))
-            })
-        };
-        let due = self.due.iter().filter(|(name, _)| self.synced && ready(name));
-        due.min_by_key(|(_, at)| **at).map(|(name, at)| (*at, name.clone()))
+    /// Begins to watch what kinds are served by now.
+    async fn find_kinds(&mut self) {
+        for dialect in KINDS {
+            if self.kinds.contains_key(dialect) {
+                continue;
+            }
+            let looker = &self.look.looker;
+            // An API server that does not answer says nothing of its kinds.
+            let Ok(found) = support::of_kind(&looker.client, dialect).await else { continue };
+            let refused = if let OfKind::Refused(why) = &found { why.as_str() } else { "" };
+            if looker.application_views.note(dialect, refused) && !refused.is_empty() {
+                tracing::error!("gates: {refused}");
+            }
+            match found {
+                OfKind::Served => self.watch_kind(dialect),
+                OfKind::Absent if self.absent.insert(dialect) => {
+                    tracing::info!("gates: the cluster does not serve the kind {}", dialect.kind);
+                }
+                OfKind::Absent | OfKind::Refused(_) => {}
+            }
+        }
     }
 
-    async fn turn(&mut self, name: &Name) {
-        self.due.remove(name);
-        let Some(known) = self.gates.get(name) else { return };
+    fn watch_kind(&mut self, dialect: &'static Dialect) {
+        let ours = self.look.looker.partition.of_kind(dialect);
+        let watch = self.watches.spawn(self.sink.clone().gates(dialect, ours));
+        self.absent.remove(dialect);
+        self.kinds.insert(dialect, Served { watch, synced: false });
+    }
+
+    /// A kind is not served any more.
+    fn drop_kind(&mut self, dialect: &'static Dialect) {
+        if let Some(served) = self.kinds.remove(dialect) {
+            served.watch.abort();
+        }
+        self.drop_gates(|id| id.dialect == dialect);
+    }
+
+    /// The gate whose turn is next, of those that can have one.
+    fn next(&self) -> Option<(Instant, Id)> {
+        let is_listed = |of: &Selection| of.namespaces.iter().all(|namespace| self.listed.contains(namespace));
+        let is_ready = |id: &Id| {
+            self.kinds.get(id.dialect).is_some_and(|served| served.synced)
+                && self.gates.get(id).is_some_and(|known| known.selection.as_ref().map_or(true, is_listed))
+        };
+        let due = self.due.iter().filter(|(id, _)| is_ready(id));
+        due.min_by_key(|(_, at)| **at).map(|(id, at)| (*at, id.clone()))
+    }
+
+    async fn turn(&mut self, id: &Id) {
+        self.due.remove(id);
+        let Some(known) = self.gates.get(id) else { return };
         let selected: Vec<Arc<Record>> = match &known.selection {
             Ok(selection) => self.records.values().filter(|record| selection.holds(record)).cloned().collect(),
             Err(_) => Vec::new(),
         };
-        let (look, of, refused) = (Arc::clone(&self.look), name.clone(), known.selection.as_ref().err().cloned());
+        let (look, of, refused) = (Arc::clone(&self.look), id.clone(), known.selection.as_ref().err().cloned());
         // A task of its own: a look that breaks off costs that look, nothing else.
         let looked = tokio::spawn(async move { look.look(&of, &selected, refused).await }).await;
         let again = looked.unwrap_or_else(|error| {
-            tracing::error!(gate = %name, error = %error, "a look at an ApplicationGate broke off");
+            tracing::error!(gate = %id, error = %error, "a look at a gate broke off");
             Some(PANIC_PAUSE)
         });
         if let Some(again) = again {
-            self.due.insert(name.clone(), Instant::now() + again);
+            self.due.insert(id.clone(), Instant::now() + again);
         }
     }
 
     fn see(&mut self, seen: Seen) {
         match seen {
-            Seen::Gate(name, Some(object)) => self.put_gate(name, &object),
-            Seen::Gate(name, None) => self.drop_gate(&name),
-            Seen::Strategy(strategy) => {
-                let gates: Vec<Name> = self
-                    .gates
-                    .iter()
-                    .filter(|(_, known)| known.strategy == strategy)
-                    .map(|(name, _)| name.clone())
-                    .collect();
-                self.want(gates);
-            }
+            Seen::Gate(id, Some(object)) => self.put_gate(id, &object),
+            Seen::Gate(id, None) => self.drop_gates(|known| *known == id),
+            Seen::Strategy(strategy) => self.want(|known| known.strategy == strategy),
             Seen::Application(name, record) => self.application(name, record.map(|record| Arc::new(*record))),
-            Seen::Gates(names) => {
-                let gone: Vec<Name> = self.gates.keys().filter(|name| !names.contains(name)).cloned().collect();
-                gone.iter().for_each(|name| self.drop_gate(name));
-                self.synced = true;
+            Seen::Gates(dialect, names) => {
+                self.drop_gates(|id| id.dialect == dialect && !names.contains(&id.name));
+                if let Some(served) = self.kinds.get_mut(dialect) {
+                    served.synced = true;
+                }
             }
             Seen::Applications(namespace, names) => {
                 let gone = self.records.keys().filter(|name| name.namespace == namespace && !names.contains(name));
@@ -153,28 +188,34 @@ impl Running {
                 gone.into_iter().for_each(|name| self.application(name, None));
                 self.listed.insert(namespace);
             }
-            Seen::Gone => {}
+            Seen::Gone(dialect) => self.drop_kind(dialect),
         }
     }
 
-    fn put_gate(&mut self, name: Name, object: &Json) {
+    fn put_gate(&mut self, id: Id, object: &Json) {
         let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
-        if self.gates.get(&name).is_some_and(|known| known.generation == generation) {
+        if self.gates.get(&id).is_some_and(|known| known.generation == generation) {
             return;
         }
+        let own = &id.name.namespace;
         let strategy = object["spec"]["promotionStrategyRef"]["name"].as_str().unwrap_or_default().to_owned();
-        let strategy = Name { namespace: name.namespace.clone(), name: strategy };
-        let selection = Selection::of(&object["spec"], &name.namespace, &self.look.reach);
-        self.gates.insert(name.clone(), Known { generation, strategy, selection });
+        let strategy = Name { namespace: own.clone(), name: strategy };
+        let selection = Selection::of(id.dialect, &object["spec"], own, &self.look.reach);
+        self.due.insert(id.clone(), Instant::now());
+        self.gates.insert(id, Known { generation, strategy, selection });
         self.watch_what_is_selected();
-        self.want(vec![name]);
     }
 
-    fn drop_gate(&mut self, name: &Name) {
-        self.gates.remove(name);
-        self.due.remove(name);
-        self.look.looker.application_views.remove(name);
-        self.watch_what_is_selected();
+    fn drop_gates(&mut self, is_gone: impl Fn(&Id) -> bool) {
+        let gone: Vec<Id> = self.gates.keys().filter(|id| is_gone(id)).cloned().collect();
+        for id in &gone {
+            self.gates.remove(id);
+            self.due.remove(id);
+            self.look.looker.application_views.remove(id);
+        }
+        if !gone.is_empty() {
+            self.watch_what_is_selected();
+        }
     }
 
     /// An Application changed, or is gone. What changed nothing that is kept of it changes nothing.
@@ -184,19 +225,17 @@ impl Running {
             Some(record) => self.records.insert(name, Arc::clone(record)),
             None => self.records.remove(&name),
         };
-        let touched = |known: &Known| {
+        self.want(|known| {
             let Ok(selection) = &known.selection else { return false };
             before.iter().chain(&record).any(|record| selection.holds(record))
-        };
-        let gates = self.gates.iter().filter(|(_, known)| touched(known)).map(|(name, _)| name.clone()).collect();
-        self.want(gates);
+        });
     }
 
-    fn want(&mut self, gates: Vec<Name>) {
+    /// These gates are looked at as soon as they can be.
+    fn want(&mut self, is_wanted: impl Fn(&Known) -> bool) {
         let now = Instant::now();
-        for name in gates {
-            self.due.insert(name, now);
-        }
+        let wanted = self.gates.iter().filter(|(_, known)| is_wanted(known));
+        self.due.extend(wanted.map(|(id, _)| (id.clone(), now)));
     }
 
     /// Begins and ends watches of Applications as gates come and go.

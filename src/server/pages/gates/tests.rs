@@ -44,9 +44,11 @@ fn those_that_hold_something_come_first_and_pages_follow_each_other() {
 }
 
 #[test]
-fn an_application_gate_has_an_address_of_its_own() {
-    let one = Summary { kind: APPLICATION_GATE.into(), ..gate("orders", "pending") };
-    assert!(shown(enabled(vec![one]), "").contains("/gates/shop/orders?kind=application"));
+fn a_gate_of_applications_has_an_address_of_its_own() {
+    for kind in ["ApplicationGate", "ArgoCDCommitStatus"] {
+        let one = Summary { kind: kind.into(), ..gate("orders", "pending") };
+        assert!(shown(enabled(vec![one]), "").contains(&format!("/gates/shop/orders?kind={kind}")));
+    }
 }
 
 #[test]
