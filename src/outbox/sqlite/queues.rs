@@ -190,7 +190,9 @@ mod tests {
         let mut gather = |more: Option<&mpsc::Sender<Box<dyn Job>>>| {
             let mut jobs = Vec::new();
             let until = queues.gather(&mut jobs);
-            more.map(|queue| queue.try_send(piece()).unwrap());
+            if let Some(queue) = more {
+                queue.try_send(piece()).unwrap();
+            }
             (until, jobs.len())
         };
         assert_eq!(gather(Some(&unsynced)), (Some(Until::Process), 2));
