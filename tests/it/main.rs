@@ -3,8 +3,8 @@
 
 mod api;
 mod application_gates;
-mod argocd_commit_statuses;
 mod approvals;
+mod argocd_commit_statuses;
 mod arrows;
 mod attacks;
 mod auth;
