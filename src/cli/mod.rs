@@ -25,6 +25,7 @@ mod manifests;
 mod migrate;
 mod notify;
 mod output;
+mod pipe;
 mod reach;
 mod ready;
 #[cfg(test)]
@@ -116,6 +117,7 @@ enum Command {
 
 /// Runs a command line; the answer is the process' exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    pipe::end_without_a_reader();
     let parsed = match parse(arguments.collect()) {
         Ok(parsed) => parsed,
         Err(error) => {

@@ -15,6 +15,16 @@ fn told(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure_worth_words() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    let output = command.args(["catalog", "print"]).stdout(writer).stderr(std::process::Stdio::piped()).output();
+    let output = output.unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(141), String::new()));
+}
+
 /// A kubectl that notes what it is asked and says that it forwards `port`.
 fn kubectl(folder: &Path, port: &str) {
     let script = format!(

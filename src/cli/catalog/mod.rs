@@ -28,9 +28,9 @@ const FILES: [&str; 8] = [
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Print a ConfigMap of triggers and templates, ready for `kubectl apply -f -`.
+    /// Print a ConfigMap of triggers and templates, to be patched into the one that there is.
     #[command(
-        after_help = "A trigger brings the templates that it sends. Without names everything is printed.\n\nExamples:\n  gatepost catalog print | kubectl apply -n argocd -f -\n  gatepost catalog print on-deployed-backstage on-sync-failed-backstage"
+        after_help = "A trigger brings the templates that it sends. Without names everything is printed.\n\nExamples:\n  gatepost catalog print | kubectl -n argocd patch configmap argocd-notifications-cm --patch-file /dev/stdin\n  gatepost catalog print on-deployed-backstage on-sync-failed-backstage"
     )]
     Print {
         /// Triggers and templates.
