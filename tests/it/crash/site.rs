@@ -54,8 +54,9 @@ impl Death {
 
     /// Whether a delivery that is under way may have to be repeated after it.
     pub fn may_repeat(self) -> bool {
-        // A decision's row is claimed in the transaction that decides it, or, by PostgreSQL, before the writer has heard of its commit:
-        // the sending runs beside what the look and the writer do after the commit.
+        // A decision's row is claimed in the transaction that decides it, or, by PostgreSQL, before the writer has heard of its commit: the
+        // sending runs beside what the look and the writer do after the commit. And an annotation that a dead process did not get to record
+        // is written once more, beside the sending of what was decided meanwhile.
         let inside = [
             "answer.received",
             "outcome.written",
@@ -63,6 +64,10 @@ impl Death {
             "group.committed",
             "decision.committed",
             "disarm.committed",
+            "annotation.owed",
+            "annotation.patched",
+            "annotation.written",
+            "annotation.recorded",
         ];
         match self {
             Self::Point(name) => inside.contains(&name),
