@@ -3,10 +3,9 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # Static with glibc, so that names are resolved by our own resolver and no library of the image matters.
-RUN target="$(uname -m)-unknown-linux-gnu" \
-    && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all" cargo build --release --locked --bin gatepost --target "$target" \
+RUN binary="$(scripts/static-build)" \
     && mkdir -p /root-fs/usr/local/bin /root-fs/etc/ssl/certs /root-fs/var/lib/gatepost /root-fs/tmp \
-    && cp "target/$target/release/gatepost" /root-fs/gatepost \
+    && cp "$binary" /root-fs/gatepost \
     && ln -s /gatepost /root-fs/usr/local/bin/argocd-notifications \
     && ln -s /gatepost /root-fs/usr/local/bin/gatepost \
     && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \

@@ -7,7 +7,8 @@ use crate::process::{self, Process};
 use crate::report::{Report, quantile};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use gatepost::source::kubernetes;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -275,13 +276,7 @@ impl Objects {
     }
 
     fn api(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "promoter.argoproj.io".into(),
-            version: "v1alpha1".into(),
-            api_version: API_VERSION.into(),
-            kind: kind.into(),
-            plural: plural.into(),
-        };
+        let resource = kubernetes::v1alpha1("promoter.argoproj.io", kind, plural);
         Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &resource)
     }
 

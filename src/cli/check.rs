@@ -99,6 +99,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let input = match arguments.files.is_empty() {
         true => Some(installation::find(&[], &arguments.cluster).await?),
         false => match super::manifests::input_of(&documents) {
+            Ok(input) if arguments.against_cluster => Some(installation::with_secret(input, &arguments.cluster).await?),
             Ok(input) => Some(input),
             Err(_) if gates > 0 && !arguments.against_cluster => None,
             Err(error) => return Err(error),

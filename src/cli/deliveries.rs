@@ -182,6 +182,9 @@ fn print_list(found: &Value) {
         return;
     }
     output::table(&["ID", "APPLICATION", "TRIGGER", "SERVICE", "STATE", "ATTEMPTS", "REASON"], &rows);
+    if rows.iter().any(|row| row.get(4).is_some_and(|state| state == "dead")) {
+        println!("why one was given up: gatepost deliveries show ID");
+    }
     if let Some(next) = found["next"].as_str() {
         println!("more: --after {next}");
     }

@@ -1,7 +1,7 @@
 //! `gatepost explain APP`: the whole chain for one Application.
 
-use super::client::Server;
-use super::output::{self, Format};
+use super::client::{Server, encoded};
+use super::output::{self, Format, shortened};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -24,8 +24,38 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let view = arguments.server.get(&format!("applications/{namespace}/{name}")).await?;
     if !output::machine(arguments.output, &view)? {
         print(&view);
+        print_deliveries(&view, &arguments.server).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn print_deliveries(view: &Value, server: &Server) -> anyhow::Result<()> {
+    println!("Deliveries");
+    for d in each(view, "deliveries") {
+        println!(
+            "  {} {} {} after {} attempts: {}",
+            text(d, "id"),
+            text(&d["occurrence"], "trigger"),
+            text(d, "state"),
+            d["attempts"],
+            text(d, "reason")
+        );
+        if text(d, "state") == "dead" {
+            let detail = server.get(&format!("deliveries/{}", encoded(text(d, "id")))).await?;
+            given_up(&detail).iter().for_each(|line| println!("      {line}"));
+        }
+    }
+    Ok(())
+}
+
+/// What made a delivery a dead letter: what the last attempt came to, or why there was nothing to send.
+fn given_up(detail: &Value) -> Vec<String> {
+    let lines = match each(detail, "attempts").last() {
+        Some(attempt) => vec![text(attempt, "reason"), text(attempt, "excerpt")],
+        None => vec![text(detail, "payload")],
+    };
+    let lines = lines.into_iter().map(|line| shortened(&line.split_whitespace().collect::<Vec<_>>().join(" "), 200));
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -66,17 +96,6 @@ fn print(view: &Value) {
     for remark in view["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  ! {remark}");
     }
-    println!("Deliveries");
-    for d in each(view, "deliveries") {
-        println!(
-            "  {} {} {} after {} attempts: {}",
-            text(d, "id"),
-            text(&d["occurrence"], "trigger"),
-            text(d, "state"),
-            d["attempts"],
-            text(d, "reason")
-        );
-    }
 }
 
 /// Whose configuration it is, where that is not the controller's.
@@ -104,5 +123,19 @@ fn print_condition(condition: &Value) {
             text(d, "reason"),
             text(d, "message")
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_given_up_has_its_cause_in_one_line_each() {
+        let refused = json!({"attempts": [{"reason": "HTTP 500", "excerpt": ""}, {"reason": "HTTP 400", "excerpt": "no such\n  user"}]});
+        assert_eq!(given_up(&refused), ["HTTP 400", "no such user"]);
+        let unsent = json!({"attempts": [], "payload": "failed to render"});
+        assert_eq!(given_up(&unsent), ["failed to render"]);
     }
 }

@@ -210,12 +210,12 @@ impl Gate {
     ///
     /// # Errors
     /// Where it is no gate.
-    pub fn parse(object: &Json) -> Result<Self, Error> {
-        let kind = text(object, "/kind");
+    pub fn parse(object: Json) -> Result<Self, Error> {
+        let kind = text(&object, "/kind");
         if kind != "WebRequestCommitStatus" {
             return Err(Error::Kind(kind));
         }
-        let object = with_defaults(object.clone());
+        let object = with_defaults(object);
         let status = object.get("status").map(Status::parse).transpose()?.unwrap_or_default();
         Ok(Self {
             name: required(&object, "/metadata/name", "metadata.name")?,
@@ -377,7 +377,7 @@ mod tests {
             "httpRequest": {"urlTemplate": "https://x", "methodTemplate": "GET"},
             "success": {"when": {"expression": "true"}}, "mode": {"polling": {}}}});
         json_patch::merge(&mut object["spec"], &spec);
-        Gate::parse(&object)
+        Gate::parse(object)
     }
 
     #[test]

@@ -42,9 +42,9 @@ pub struct Environment {
 impl Strategy {
     /// Reads an object; what it lacks is empty.
     #[must_use]
-    pub fn read(object: &Json) -> Self {
+    pub fn read(object: Json) -> Self {
         let text = |path: &str| object.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
-        Self { name: text("/metadata/name"), repository: text("/spec/gitRepositoryRef/name"), object: object.clone() }
+        Self { name: text("/metadata/name"), repository: text("/spec/gitRepositoryRef/name"), object }
     }
     /// Branches of the environments that name a key, in the strategy's order.
     #[must_use]
@@ -102,7 +102,9 @@ impl ReportOn {
             Self::Active => "active",
         }
     }
-    const fn list(self) -> &'static str {
+    /// The field of a strategy, or of an environment, that names keys for it.
+    #[must_use]
+    pub const fn list(self) -> &'static str {
         match self {
             Self::Proposed => "proposedCommitStatuses",
             Self::Active => "activeCommitStatuses",
@@ -117,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     fn strategy() -> Strategy {
-        Strategy::read(&json!({"metadata": {"name": "app"}, "spec": {
+        Strategy::read(json!({"metadata": {"name": "app"}, "spec": {
             "gitRepositoryRef": {"name": "repo"}, "activeCommitStatuses": [{"key": "health"}],
             "environments": [{"branch": "dev"}, {"branch": "prod", "proposedCommitStatuses": [{"key": "change"}]}]},
             "status": {"environments": [

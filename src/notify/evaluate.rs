@@ -322,7 +322,8 @@ impl<'a> Look<'a> {
     }
     /// Triggered: deliver, or say why not.
     fn rose(&mut self, condition: &Condition, mut occurrence: Occurrence, state_key: &str) -> (Reason, String) {
-        let digest = digest(self.world.config, &occurrence.destination.service, &condition.send);
+        let entity = subscriptions::annotation(self.world.object, subscriptions::ENTITY).unwrap_or_default();
+        let digest = digest(self.world.config, &occurrence.destination.service, &condition.send, &entity);
         let verdict = self.verdict(state_key, &digest);
         let (reason, new_arming) = match verdict {
             Known::Send { reason, new_arming } => (reason, new_arming),
@@ -413,8 +414,8 @@ fn summary(conditions: &[ConditionOutcome]) -> Reason {
     }
 }
 
-/// What a delivery is made and sent with: service, templates, and the Secret where a template reads it.
-fn digest(config: &Configuration, service: &str, send: &[String]) -> String {
+/// What a delivery is made and sent with: service, templates, the Secret where a template reads it, and the entity of the Application.
+fn digest(config: &Configuration, service: &str, send: &[String], entity: &str) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &str| {
         hash.update((part.len() as u64).to_be_bytes());
@@ -433,6 +434,10 @@ fn digest(config: &Configuration, service: &str, send: &[String]) -> String {
     for (key, value) in config.context() {
         add(key);
         add(value);
+    }
+    if !entity.is_empty() {
+        add(subscriptions::ENTITY);
+        add(entity);
     }
     hex(&hash.finalize())
 }

@@ -86,6 +86,9 @@ impl Interests {
             }
             names.insert(subscription.trigger.as_str());
         }
+        if !names.is_empty() {
+            add_annotation(&mut hash, object, subscriptions::ENTITY);
+        }
         let (mut known, mut clock) = (true, Vec::new());
         for name in names {
             let Some(interest) = self.triggers.get(name) else { continue };
@@ -162,6 +165,12 @@ fn short(full: &[u8]) -> Digest {
     let mut out = Digest::default();
     out.iter_mut().zip(full).for_each(|(to, from)| *to = *from);
     out
+}
+
+fn add_annotation(hash: &mut Sha256, object: &Value, name: &str) {
+    let value = subscriptions::annotation(object, name).unwrap_or_default();
+    hash.update((value.len() as u64).to_be_bytes());
+    hash.update(value);
 }
 
 /// Adds a value to a digest; false for one that is nested too deeply to be read.
@@ -301,7 +310,8 @@ mod tests {
             |o| o["status"]["operationState"]["message"] = json!("other"),
             |o| o["status"]["resources"][0]["name"] = json!("other"),
         ];
-        let read: [Change; 6] = [
+        let read: [Change; 7] = [
+            |o| o["metadata"]["annotations"]["backstage.io/entity-ref"] = json!("component:default/a"),
             |o| o["status"]["operationState"]["phase"] = json!("Terminating"),
             |o| o["status"]["operationState"]["syncResult"]["revision"] = json!("r2"),
             |o| o["status"]["resources"][0]["health"]["status"] = json!("Degraded"),

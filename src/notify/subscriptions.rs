@@ -192,6 +192,10 @@ fn texts(object: &Value, name: &str) -> BTreeMap<String, String> {
     map.entries().iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), text(value)?))).collect()
 }
 
+/// The annotation of an Application that says which Backstage entity it is. What could not be sent for want of it is made anew when it
+/// comes.
+pub(crate) const ENTITY: &str = "backstage.io/entity-ref";
+
 /// Text of one annotation.
 pub(crate) fn annotation(object: &Value, name: &str) -> Option<String> {
     object.at(&["metadata", "annotations", name]).and_then(|value| value.as_str().map(str::to_owned))

@@ -346,6 +346,24 @@ async fn a_changed_configuration_releases(store: &dyn Store) {
     store.record(None, revived.delivered(4_000, String::new())).await.unwrap();
 }
 
+/// What may have arrived is repeated by nobody but a person, whatever changed.
+async fn an_unknown_outcome_is_not_made_anew(store: &dyn Store) {
+    let new = new_delivery("unsure", "t", 1);
+    put(store, new.clone()).await;
+    let claimed = claim(store, 2_000).await.remove(0);
+    store.record(Some(attempt()), claimed.dead(2_000, DeadReason::UnknownOutcome)).await.unwrap();
+    let mended = NewDelivery { digest: "d3".into(), payload: b"new".to_vec(), ..new };
+    let committed = store.commit(&object("unsure"), vec![deliver(mended)], 3_000).await.unwrap();
+    assert_eq!(committed.adopted, [claimed.delivery.id]);
+    assert!(claim(store, 4_000).await.is_empty());
+    let kept = store.get(claimed.delivery.id).await.unwrap().unwrap().delivery;
+    assert_eq!((kept.state, kept.digest.as_str()), (State::Dead, "d3"));
+    let states = store.states("uid-unsure").await.unwrap();
+    assert!(states.values().all(|state| state.phase == Phase::Dead { digest: "d3".into() }), "{states:?}");
+    let all = Filter { ids: vec![claimed.delivery.id], ..Filter::default() };
+    assert_eq!(store.discard(&all, false, 5_000).await.unwrap().moved.len(), 1);
+}
+
 async fn poison_is_isolated(store: &dyn Store) {
     let huge = NewDelivery { payload: vec![0; 2 * 1024 * 1024], ..new_delivery("poison", "t", 1) };
     let mut long = new_delivery("poison2", "t", 1);
@@ -574,6 +592,7 @@ pub(super) async fn suite(store: &dyn Store) {
     a_destination_is_seen_and_switched(store).await;
     dead_letters_are_told_by_destination_and_cause(store).await;
     a_changed_configuration_releases(store).await;
+    an_unknown_outcome_is_not_made_anew(store).await;
     poison_is_isolated(store).await;
     limits_and_turns_hold(store).await;
     a_claim_is_recorded_once(store).await;

@@ -277,6 +277,12 @@ impl DeadReason {
         !matches!(self, Self::RenderFailed | Self::InvalidNotification)
     }
 
+    /// Whether only a person puts it back into the queue: it may have arrived, so that nothing may repeat it by itself.
+    #[must_use]
+    pub const fn waits_for_a_person(self) -> bool {
+        matches!(self, Self::UnknownOutcome)
+    }
+
     /// Whether a changed configuration releases it by itself. An unknown outcome waits for a person: repeating could send it twice.
     #[must_use]
     pub const fn released_by_change(self) -> bool {

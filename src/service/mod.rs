@@ -27,7 +27,7 @@ mod newrelic;
 mod opsgenie;
 mod pagerduty;
 mod pagerdutyv2;
-mod payload;
+pub mod payload;
 mod post;
 mod pushover;
 mod rocketchat;

@@ -44,6 +44,44 @@ impl Payload {
     }
 }
 
+/// A stored payload of whatever kind as people read it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Readable {
+    /// Method and path below the service's URL, where it is one HTTP request; else empty.
+    pub line: String,
+    /// The request's body, or the payload as it is.
+    pub body: Vec<u8>,
+}
+
+impl Readable {
+    /// Unwraps an HTTP request; what is none stays as it is.
+    #[must_use]
+    pub fn of(stored: &[u8]) -> Self {
+        Self::unwrapped(stored).unwrap_or_else(|| Self { line: String::new(), body: stored.to_vec() })
+    }
+    fn unwrapped(stored: &[u8]) -> Option<Self> {
+        let payload: Payload = serde_json::from_slice(stored).ok()?;
+        let body = STANDARD.decode(&payload.body).ok()?;
+        Some(Self { line: format!("{} {}", payload.method, payload.path).trim().to_owned(), body })
+    }
+}
+
 fn refused(service: &str, cause: &str) -> RequestError {
     RequestError::Payload { service: service.to_owned(), cause: cause.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_is_inside_a_request_and_all_else_as_it_is() {
+        let read = Readable::of(&Payload::new("POST", "/x", b"{\"a\": 1}").to_bytes());
+        assert_eq!((read.line.as_str(), read.body.as_slice()), ("POST /x", &b"{\"a\": 1}"[..]));
+        assert_eq!(Readable::of(&Payload::new("PUT", "", b"").to_bytes()).line, "PUT");
+        for other in [r#"{"method":"POST","body":"%"}"#, r#"{"text":"x"}"#, "template failed"] {
+            let read = Readable::of(other.as_bytes());
+            assert_eq!((read.line.as_str(), read.body.as_slice()), ("", other.as_bytes()));
+        }
+    }
 }

@@ -7,6 +7,7 @@ use crate::telemetry::Metrics;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, ListParams};
+use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,17 +59,19 @@ pub struct Kubernetes {
 /// `argoproj.io/v1alpha1` Application.
 #[must_use]
 pub fn application() -> ApiResource {
-    resource("Application", "applications")
+    argoproj("Application", "applications")
 }
 
-fn resource(kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: "argoproj.io".into(),
-        version: "v1alpha1".into(),
-        api_version: "argoproj.io/v1alpha1".into(),
-        kind: kind.into(),
-        plural: plural.into(),
-    }
+/// A kind of Argo CD's, in the one version that it has.
+#[must_use]
+pub fn argoproj(kind: &str, plural: &str) -> ApiResource {
+    v1alpha1("argoproj.io", kind, plural)
+}
+
+/// A kind in the version that Argo CD and the Promoter have all of theirs in.
+#[must_use]
+pub fn v1alpha1(group: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1alpha1", kind), plural)
 }
 
 impl Kubernetes {
@@ -102,7 +105,7 @@ impl Kubernetes {
 
     /// The operator's resource, where its CRD is; it may also be installed later.
     async fn watch_resource(&self, ready: &Gate) -> Result<(), Error> {
-        let kind = resource("NotificationsConfiguration", "notificationsconfigurations");
+        let kind = argoproj("NotificationsConfiguration", "notificationsconfigurations");
         let mut told = false;
         // Without a name none is wanted.
         while self.settings.resource.is_empty() || !self.serves(&kind).await? {
@@ -250,7 +253,7 @@ impl Kubernetes {
     }
 
     async fn watch_projects(&self, ready: &Gate) -> Result<(), Error> {
-        let resource = resource("AppProject", "appprojects");
+        let resource = argoproj("AppProject", "appprojects");
         let namespaces = &self.settings.namespaces;
         let api: Api<Object> = match self.settings.projects_everywhere && namespaces.cluster_wide() {
             true => Api::all_with(self.client.clone(), &resource),

@@ -170,6 +170,9 @@ async fn missing_entity_and_unowned_entity_are_named() {
     let _gatepost = started(&namespace).await;
     application(&namespace, "nameless", None, &status("Failed", "Healthy", "x")).await;
     told(&namespace, "DeadLetter", "backstage.io/entity-ref").await;
+    application(&namespace, "nameless", Some("component:default/order-service"), &status("Failed", "Healthy", "x"))
+        .await;
+    arrives("nameless - Sync Failed", 1).await;
     application(&namespace, "unowned", Some("component:default/no-such-service"), &status("Failed", "Healthy", "x"))
         .await;
     told(&namespace, "ReachedNobody", "nobody").await;

@@ -8,7 +8,7 @@ use crate::notify::{Change, Configuration, Repository, evaluate};
 use crate::source::{Namespaces, Object, kubernetes};
 use anyhow::Context as _;
 use gatepost_value::Value;
-use kube::api::{Api, ApiResource, ListParams};
+use kube::api::{Api, ListParams};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Objects in one page of a list.
@@ -59,7 +59,7 @@ pub(super) async fn look(cluster: &Cluster, namespaces: &str, config: &Configura
 
 /// AppProjects of the controller's namespace by name.
 async fn projects(client: kube::Client, cluster: &Cluster) -> anyhow::Result<BTreeMap<String, Value>> {
-    let kind = ApiResource { kind: "AppProject".into(), plural: "appprojects".into(), ..kubernetes::application() };
+    let kind = kubernetes::argoproj("AppProject", "appprojects");
     let api: Api<Object> = Api::namespaced_with(client, &cluster.namespace, &kind);
     let all = api.list(&ListParams::default()).await.context("failed to list AppProjects")?;
     Ok(all.items.iter().map(|project| (project.name().to_owned(), project.value().clone())).collect())

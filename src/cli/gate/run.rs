@@ -94,12 +94,12 @@ impl Objects {
         for file in arguments.files.iter().chain(&arguments.strategy) {
             documents.extend(manifests::read(file)?);
         }
-        let gate = Gate::parse(&json::to_serde(chosen(&documents, arguments.name.as_deref())?))?;
+        let gate = Gate::parse(json::to_serde(chosen(&documents, arguments.name.as_deref())?))?;
         let strategy = manifests::named(&documents, "PromotionStrategy", &gate.spec.strategy).with_context(|| {
             format!("none of the files holds the PromotionStrategy {:?} that the gate names", gate.spec.strategy)
         })?;
         let namespace = manifests::named(&documents, "Namespace", &gate.namespace).map(metadata).unwrap_or_default();
-        let strategy = Strategy::read(&json::to_serde(strategy));
+        let strategy = Strategy::read(json::to_serde(strategy));
         Ok(Self { gate, strategy, namespace })
     }
 }

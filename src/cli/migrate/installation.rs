@@ -4,20 +4,15 @@ use super::Cluster;
 use crate::cli::manifests;
 use crate::cli::serve::kube_config;
 use crate::notify::ConfigInput;
-use crate::source::{self, Object};
+use crate::source::{self, Object, kubernetes};
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource};
+use std::collections::BTreeMap;
 
 /// `argoproj.io/v1alpha1` NotificationsConfiguration.
 pub(super) fn resource_kind() -> ApiResource {
-    ApiResource {
-        group: "argoproj.io".into(),
-        version: "v1alpha1".into(),
-        api_version: "argoproj.io/v1alpha1".into(),
-        kind: "NotificationsConfiguration".into(),
-        plural: "notificationsconfigurations".into(),
-    }
+    kubernetes::argoproj("NotificationsConfiguration", "notificationsconfigurations")
 }
 
 /// Reads the configuration.
@@ -42,26 +37,44 @@ pub(in crate::cli) async fn client(cluster: &Cluster) -> anyhow::Result<kube::Cl
 
 async fn of_cluster(cluster: &Cluster) -> anyhow::Result<ConfigInput> {
     let client = client(cluster).await?;
-    let Cluster { namespace, config_map_name, secret_name, .. } = cluster;
+    let Cluster { namespace, config_map_name, .. } = cluster;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = maps.get_opt(config_map_name).await;
     let map = map.with_context(|| format!("failed to get ConfigMap {namespace}/{config_map_name}"))?;
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let secret = secrets.get_opt(secret_name).await;
-    let secret = secret.with_context(|| format!("failed to get Secret {namespace}/{secret_name}"))?;
+    let secret = secret(client.clone(), cluster).await?;
     let resource = resource(client, cluster).await?;
     if map.is_none() && resource.is_none() {
         bail!(
             "there is neither ConfigMap {namespace}/{config_map_name} nor a NotificationsConfiguration; name the namespace with --namespace"
         );
     }
-    let secret = secret.and_then(|secret| secret.data).unwrap_or_default();
     Ok(ConfigInput {
         namespace: String::new(),
         configmap: map.and_then(|map| map.data).unwrap_or_default().into_iter().collect(),
-        secret: secret.into_iter().map(|(key, value)| (key, value.0)).collect(),
+        secret,
         resource,
     })
+}
+
+/// Keys of the installation's Secret; none where there is no Secret.
+async fn secret(client: kube::Client, cluster: &Cluster) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let Cluster { namespace, secret_name, .. } = cluster;
+    let secrets: Api<Secret> = Api::namespaced(client, namespace);
+    let found = secrets.get_opt(secret_name).await;
+    let found = found.with_context(|| format!("failed to get Secret {namespace}/{secret_name}"))?;
+    let data = found.and_then(|secret| secret.data).unwrap_or_default();
+    Ok(data.into_iter().map(|(key, value)| (key, value.0)).collect())
+}
+
+/// Gives a configuration of files what files seldom hold: the Secret of the cluster, where they have none.
+///
+/// # Errors
+/// The Secret cannot be read.
+pub(in crate::cli) async fn with_secret(mut input: ConfigInput, cluster: &Cluster) -> anyhow::Result<ConfigInput> {
+    if input.secret.is_empty() {
+        input.secret = secret(client(cluster).await?, cluster).await?;
+    }
+    Ok(input)
 }
 
 /// The operator's resource; `None` where there is none, or no such kind.

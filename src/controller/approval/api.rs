@@ -118,10 +118,12 @@ impl Desk {
         if self.may(who, deed, id).await? {
             return Ok(());
         }
-        Err(Denied::Forbidden(format!(
-            "the cluster does not let {} do this with the WebhookApproval {}/{}",
-            who.user, id.namespace, id.name
-        )))
+        let what = match (id.namespace.as_str(), id.name.as_str()) {
+            ("", _) => "WebhookApprovals of all namespaces".to_owned(),
+            (namespace, "") => format!("WebhookApprovals of the namespace {namespace}"),
+            (namespace, name) => format!("WebhookApproval {namespace}/{name}"),
+        };
+        Err(Denied::Forbidden(format!("the cluster does not let {} do this with the {what}", who.user)))
     }
 
     async fn require_read(&self, call: &Call<'_>, known: &Known, id: &ApprovalId) -> Result<(), Denied> {

@@ -1,5 +1,6 @@
 //! Objects of the cluster that approvals read by name: whole, when they are needed, never cached.
 
+use crate::source::kubernetes;
 use kube::Client;
 use kube::api::{Api, ApiResource};
 use kube::core::request::Request;
@@ -8,17 +9,7 @@ use std::collections::BTreeMap;
 
 /// `PromotionStrategy`.
 pub(super) fn strategy() -> ApiResource {
-    resource("promoter.argoproj.io", "PromotionStrategy", "promotionstrategies")
-}
-
-fn resource(group: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.into(),
-        version: "v1alpha1".into(),
-        api_version: format!("{group}/v1alpha1"),
-        kind: kind.into(),
-        plural: plural.into(),
-    }
+    kubernetes::v1alpha1("promoter.argoproj.io", "PromotionStrategy", "promotionstrategies")
 }
 
 /// One object as JSON; `None` where there is none, or not even the kind.

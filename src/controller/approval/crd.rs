@@ -299,7 +299,7 @@ pub enum OidcAlgorithm {
 pub struct ManualApproval {
     /// How many.
     #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 50))]
+    #[schemars(with = "i32", range(min = 1, max = 50))]
     pub min_approvals: u32,
     /// Who may; whoever the cluster lets create webhookapprovals/approve where nobody is listed.
     #[serde(default)]
@@ -387,6 +387,7 @@ pub struct RunStatus {
     pub approvals: Vec<String>,
     /// Times that the request was tried.
     #[serde(default)]
+    #[schemars(with = "i32")]
     pub attempts: u32,
 }
 

@@ -3,7 +3,7 @@
 //! again and does no harm then.
 
 use super::cluster_objects as objects;
-use super::crd::WebhookApproval;
+use super::crd::{Condition, WebhookApproval};
 use super::desk::Desk;
 use super::pauses::Pauses;
 use super::{asking, opening, rollback, showing, view};
@@ -126,9 +126,14 @@ impl Keeper {
     }
 
     async fn consider(&self, id: &ApprovalId) -> Result<(), String> {
-        match self.desk.shelf.of(id) {
-            Some(approval) => opening::consider(&self.desk, &self.client, &self.namespaces.own, &approval).await,
-            None => Ok(()),
+        let Some(approval) = self.desk.shelf.of(id) else { return Ok(()) };
+        let hindrance = opening::consider(&self.desk, &self.client, &self.namespaces.own, &approval).await?;
+        // As it is by now: a run that was opened may have been shown.
+        let Some(approval) = self.desk.shelf.of(id) else { return Ok(()) };
+        let ready = showing::ready(&approval, hindrance.as_ref(), &now());
+        match showing::ready_before(&approval) == Some(&ready) {
+            true => Ok(()),
+            false => self.write_status(&approval, ready).await,
         }
     }
 
@@ -225,7 +230,7 @@ impl Keeper {
 
     async fn show_status(&self, id: &ApprovalId, versions: Vec<(RunId, i64)>) -> Result<(), String> {
         match self.desk.shelf.of(id) {
-            Some(approval) => self.write_status(&approval).await?,
+            Some(approval) => self.renew_status(&approval).await?,
             None if !self.synced.load(Ordering::Acquire) => return Err(UNKNOWN.to_owned()),
             None => {}
         }
@@ -254,7 +259,7 @@ impl Keeper {
                     self.follow(&approval, &kept.run, strategy.as_ref()).await?;
                 }
                 match self.pauses.may_write_status(&first.run.approval.uid, Instant::now()) {
-                    true => self.write_status(&approval).await?,
+                    true => self.renew_status(&approval).await?,
                     false => left = Left::Status,
                 }
             }
@@ -364,8 +369,14 @@ impl Keeper {
         showing::commit_status(approval, strategy, run, (&self.engine, &url, &around))
     }
 
+    /// The status of an approval with the condition that it has.
+    async fn renew_status(&self, approval: &WebhookApproval) -> Result<(), String> {
+        let before = showing::ready_before(approval).cloned();
+        self.write_status(approval, before.unwrap_or_else(|| showing::ready(approval, None, &now()))).await
+    }
+
     /// The status of an approval; runs opened through the API are in the store only.
-    async fn write_status(&self, approval: &WebhookApproval) -> Result<(), String> {
+    async fn write_status(&self, approval: &WebhookApproval, ready: Condition) -> Result<(), String> {
         let id = approval.id();
         let filter = RunFilter {
             namespace: Some(id.namespace.clone()),
@@ -375,12 +386,15 @@ impl Keeper {
         };
         let mut runs = self.store.runs(&filter).await.map_err(|error| error.to_string())?;
         runs.retain(|kept| kept.run.approval.uid == id.uid && !kept.run.subject.branch.is_empty());
-        let status = showing::status(approval, &runs, &view::time(clock::now().millis()));
+        let status = showing::status(approval, &runs, ready);
         if approval.status.as_ref() == Some(&status) {
             return Ok(());
         }
         self.pauses.wrote_status(&id.uid, Instant::now());
-        showing::write_status(&self.client, approval, &status).await
+        if let Some(written) = showing::write_status(&self.client, approval, &status).await? {
+            self.desk.shelf.renew(written);
+        }
+        Ok(())
     }
 
     /// An Event on the approval.
@@ -395,11 +409,12 @@ impl Keeper {
         };
         let said = markdown::to_plain(&run.message, 256);
         let message = format!(
-            "run {} for {} at {}: {} {said}",
+            "run {} for {} at {}: {}{}{said}",
             run.id,
             markdown::without_control(&run.subject.branch),
             markdown::without_control(&run.subject.sha),
             markdown::without_control(&run.reason),
+            if said.is_empty() { "" } else { ": " },
         );
         let message = with_link(message, self.links.run(run.id).as_deref());
         let object = ObjectId { namespace, name, uid };
@@ -447,4 +462,9 @@ impl Keeper {
         let bad = over.into_iter().filter(|kept| matches!(kept.run.phase, Phase::Failed | Phase::TimedOut));
         Ok(bad.map(|kept| kept.run.subject.sha).collect())
     }
+}
+
+/// The time as conditions have it.
+fn now() -> String {
+    view::time(clock::now().millis())
 }

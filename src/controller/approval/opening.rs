@@ -13,7 +13,16 @@ use crate::outbox::runs::{Opened, RunFilter};
 use crate::source::kubernetes::application;
 use serde_json::Value as Json;
 
-/// Opens what is to be opened for one approval.
+/// Why an approval can open no run whatever is deployed, as its `Ready` condition says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hindrance {
+    /// CamelCase.
+    pub reason: &'static str,
+    /// For people, with what to do.
+    pub message: String,
+}
+
+/// Opens what is to be opened for one approval. Returns what keeps it from ever opening a run, if something does.
 ///
 /// # Errors
 /// The API server or the store is away; to be tried again.
@@ -22,39 +31,72 @@ pub(super) async fn consider(
     client: &kube::Client,
     platform: &str,
     approval: &WebhookApproval,
-) -> Result<(), String> {
+) -> Result<Option<Hindrance>, String> {
     let namespace = approval.id().namespace;
-    let mut subjects = Vec::new();
+    let (mut subjects, mut hindrance) = (Vec::new(), None);
     if let Some(strategy) = &approval.spec.promotion_strategy_ref {
         let found = objects::read(client, &namespace, &objects::strategy(), &strategy.name).await;
         let found =
             found.map_err(|error| format!("failed to read the PromotionStrategy {}: {error}", strategy.name))?;
         subjects.extend(found.iter().flat_map(|strategy| of_strategy(approval, strategy)));
+        hindrance = in_strategy(approval, &strategy.name, found.as_ref());
     }
     if let Some(reference) = &approval.spec.application_ref {
         let home = reference.namespace.clone().unwrap_or_else(|| namespace.clone());
+        let branch = format!("{home}/{}", reference.name);
         // A tenant's approval acts in its own namespace only.
         if home == namespace || namespace == platform {
             let found = objects::read(client, &home, &application(), &reference.name).await;
             let found = found.map_err(|error| format!("failed to read the Application {}: {error}", reference.name))?;
-            let branch = format!("{home}/{}", reference.name);
+            if found.is_none() {
+                let message = format!("there is no Application {branch}: no run is opened before it is there");
+                hindrance = Some(Hindrance { reason: "ApplicationNotFound", message });
+            }
             subjects.extend(found.and_then(|app| of_application(approval, &app)).map(|sha| Subject { branch, sha }));
+        } else {
+            let message = format!(
+                "the Application {branch} is of another namespace, and an approval acts on those of its own only: \
+                 move the WebhookApproval there"
+            );
+            hindrance = Some(Hindrance { reason: "ForeignApplication", message });
         }
     }
     for subject in subjects {
         open(desk, approval, subject).await?;
     }
-    Ok(())
+    Ok(hindrance)
+}
+
+/// Which commit of an environment a stage is about; none where runs are opened by who deploys.
+const fn report_on(stage: StageName) -> Option<ReportOn> {
+    match stage {
+        StageName::BeforeDeployment => Some(ReportOn::Proposed),
+        StageName::AfterDeployment => Some(ReportOn::Active),
+        StageName::WithinDeployment => None,
+    }
+}
+
+/// What keeps an approval from opening runs for a strategy of this name, as it was found.
+fn in_strategy(approval: &WebhookApproval, name: &str, found: Option<&Json>) -> Option<Hindrance> {
+    let report_on = report_on(approval.spec.stage)?;
+    let strategy = format!("PromotionStrategy {}/{name}", approval.id().namespace);
+    let Some(found) = found else {
+        let message = format!("there is no {strategy}: no run is opened before it is there");
+        return Some(Hindrance { reason: "StrategyNotFound", message });
+    };
+    let key = &approval.spec.key;
+    let message = format!(
+        "{strategy} names the key {key:?} nowhere: no run is opened before its {} or those of an environment do",
+        report_on.list()
+    );
+    let is_named = !Strategy::read(found.clone()).branches(key, report_on).is_empty();
+    (!is_named).then_some(Hindrance { reason: "KeyNotNamed", message })
 }
 
 /// The SHAs that a strategy shows for the environments that name the key.
 fn of_strategy(approval: &WebhookApproval, strategy: &Json) -> Vec<Subject> {
-    let report_on = match approval.spec.stage {
-        StageName::BeforeDeployment => ReportOn::Proposed,
-        StageName::AfterDeployment => ReportOn::Active,
-        StageName::WithinDeployment => return Vec::new(),
-    };
-    let strategy = Strategy::read(strategy);
+    let Some(report_on) = report_on(approval.spec.stage) else { return Vec::new() };
+    let strategy = Strategy::read(strategy.clone());
     let branches = strategy.branches(&approval.spec.key, report_on).into_iter();
     // An environment without a SHA yet opens nothing, and keeps no other from it.
     branches.filter_map(|branch| Some(Subject { sha: strategy.sha(&branch, report_on).ok()?, branch })).collect()
@@ -154,6 +196,21 @@ mod tests {
         assert_eq!(shas("beforeDeployment"), [("dev".to_owned(), "p".to_owned())]);
         assert_eq!(shas("afterDeployment"), [("dev".to_owned(), "a".to_owned())]);
         assert!(shas("withinDeployment").is_empty());
+    }
+
+    #[test]
+    fn a_strategy_that_is_not_there_or_does_not_name_the_key_hinders() {
+        let hindered = |stage, found: Option<&Json>| in_strategy(&approval(stage), "app", found).map(|it| it.reason);
+        let of = |list: &str| json!({"spec": {list: [{"key": "tests"}], "environments": [{"branch": "dev"}]}});
+        assert_eq!(hindered("beforeDeployment", None), Some("StrategyNotFound"));
+        assert_eq!(hindered("withinDeployment", None), None, "its runs are opened through the API");
+        assert_eq!(hindered("beforeDeployment", Some(&of("proposedCommitStatuses"))), None);
+        let other = of("activeCommitStatuses");
+        assert_eq!(hindered("beforeDeployment", Some(&other)), Some("KeyNotNamed"));
+        assert_eq!(hindered("afterDeployment", Some(&other)), None);
+        let said = in_strategy(&approval("beforeDeployment"), "app", Some(&other)).unwrap().message;
+        assert!(said.starts_with("PromotionStrategy team/app names the key \"tests\" nowhere"), "{said}");
+        assert!(said.contains("its proposedCommitStatuses or those of an environment"), "{said}");
     }
 
     #[test]

@@ -19,6 +19,13 @@ impl Shelf {
         all.insert((id.namespace, id.name), Arc::new(approval));
     }
 
+    /// An approval was written, and is so now; one that was seen to be gone meanwhile stays gone.
+    pub fn renew(&self, approval: WebhookApproval) {
+        if self.of(&approval.id()).is_some() {
+            self.put(approval);
+        }
+    }
+
     /// An approval is gone.
     pub fn remove(&self, id: &ApprovalId) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);

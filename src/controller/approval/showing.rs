@@ -2,6 +2,7 @@
 //! the store holds, so that a decided run never goes back, whoever shows it. Nothing is written that is there already.
 
 use super::crd::{Condition, RunStatus, WebhookApproval, WebhookApprovalStatus};
+use super::opening::Hindrance;
 use super::view;
 use crate::gate::approval::markdown::{DESCRIPTION_MAX, clip, to_plain, without_control};
 use crate::gate::approval::request::{World, commit_phase, text_about};
@@ -84,25 +85,37 @@ fn described(run: &Run) -> String {
     if said.is_empty() { run.reason.clone() } else { said }
 }
 
+/// The `Ready` condition of an approval: not ready where something hinders it.
+pub(super) fn ready(approval: &WebhookApproval, hindrance: Option<&Hindrance>, now: &str) -> Condition {
+    let (status, reason, message) = match hindrance {
+        Some(hindrance) => ("False", hindrance.reason, hindrance.message.as_str()),
+        None => ("True", "Watching", "runs are opened and answered"),
+    };
+    let since = ready_before(approval).filter(|before| before.status == status);
+    Condition {
+        type_: "Ready".to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: since.map_or_else(|| now.to_owned(), |since| since.last_transition_time.clone()),
+        observed_generation: approval.metadata.generation,
+    }
+}
+
+/// The condition as it is stored.
+pub(super) fn ready_before(approval: &WebhookApproval) -> Option<&Condition> {
+    approval.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Ready")
+}
+
 /// The status of an approval with these runs, newest first.
-pub(super) fn status(approval: &WebhookApproval, runs: &[Kept], now: &str) -> WebhookApprovalStatus {
+pub(super) fn status(approval: &WebhookApproval, runs: &[Kept], ready: Condition) -> WebhookApprovalStatus {
     let mut decided = 0;
     let shown = runs.iter().filter(|kept| {
         decided += usize::from(!kept.run.phase.is_open());
         kept.run.phase.is_open() || decided <= DECIDED_SHOWN
     });
-    let (generation, before) = (approval.metadata.generation, approval.status.as_ref());
-    let since = before.and_then(|status| status.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True"));
-    let ready = Condition {
-        type_: "Ready".to_owned(),
-        status: "True".to_owned(),
-        reason: "Watching".to_owned(),
-        message: "runs are opened and answered".to_owned(),
-        last_transition_time: since.map_or_else(|| now.to_owned(), |since| since.last_transition_time.clone()),
-        observed_generation: generation,
-    };
     let runs = shown.take(run::OPEN_MAX).map(|kept| run_status(&kept.run)).collect();
-    WebhookApprovalStatus { observed_generation: generation, runs, conditions: vec![ready] }
+    WebhookApprovalStatus { observed_generation: approval.metadata.generation, runs, conditions: vec![ready] }
 }
 
 fn run_status(run: &Run) -> RunStatus {
@@ -122,12 +135,12 @@ fn run_status(run: &Run) -> RunStatus {
     }
 }
 
-/// Writes the status of an approval.
+/// Writes the status of an approval, and returns the approval as it is then; none where it is gone.
 pub(super) async fn write_status(
     client: &kube::Client,
     approval: &WebhookApproval,
     status: &WebhookApprovalStatus,
-) -> Result<(), String> {
+) -> Result<Option<WebhookApproval>, String> {
     let id = approval.id();
     let api: Api<WebhookApproval> = Api::namespaced(client.clone(), &id.namespace);
     let body = json!({
@@ -135,9 +148,9 @@ pub(super) async fn write_status(
         "metadata": {"name": id.name, "uid": id.uid}, "status": status,
     });
     match api.patch_status(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await {
-        Ok(_) => Ok(()),
+        Ok(written) => Ok(Some(written)),
         // Gone, or another one of the same name.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
         Err(error) => Err(format!("failed to write the status of {}/{}: {error}", id.namespace, id.name)),
     }
 }

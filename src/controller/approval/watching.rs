@@ -73,7 +73,11 @@ impl Keeper {
         let mut stream = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
         while let Some(next) = stream.next().await {
             let strategy = match next {
-                Ok(watcher::Event::Apply(strategy) | watcher::Event::InitApply(strategy)) => strategy,
+                Ok(
+                    watcher::Event::Apply(strategy)
+                    | watcher::Event::InitApply(strategy)
+                    | watcher::Event::Delete(strategy),
+                ) => strategy,
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::debug!(%error, "the watch of PromotionStrategies broke off; it is begun anew");

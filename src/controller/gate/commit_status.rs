@@ -3,10 +3,9 @@
 //! Writes nothing that is there already. Must never decide what a CommitStatus says.
 
 use super::index::{Index, Name, Standing};
-use super::watch::{self, ChildSpec};
+use super::watch;
 use super::{kinds, lock};
 use crate::controller::spans;
-use crate::gate::status::Condition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use serde_json::Value as Json;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -85,10 +84,7 @@ impl Writer {
 
     /// The watch will say the same; until then the next look must know.
     fn note(&self, name: &Name, object: &DynamicObject) {
-        let spec: ChildSpec = serde_json::from_value(object.data["spec"].clone()).unwrap_or_default();
-        let conditions: Vec<Condition> =
-            serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
-        lock(&self.index).put_child(name.clone(), watch::child(&object.metadata, &spec, &conditions));
+        lock(&self.index).put_child(name.clone(), watch::child(object));
     }
 
     /// Deletes a CommitStatus, if it still is the one with this UID.

@@ -13,7 +13,7 @@ use super::recent::Recent;
 use super::status::{self, Error as StatusError, rfc3339};
 use super::told::Told;
 use super::view::{View, Views};
-use super::watch::{self, Kind, Partition};
+use super::watch::{Kind, Partition};
 use super::{application, kinds, lock};
 use crate::clock;
 use crate::controller::spans;
@@ -28,7 +28,6 @@ use crate::outbox::Error as StoreError;
 use crate::telemetry::Metrics;
 use crate::trace::Tracer;
 use gatepost_value::{Location, Time};
-use kube::Resource as _;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -169,9 +168,10 @@ impl Looker {
         if !is_ours || object.pointer("/metadata/deletionTimestamp").is_some() {
             return Ok(None);
         }
-        let mut gate = Gate::parse(&without_ready(object.clone()))
+        let status = Status::parse(&object["status"]).unwrap_or_default();
+        let mut gate = Gate::parse(without_ready(object))
             .map_err(|error| Trouble::Read { what: "the gate", cause: error.to_string() })?;
-        gate.status = Status::parse(&object["status"]).unwrap_or_default();
+        gate.status = status;
         let strategy = Name { namespace: name.namespace.clone(), name: gate.spec.strategy.clone() };
         let found = match guessed {
             Some((guess, found)) if guess == strategy => found,
@@ -185,7 +185,7 @@ impl Looker {
         let version = version.and_then(|version| version.parse().ok()).unwrap_or_default();
         let last = LastRead { uid: gate.uid.clone(), generation: gate.generation, strategy: version };
         lock(&self.index).note_read(name, last);
-        let strategy = found.as_ref().map(Strategy::read).ok_or_else(missing);
+        let strategy = found.map(Strategy::read).ok_or_else(missing);
         let memory = self.memories.recall(&gate.uid).await?;
         Ok(Some(Read { gate, strategy, namespace, memory }))
     }
@@ -377,10 +377,10 @@ impl Looker {
         status.conditions.push(ready.condition(stored.as_ref(), gate.generation, &status::now()));
         if status.differs_from(&gate.status) {
             let writing = spans.map(|spans| (spans, spans::now()));
-            if let Some(written) = status::write(&self.client, gate, status).await? {
+            if let Some(mut written) = status::write(&self.client, gate, status).await? {
+                written.metadata.managed_fields = None;
                 let name = Name { namespace: gate.namespace.clone(), name: gate.name.clone() };
-                let version = watch::version(written.meta());
-                self.recent.put(Kind::Gate, &name, version, written.json(), Instant::now());
+                self.recent.put(Kind::Gate, &name, &written, Instant::now());
             }
             self.metrics.gates.writes.with_label_values(&["status"]).inc();
             if let Some((spans, began)) = writing {
@@ -405,8 +405,7 @@ impl Looker {
             return Ok(Looked::More(Want::Look));
         }
         let Some(object) = self.get(Kind::Gate, name).await? else { return Ok(Looked::Gone) };
-        let gate =
-            Gate::parse(&object).map_err(|error| Trouble::Read { what: "the gate", cause: error.to_string() })?;
+        let gate = Gate::parse(object).map_err(|error| Trouble::Read { what: "the gate", cause: error.to_string() })?;
         let stored = gate.status.condition(ready::TYPE);
         // What failed is not mended by a CommitStatus, and a changed spec is looked at anyway.
         if stored.is_none_or(|stored| stored.reason == ready::FAILED || stored.observed_generation != gate.generation) {

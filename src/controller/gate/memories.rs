@@ -21,9 +21,10 @@ pub(super) struct Memories {
     known: Mutex<HashMap<String, Kept>>,
 }
 
+/// As it was last kept, as text: a tenth of its size as a value.
 #[derive(Clone, Default)]
 struct Kept {
-    memory: Memory,
+    text: String,
     at_ms: i64,
 }
 
@@ -39,13 +40,12 @@ impl Memories {
     /// The store cannot be read.
     pub async fn recall(&self, uid: &str) -> Result<Memory, Error> {
         if let Some(kept) = lock(&self.known).get(uid) {
-            return Ok(kept.memory.clone());
+            return Ok(read(&kept.text));
         }
         let bytes = self.store.value(&format!("{PREFIX}{uid}")).await?;
-        let text = bytes.and_then(|bytes| without_time(&bytes));
-        // One that cannot be read is as good as none.
-        let memory: Memory = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        lock(&self.known).insert(uid.to_owned(), Kept { memory: memory.clone(), at_ms: 0 });
+        let text = bytes.and_then(|bytes| without_time(&bytes)).unwrap_or_default();
+        let memory = read(&text);
+        lock(&self.known).insert(uid.to_owned(), Kept { text, at_ms: 0 });
         Ok(memory)
     }
 
@@ -54,13 +54,13 @@ impl Memories {
     /// # Errors
     /// The store cannot be written.
     pub async fn keep(&self, uid: &str, memory: &Memory, now_ms: i64) -> Result<(), Error> {
-        let known = lock(&self.known).get(uid).cloned().unwrap_or_default();
-        if known.memory == *memory && now_ms.saturating_sub(known.at_ms) < DAY_MS {
+        let text = serde_json::to_string(memory).unwrap_or_default();
+        let is_fresh = |kept: &Kept| kept.text == text && now_ms.saturating_sub(kept.at_ms) < DAY_MS;
+        if lock(&self.known).get(uid).is_some_and(is_fresh) {
             return Ok(());
         }
-        let text = serde_json::to_string(memory).unwrap_or_default();
         self.store.set_value(&format!("{PREFIX}{uid}"), with_time(&text, now_ms)).await?;
-        lock(&self.known).insert(uid.to_owned(), Kept { memory: memory.clone(), at_ms: now_ms });
+        lock(&self.known).insert(uid.to_owned(), Kept { text, at_ms: now_ms });
         Ok(())
     }
 
@@ -68,6 +68,11 @@ impl Memories {
     pub fn release(&self, uid: &str) {
         lock(&self.known).remove(uid);
     }
+}
+
+/// One that cannot be read is as good as none.
+fn read(text: &str) -> Memory {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Forgets memories and intents that nothing has used for a month; returns how many.

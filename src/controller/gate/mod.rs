@@ -24,7 +24,6 @@ mod told;
 mod view;
 mod wake;
 mod watch;
-mod whole;
 
 pub(super) use commit_status::write as write_commit_status;
 pub use memories::forget_unused;

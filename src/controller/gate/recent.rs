@@ -5,7 +5,8 @@
 
 use super::index::Name;
 use super::lock;
-use super::watch::Kind;
+use super::watch::{Kind, version};
+use kube::api::DynamicObject;
 use serde_json::Value as Json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -38,10 +39,10 @@ struct Packed {
 }
 
 impl Recent {
-    /// An object was seen in this version, or is so since it was written.
-    pub fn put(&self, kind: Kind, name: &Name, version: u64, object: &Json, now: Instant) {
+    /// An object was seen so, or is so since it was written.
+    pub fn put(&self, kind: Kind, name: &Name, object: &DynamicObject, now: Instant) {
         // What cannot be written as JSON was never read as such.
-        let text = serde_json::to_vec(object).unwrap_or_default();
+        let (version, text) = (version(&object.metadata), serde_json::to_vec(object).unwrap_or_default());
         let mut kept = lock(&self.0);
         kept.drop_old(now);
         let key = (kind, name.clone());
@@ -97,11 +98,19 @@ mod tests {
         Name { namespace: "n".into(), name: name.into() }
     }
 
+    fn object(version: u64, text: &str) -> DynamicObject {
+        serde_json::from_value(json!({"metadata": {"resourceVersion": version.to_string()}, "text": text})).unwrap()
+    }
+
     #[test]
     fn the_newest_version_is_shown_for_a_moment() {
         let (recent, began) = (Recent::default(), Instant::now());
-        let put = |version: u64, at| recent.put(Kind::Gate, &name("g"), version, &json!({"version": version}), at);
-        let get = |at| recent.get(Kind::Gate, &name("g"), at).map(|object| object["version"].as_u64().unwrap());
+        let put = |version: u64, at| recent.put(Kind::Gate, &name("g"), &object(version, ""), at);
+        let get = |at| {
+            recent
+                .get(Kind::Gate, &name("g"), at)
+                .map(|object| object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap())
+        };
         put(7, began);
         put(5, began);
         assert_eq!(get(began), Some(7), "what was written is newer than what the watch still has to tell");
@@ -119,10 +128,10 @@ mod tests {
     #[test]
     fn it_keeps_no_more_than_its_bytes_and_forgets_the_older_version_of_what_is_too_long() {
         let (recent, now) = (Recent::default(), Instant::now());
-        recent.put(Kind::Gate, &name("g"), 1, &json!("short"), now);
-        recent.put(Kind::Gate, &name("g"), 2, &json!("x".repeat(BYTES_MAX)), now);
+        recent.put(Kind::Gate, &name("g"), &object(1, "short"), now);
+        recent.put(Kind::Gate, &name("g"), &object(2, &"x".repeat(BYTES_MAX)), now);
         assert_eq!(recent.get(Kind::Gate, &name("g"), now), None);
-        recent.put(Kind::Gate, &name("h"), 1, &json!("short"), now);
+        recent.put(Kind::Gate, &name("h"), &object(1, "short"), now);
         assert!(recent.get(Kind::Gate, &name("h"), now).is_some());
     }
 }

@@ -3,12 +3,11 @@
 use super::commit_status::{MANAGER, said};
 use super::index::Name;
 use super::kinds::{self, API_VERSION, GATE};
-use super::whole::Whole;
 use crate::clock;
 use crate::gate::Gate;
 use crate::gate::ready::{self, Ready};
 use crate::gate::status::Status;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value as Json, json};
 
 /// Why a status was not written.
@@ -28,7 +27,7 @@ pub(super) enum Error {
 }
 
 /// Writes it, and returns the gate as it is then. A gate that is gone, or another one of the same name, is left alone.
-pub(super) async fn write(client: &kube::Client, gate: &Gate, status: &Status) -> Result<Option<Whole>, Error> {
+pub(super) async fn write(client: &kube::Client, gate: &Gate, status: &Status) -> Result<Option<DynamicObject>, Error> {
     match apply(client, gate, status.to_json(), MANAGER).await {
         Err(kube::Error::Api(refusal)) if refusal.code == 422 => {
             let error = Error::Refused(refusal.message.clone());
@@ -44,8 +43,13 @@ pub(super) async fn write(client: &kube::Client, gate: &Gate, status: &Status) -
     }
 }
 
-async fn apply(client: &kube::Client, gate: &Gate, status: Json, manager: &str) -> Result<Option<Whole>, kube::Error> {
-    let api: Api<Whole> = Api::namespaced_with(client.clone(), &gate.namespace, &kinds::gate());
+async fn apply(
+    client: &kube::Client,
+    gate: &Gate,
+    status: Json,
+    manager: &str,
+) -> Result<Option<DynamicObject>, kube::Error> {
+    let api = kinds::api(client, &gate.namespace, &kinds::gate());
     let body = json!({
         "apiVersion": API_VERSION, "kind": GATE,
         "metadata": {"name": gate.name, "namespace": gate.namespace, "uid": gate.uid},

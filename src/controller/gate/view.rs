@@ -34,15 +34,43 @@ pub(super) struct View {
     mode: &'static str,
     /// Name of the Secret that its requests authenticate with; `None` without one, empty where it is the SCM's.
     pub secret: Option<String>,
-    phases: BTreeMap<String, (Phase, String)>,
+    phases: BTreeMap<String, Environment>,
     ready: Option<Ready>,
     looked_at_ms: i64,
     next_look_ms: Option<i64>,
     next_try_ms: Option<i64>,
-    steps: Vec<Json>,
+    steps: Vec<Step>,
     error: Option<String>,
     answers: BTreeMap<String, Shown>,
     history: Phases,
+}
+
+/// An environment, as the last look left it.
+#[derive(Debug, Clone)]
+struct Environment {
+    phase: Phase,
+    /// The commit that it is about; empty where that is not known.
+    sha: String,
+    /// What its CommitStatus says.
+    description: String,
+}
+
+/// A step of the last look.
+#[derive(Debug, Clone)]
+struct Step {
+    scope: String,
+    /// All of it as JSON, in text: a tenth of its size as a value.
+    text: String,
+}
+
+impl Step {
+    fn of(json: &Json) -> Self {
+        Self { scope: json["scope"].as_str().unwrap_or_default().to_owned(), text: json.to_string() }
+    }
+
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
 }
 
 /// Every gate's.
@@ -60,7 +88,12 @@ impl View {
             let all = plan.steps.iter().flat_map(|step| &step.environments);
             all.filter(|environment| environment.branch == branch).map(|environment| environment.sha.clone()).next()
         };
-        let phases = outcome.status.phases();
+        let environment = |branch: &str, phase| {
+            let draft = outcome.commit_statuses.iter().find(|draft| draft.branch == branch);
+            let description = draft.map(|draft| clipped(&draft.description, LONGEST_VALUE)).unwrap_or_default();
+            Environment { phase, sha: sha(branch).unwrap_or_default(), description }
+        };
+        let phases = outcome.status.phases().map(|(branch, phase)| (branch.to_owned(), environment(branch, phase)));
         Self {
             uid: gate.uid.clone(),
             strategy: gate.spec.strategy.clone(),
@@ -70,15 +103,13 @@ impl View {
                 Mode::Trigger { .. } => "trigger",
             },
             secret: secret(gate),
-            phases: phases
-                .map(|(branch, phase)| (branch.to_owned(), (phase, sha(branch).unwrap_or_default())))
-                .collect(),
+            phases: phases.collect(),
             ready: Some(ready.clone()),
             looked_at_ms: now_ms,
             next_look_ms: again
                 .map(|again| now_ms.saturating_add_unsigned(u64::try_from(again.as_millis()).unwrap_or(0))),
             next_try_ms: outcome.next_try,
-            steps: outcome.looks.iter().map(step).collect(),
+            steps: outcome.looks.iter().map(|look| Step::of(&step(look))).collect(),
             error: outcome.error(),
             answers: BTreeMap::new(),
             history: Phases::default(),
@@ -89,7 +120,9 @@ impl View {
         let phases: BTreeMap<&str, Json> = self
             .phases
             .iter()
-            .map(|(branch, (phase, sha))| (branch.as_str(), json!({"phase": phase.as_str(), "sha": sha})))
+            .map(|(branch, Environment { phase, sha, description })| {
+                (branch.as_str(), json!({"phase": phase.as_str(), "sha": sha, "description": description}))
+            })
             .collect();
         let ready = self
             .ready
@@ -104,7 +137,7 @@ impl View {
 
     fn whole(&self, name: &Name, scrub: &dyn Fn(&str) -> String) -> Json {
         let mut view = self.summary(name);
-        view["steps"] = Json::from(self.steps.clone());
+        view["steps"] = self.steps.iter().map(Step::json).collect();
         let answers = self.answers.iter().map(|(scope, answer)| (scope.clone(), shown(answer, scrub)));
         view["answers"] = answers.collect::<serde_json::Map<_, _>>().into();
         view["history"] = self.history.shown();
@@ -122,10 +155,11 @@ impl View {
                 next.unwrap_or_else(|| "the next change".into())
             ));
         }
-        for (branch, (phase, sha)) in self.phases.iter().filter(|(_, (phase, _))| *phase != Phase::Success) {
+        let pending = self.phases.iter().filter(|(_, environment)| environment.phase != Phase::Success);
+        for (branch, Environment { phase, sha, .. }) in pending {
             let steps = self.steps.iter();
-            let mut of_branch = steps.filter(|step| step["scope"] == *branch || step["scope"] == "");
-            let reason = of_branch.next().map_or("it was not looked at yet".to_owned(), because);
+            let mut of_branch = steps.filter(|step| step.scope == *branch || step.scope.is_empty());
+            let reason = of_branch.next().map_or("it was not looked at yet".to_owned(), |step| because(&step.json()));
             let commit = if sha.is_empty() { "its last commit" } else { sha };
             why.push(format!("{branch} is {phase} for {commit}: {reason}"));
         }
@@ -152,13 +186,12 @@ impl Views {
         count(name, &before, metrics, 0);
         count(name, &view, metrics, 1);
         let present = view.phases.iter();
-        let present = present.map(|(branch, (phase, sha))| Present { branch, phase: *phase, sha });
+        let present = present.map(|(branch, of)| Present { branch, phase: of.phase, sha: &of.sha });
         view.history = before.history;
         view.history.note(present, view.looked_at_ms);
         view.answers = before.answers;
         view.answers.extend(answers);
-        let scopes: Vec<&str> = view.steps.iter().filter_map(|step| step["scope"].as_str()).collect();
-        view.answers.retain(|scope, _| scopes.contains(&scope.as_str()));
+        view.answers.retain(|scope, _| view.steps.iter().any(|step| step.scope == *scope));
         all.insert(name.clone(), view);
         metrics.gates.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
         self.changes.bump(What::Gates);
@@ -220,7 +253,7 @@ impl Views {
 
 /// The phase of each environment as a gauge; 0 takes it away.
 fn count(name: &Name, view: &View, metrics: &Metrics, value: i64) {
-    for (branch, (phase, _)) in &view.phases {
+    for (branch, Environment { phase, .. }) in &view.phases {
         let labels = [name.namespace.as_str(), name.name.as_str(), branch, phase.as_str()];
         match value {
             // It may not be there: then there is nothing to take away.
@@ -325,18 +358,18 @@ mod tests {
 
     fn view() -> View {
         View {
-            phases: [
-                ("dev".to_owned(), (Phase::Success, "aa".to_owned())),
-                ("prod".to_owned(), (Phase::Pending, "bb".to_owned())),
-            ]
-            .into(),
+            phases: [("dev", Phase::Success, "aa"), ("prod", Phase::Pending, "bb")]
+                .map(|(branch, phase, sha)| {
+                    (branch.to_owned(), Environment { phase, sha: sha.into(), description: "it is so".into() })
+                })
+                .into(),
             ready: Some(Ready { status: "True".into(), reason: "ReconciliationSuccess", message: "fine".into() }),
             ..View::default()
         }
     }
 
     fn why(step: Json) -> String {
-        View { steps: vec![json!({"scope": "dev"}), step], ..view() }.why().join(" | ")
+        View { steps: vec![Step::of(&json!({"scope": "dev"})), Step::of(&step)], ..view() }.why().join(" | ")
     }
 
     #[test]
@@ -354,6 +387,12 @@ mod tests {
         assert!(held.ends_with("it waits for its next try at 2026-01-02T03:04:05Z, because no route"), "{held}");
         let idle = why(json!({"scope": "prod", "decision": "carried", "trigger": false, "result": "false"}));
         assert!(idle.contains("the trigger does not fire"), "{idle}");
+    }
+
+    #[test]
+    fn an_environment_is_shown_with_what_its_commit_status_says() {
+        let shown = view().summary(&Name { namespace: "shop".into(), name: "g".into() });
+        assert_eq!(shown["phases"]["prod"], json!({"phase": "pending", "sha": "bb", "description": "it is so"}));
     }
 
     #[test]

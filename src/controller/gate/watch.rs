@@ -6,20 +6,17 @@
 use super::index::{ChildRecord, GateRecord, Name};
 use super::kinds;
 use super::recent::Recent;
-use super::whole::Whole;
 use crate::gate::application::Dialect;
 use crate::gate::names::{INSTANCE_LABEL, KEY_LABEL};
 use crate::gate::ready;
 use crate::gate::status::{Condition, Phase};
 use crate::telemetry::Metrics;
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource as _;
-use kube::api::{Api, ApiResource};
-use kube::core::Object;
+use kube::api::{Api, DynamicObject};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
-use serde::Deserialize;
+use serde::Deserialize as _;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -77,21 +74,6 @@ impl Partition {
     }
 }
 
-/// What is kept of a CommitStatus's `spec`.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct ChildSpec {
-    #[serde(default)]
-    sha: String,
-    #[serde(default)]
-    phase: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct ChildStatus {
-    #[serde(default)]
-    conditions: Vec<Condition>,
-}
-
 /// Starts the watches; they end when the receiver is gone.
 pub(super) fn start(
     client: &kube::Client,
@@ -101,76 +83,37 @@ pub(super) fn start(
 ) -> (mpsc::Receiver<Change>, tokio::task::JoinSet<()>) {
     let (send, changes) = mpsc::channel(256);
     let mut tasks = tokio::task::JoinSet::new();
-    let to = |kind: Kind| Sink {
-        kind,
-        send: send.clone(),
-        metrics: Arc::clone(metrics),
-        recent: Arc::clone(recent),
-        listed: BTreeSet::new(),
-    };
-    let (gates, children, strategies) = (to(Kind::Gate), to(Kind::Child), to(Kind::Strategy));
-    let config = || watcher::Config::default().page_size(PAGE);
-    let gates_api: Api<Whole> = all(client, &kinds::gate());
-    let children_api: Api<Object<ChildSpec, ChildStatus>> = all(client, &kinds::commit_status());
-    let strategies_api: Api<Whole> = all(client, &kinds::strategy());
-    let gate_config = config().labels(&partition.selector());
-    tasks.spawn(gates.follow(watcher(gates_api, gate_config).default_backoff(), move |object| {
-        let record = partition.holds(label(object.meta(), INSTANCE_LABEL)).then(|| gate(object));
-        Change::Gate(name(object.meta()), record)
-    }));
-    let child_config = config().labels(KEY_LABEL);
-    tasks.spawn(children.follow(watcher(children_api, child_config).default_backoff(), |object| {
-        let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let record = child(&object.metadata, &object.spec, conditions);
-        Change::Child(name(&object.metadata), Some(Box::new(record)))
-    }));
-    let strategies_seen = watcher(strategies_api, config()).default_backoff();
-    tasks.spawn(
-        strategies.follow(strategies_seen, |object: &Whole| {
-            Change::Strategy(name(object.meta()), Some(version(object.meta())))
-        }),
-    );
+    let (gates, children) = (config().labels(&partition.selector()), config().labels(KEY_LABEL));
+    for (kind, resource, config) in [
+        (Kind::Gate, kinds::gate(), gates),
+        (Kind::Child, kinds::commit_status(), children),
+        (Kind::Strategy, kinds::strategy(), config()),
+    ] {
+        let (send, partition) = (send.clone(), partition.clone());
+        let (metrics, recent) = (Arc::clone(metrics), Arc::clone(recent));
+        let sink = Sink { kind, send, partition, metrics, recent, listed: BTreeSet::new() };
+        tasks.spawn(sink.follow(Api::all_with(client.clone(), &resource), config));
+    }
     (changes, tasks)
 }
 
-fn all<K: kube::Resource<DynamicType = ApiResource>>(client: &kube::Client, kind: &ApiResource) -> Api<K> {
-    Api::all_with(client.clone(), kind)
-}
-
-/// What is seen of an object.
-trait Seen {
-    /// All of it, where a look may want that.
-    fn whole(&self) -> Option<&Json>;
-}
-
-impl Seen for Whole {
-    fn whole(&self) -> Option<&Json> {
-        Some(self.json())
-    }
-}
-
-impl Seen for Object<ChildSpec, ChildStatus> {
-    fn whole(&self) -> Option<&Json> {
-        None
-    }
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
 }
 
 /// Where one watch sends what it sees.
 struct Sink {
     kind: Kind,
     send: mpsc::Sender<Change>,
+    partition: Partition,
     metrics: Arc<Metrics>,
     recent: Arc<Recent>,
     listed: BTreeSet<Name>,
 }
 
 impl Sink {
-    async fn follow<K: kube::Resource + Seen>(
-        mut self,
-        stream: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
-        seen: impl Fn(&K) -> Change,
-    ) {
-        let mut stream = Box::pin(stream);
+    async fn follow(mut self, api: Api<DynamicObject>, config: watcher::Config) {
+        let mut stream = Box::pin(watcher(api, config).default_backoff());
         while let Some(next) = stream.next().await {
             self.heard(next.is_ok());
             let change = match next {
@@ -179,15 +122,16 @@ impl Sink {
                     Change::Listing(self.kind)
                 }
                 Ok(watcher::Event::InitApply(object)) => {
-                    self.listed.insert(name(object.meta()));
-                    seen(&object)
+                    self.listed.insert(name(&object.metadata));
+                    self.seen(&object)
                 }
                 Ok(watcher::Event::InitDone) => Change::Listed(self.kind, std::mem::take(&mut self.listed)),
-                Ok(watcher::Event::Apply(object)) => {
+                Ok(watcher::Event::Apply(mut object)) => {
+                    object.metadata.managed_fields = None;
                     self.keep(&object);
-                    seen(&object)
+                    self.seen(&object)
                 }
-                Ok(watcher::Event::Delete(object)) => self.gone(name(object.meta())),
+                Ok(watcher::Event::Delete(object)) => self.gone(name(&object.metadata)),
                 Err(error) => match self.failed(&error) {
                     Some(change) => change,
                     None => continue,
@@ -199,10 +143,22 @@ impl Sink {
         }
     }
 
-    /// Before anybody is told of it, so that the look that follows finds it.
-    fn keep<K: kube::Resource + Seen>(&self, object: &K) {
-        if let Some(whole) = object.whole() {
-            self.recent.put(self.kind, &name(object.meta()), version(object.meta()), whole, Instant::now());
+    fn seen(&self, object: &DynamicObject) -> Change {
+        let name = name(&object.metadata);
+        match self.kind {
+            Kind::Gate => {
+                let is_ours = self.partition.holds(label(&object.metadata, INSTANCE_LABEL));
+                Change::Gate(name, is_ours.then(|| gate(object)))
+            }
+            Kind::Strategy => Change::Strategy(name, Some(version(&object.metadata))),
+            Kind::Child => Change::Child(name, Some(Box::new(child(object)))),
+        }
+    }
+
+    /// Before anybody is told of it, so that the look that follows finds it. No look wants a whole CommitStatus.
+    fn keep(&self, object: &DynamicObject) {
+        if self.kind != Kind::Child {
+            self.recent.put(self.kind, &name(&object.metadata), object, Instant::now());
         }
     }
 
@@ -241,18 +197,18 @@ impl Sink {
     }
 }
 
-fn gate(object: &Whole) -> GateRecord {
-    let text = |path| object.json().pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
+fn gate(object: &DynamicObject) -> GateRecord {
+    let text = |path| object.data.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
     GateRecord {
-        uid: object.meta().uid.clone().unwrap_or_default(),
-        generation: object.meta().generation.unwrap_or_default(),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        generation: object.metadata.generation.unwrap_or_default(),
         strategy: text("/spec/promotionStrategyRef/name"),
         key: text("/spec/key"),
     }
 }
 
 /// A CommitStatus as it is remembered.
-pub(super) fn child(metadata: &ObjectMeta, spec: &ChildSpec, conditions: &[Condition]) -> ChildRecord {
+pub(super) fn child(DynamicObject { metadata, data, .. }: &DynamicObject) -> ChildRecord {
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     let controller = owners.iter().find(|owner| owner.controller == Some(true));
     let mut dress = DefaultHasher::new();
@@ -260,16 +216,19 @@ pub(super) fn child(metadata: &ObjectMeta, spec: &ChildSpec, conditions: &[Condi
     for owner in owners {
         (&owner.uid, owner.controller, owner.block_owner_deletion).hash(&mut dress);
     }
+    let text = |path| data.pointer(path).and_then(Json::as_str).unwrap_or_default();
+    let conditions = data.pointer("/status/conditions").and_then(Json::as_array).into_iter().flatten();
+    let ready = conditions.filter(|condition| condition["type"] == ready::TYPE);
     ChildRecord {
         uid: metadata.uid.clone().unwrap_or_default(),
         owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
         key: label(metadata, KEY_LABEL).unwrap_or_default().to_owned(),
-        sha: spec.sha.clone(),
-        phase: Phase::parse(&spec.phase),
+        sha: text("/spec/sha").to_owned(),
+        phase: Phase::parse(text("/spec/phase")),
         version: version(metadata),
         generation: metadata.generation.unwrap_or_default(),
         dress: dress.finish(),
-        ready: conditions.iter().find(|condition| condition.kind == ready::TYPE).cloned(),
+        ready: ready.filter_map(|condition| Condition::deserialize(condition).ok()).next(),
     }
 }
 

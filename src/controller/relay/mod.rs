@@ -394,16 +394,17 @@ impl Relay {
         let (send, mut receive) = mpsc::channel(WAITING);
         let (relay, later) = (Arc::clone(self), send.downgrade());
         tokio::spawn(async move {
+            // What is done is kept elsewhere, for as long as it takes: a worker that waits takes no memory for it.
             while let Some(work) = receive.recv().await {
                 match work {
-                    Work::Look { object, cause, received } => relay.look(&object, cause, received).await,
+                    Work::Look { object, cause, received } => Box::pin(relay.look(&object, cause, received)).await,
                     Work::Gone(object) => {
-                        if relay.gone(&object).await == Settled::No {
+                        if Box::pin(relay.gone(&object)).await == Settled::No {
                             departure::again(later.clone(), object.id(), 0);
                         }
                     }
                     Work::Missed { object, tries } => {
-                        if relay.missed(&object).await == Settled::No {
+                        if Box::pin(relay.missed(&object)).await == Settled::No {
                             departure::again(later.clone(), object, tries);
                         }
                     }

@@ -59,7 +59,7 @@ fn looked(object: &Json, strategy: &Json, apps: &[Json], said: &dyn Fn(&str) -> 
     let engine = Engine::new(Limits::default(), Integers::AsGo);
     let input = Input {
         gate: &gate,
-        strategy: &Strategy::read(strategy),
+        strategy: &Strategy::read(strategy.clone()),
         applications: &records.iter().collect::<Vec<_>>(),
         said,
         now: Time::unix(NOW, 0),

@@ -37,7 +37,7 @@ fn with(name: &str, changes: &[(&str, Json)]) -> Json {
 }
 
 fn strategy() -> Strategy {
-    Strategy::read(&json!({
+    Strategy::read(json!({
         "metadata": {"name": "app", "namespace": "team"},
         "spec": {"gitRepositoryRef": {"name": "repo"}, "activeCommitStatuses": [{"key": "argocd-sync"}],
             "proposedCommitStatuses": [{"key": "argocd-sync"}], "environments": [{"branch": "env/dev"}, {"branch": "env/prod"}]},
@@ -179,7 +179,7 @@ fn proposed_judges_the_active_commit_and_reports_on_the_proposed_one() {
 fn environments_that_share_a_commit_need_a_key_each() {
     let mut object = strategy().object;
     object["status"]["environments"][1]["active"]["hydrated"]["sha"] = json!(SHA);
-    let outcome = look_with(json!({}), json!({}), &Strategy::read(&object), &[app("a")], NOW);
+    let outcome = look_with(json!({}), json!({}), &Strategy::read(object), &[app("a")], NOW);
     assert!(outcome.commit_statuses.is_empty());
     let error = error_of(&outcome).unwrap();
     assert!(error.contains("env/dev, env/prod share commit 1111") && error.contains("a key of its own"), "{error}");

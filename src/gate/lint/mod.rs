@@ -67,7 +67,7 @@ pub fn check(object: &Json) -> Vec<Finding> {
     if let Some(dialect) = object["kind"].as_str().and_then(Dialect::named) {
         return applications::check(dialect, object);
     }
-    let gate = match Gate::parse(object) {
+    let gate = match Gate::parse(object.clone()) {
         Ok(gate) => gate,
         Err(error) => return vec![Finding::error("gate-spec", "spec", error.to_string())],
     };

@@ -30,7 +30,7 @@ pub(in crate::gate) struct Trial {
 pub(in crate::gate) fn trial(gate: &Gate) -> Trial {
     let gate = Gate { status: Status::default(), ..gate.clone() };
     let engine = Engine::new(Limits::default(), Integers::AsGo);
-    let strategy = Strategy::read(&strategy(&gate));
+    let strategy = Strategy::read(strategy(&gate));
     let input = Input {
         gate: &gate,
         strategy: &strategy,

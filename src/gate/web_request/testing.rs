@@ -88,9 +88,9 @@ impl World {
     }
     /// One look, with everything that follows from it.
     pub(super) fn look(&mut self) -> &Outcome {
-        let gate = Gate::parse(&self.gate).unwrap();
+        let gate = Gate::parse(self.gate.clone()).unwrap();
         let outcome = match &self.strategy {
-            Some(strategy) => self.look_with(&gate, &Strategy::read(strategy)),
+            Some(strategy) => self.look_with(&gate, &Strategy::read(strategy.clone())),
             None => {
                 let (name, reason) = (gate.spec.strategy.clone(), "not found".to_owned());
                 refuse(&gate, &self.memory, &self.now, &|_| {}, Cause::NoStrategy { name, reason })

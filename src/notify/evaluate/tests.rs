@@ -13,6 +13,7 @@ struct Scene {
     config: Configuration,
     phase: &'static str,
     annotation: String,
+    entity: Option<&'static str>,
     states: BTreeMap<String, KeyState>,
     version: &'static str,
     first_list: bool,
@@ -35,6 +36,7 @@ impl Scene {
             config: Configuration::load(&input, None, &LoadOptions::sample()),
             phase: "on",
             annotation: String::new(),
+            entity: None,
             states: BTreeMap::new(),
             version: "10",
             first_list: false,
@@ -83,7 +85,7 @@ impl Scene {
     fn look(&self) -> Evaluation {
         let object = json!({"phase": self.phase, "spec": {"project": "p", "source": {"repoURL": "https://h/r"}}, "metadata": {"annotations": {
             "notifications.argoproj.io/subscribe.t.hook": "",
-            "notified.notifications.argoproj.io": self.annotation,
+            "notified.notifications.argoproj.io": self.annotation, "backstage.io/entity-ref": self.entity,
         }}});
         let id = ObjectId { namespace: "argocd".into(), name: "a".into(), uid: "u".into() };
         evaluate(&World {
@@ -158,9 +160,12 @@ fn a_key_removed_by_hand_asks_for_a_resend() {
 fn a_dead_letter_is_released_by_a_change_only() {
     let dead = |digest: &str| Scene::new().knows(true, Phase::Dead { digest: digest.to_owned() });
     assert_eq!(dead("other").delivered(), Some((7, Reason::Released)));
-    let same = digest(&Scene::new().config, "hook", &["m".to_owned()]);
-    assert_eq!(dead(&same).delivered(), None);
-    assert_eq!(dead(&same).reason(), Reason::DeadLetter);
+    let of = |entity: &str| digest(&Scene::new().config, "hook", &["m".to_owned()], entity);
+    assert_eq!(dead(&of("")).delivered(), None);
+    assert_eq!(dead(&of("")).reason(), Reason::DeadLetter);
+    let named = |digest: &str| Scene { entity: Some("component:default/a"), ..dead(digest) };
+    assert_eq!(named(&of("")).delivered(), Some((7, Reason::Released)), "its entity is known now");
+    assert_eq!(named(&of("component:default/a")).delivered(), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::notify::Configuration;
 use crate::notify::configuration::{Condition, Trigger};
 use gatepost_expr::analysis::Usage;
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,23 +208,32 @@ fn of_names(key: &str, usage: &Usage) -> Vec<Finding> {
     out
 }
 
-/// What the expression reads without `?.`, where the CRD says that it may be absent.
+/// What the expression reads without `?.`, where the CRD says that it may be absent: each path once, at its first place.
 fn of_nil(key: &str, condition: &Condition, usage: &Usage) -> Vec<Finding> {
     let may_be_absent = |path: &str| {
         let names: Vec<String> = path.split('.').skip(1).map(str::to_owned).collect();
         path.starts_with("app.") && schema::look_up(&names) == schema::Known::Optional
     };
-    let told = usage.nil_warnings.iter().filter(|warning| may_be_absent(&warning.path));
-    told.map(|warning| {
-        let message = format!("{} may be nil; then the condition is false with an error", warning.path);
-        let advice = format!("write {}?.{}", warning.path, warning.member);
-        let line = condition.line.max(1) + warning.position.line - 1;
-        // Later lines of an expression begin wherever their author indented them.
-        let first = warning.position.line == 1;
-        let column = first.then(|| condition.column.max(1) + warning.position.column - 1);
-        Finding { line: Some(line), column, ..finding(Rule::MayBeNil, key, message, advice) }
-    })
-    .collect()
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    usage.nil_warnings.iter().for_each(|warning| *places.entry(&warning.path).or_default() += 1);
+    let absent = usage.nil_warnings.iter().filter(|warning| may_be_absent(&warning.path));
+    let first = absent.filter_map(|warning| Some((warning, places.remove(warning.path.as_str())?)));
+    first
+        .map(|(warning, places)| {
+            let message = format!("{} may be nil; then the condition is false with an error", warning.path);
+            let others = match places {
+                1 => String::new(),
+                2 => ", and so in the other place".to_owned(),
+                more => format!(", and so in {} other places", more - 1),
+            };
+            let advice = format!("write {}?.{}{others}", warning.path, warning.member);
+            let line = condition.line.max(1) + warning.position.line - 1;
+            // Later lines of an expression begin wherever their author indented them.
+            let first = warning.position.line == 1;
+            let column = first.then(|| condition.column.max(1) + warning.position.column - 1);
+            Finding { line: Some(line), column, ..finding(Rule::MayBeNil, key, message, advice) }
+        })
+        .collect()
 }
 
 fn unused(config: &Configuration) -> Vec<Finding> {

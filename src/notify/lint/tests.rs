@@ -68,6 +68,21 @@ fn what_may_be_nil_is_told_with_its_place() {
 }
 
 #[test]
+fn what_may_be_nil_in_several_places_is_told_once() {
+    let text = "- when: app.status.health.status == 'a' or app.status.health.message == 'b' or app.status.sync == nil\n  send: [t]\n";
+    let found = findings(&[("template.t", "message: m"), ("trigger.on-x", text)]);
+    let nil = found.iter().filter(|finding| finding.rule == Rule::MayBeNil);
+    let nil: Vec<_> = nil.map(|finding| finding.advice.as_str()).collect();
+    assert_eq!(
+        nil,
+        [
+            "write app.status?.health, and so in 2 other places",
+            "write app.status.health?.status, and so in the other place"
+        ]
+    );
+}
+
+#[test]
 fn the_rest_of_the_rules() {
     let once = "- when: app.status?.operationState?.phase == 'Failed'\n  send: [t]\n";
     assert_eq!(rules(&[("template.t", "message: m"), ("trigger.on-x", once)]), ["no-once-per"]);

@@ -4,7 +4,7 @@
 //! held until the commit, so that the order of the sequence is the order in which others see the rows.
 
 use super::super::change::{Change, Committed, NewDelivery};
-use super::super::delivery::{DeliveryId, State, unique_key};
+use super::super::delivery::{DeadReason, DeliveryId, State, unique_key};
 use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
@@ -87,6 +87,11 @@ WITH revived AS (
 kept AS (UPDATE body SET payload = $7 WHERE seq = $1)
 UPDATE key_state SET phase = CASE WHEN $2 = 4 THEN 'dead' ELSE 'pending' END, digest = $4, changed_ms = $5
 WHERE uid = $9 AND key_hash = $10 AND arming = $11";
+
+// Looked at again under another digest, and left as it is.
+const LEAVE: &str = "
+WITH left_as_it_is AS (UPDATE delivery SET digest = $2 WHERE seq = $1)
+UPDATE key_state SET digest = $2 WHERE uid = $3 AND key_hash = $4 AND arming = $5";
 
 const SUPERSEDE: &str = "
 UPDATE delivery SET state = 5, successor = $1, updated_ms = $7
@@ -285,9 +290,10 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    /// The occurrence has its row already: its id is the answer. A dead letter made of something else is made anew.
+    /// The occurrence has its row already: its id is the answer. A dead letter made of something else is made anew, unless it may have
+    /// arrived.
     async fn adopt(&mut self, key: &[u8; 32], new: &NewDelivery, committed: &mut Committed) -> Result<(), Error> {
-        let row = sqlx::query("SELECT seq, id, state, digest FROM delivery WHERE unique_key = $1 FOR UPDATE")
+        let row = sqlx::query("SELECT seq, id, state, digest, reason FROM delivery WHERE unique_key = $1 FOR UPDATE")
             .bind(&key[..])
             .fetch_one(&mut *self.connection)
             .await
@@ -295,11 +301,25 @@ impl Evaluation<'_> {
         let id = rows::id(&row.bytes("id")?)?;
         let was_dead = rows::state(row.int("state")?)? == State::Dead;
         if was_dead && row.text("digest")? != new.digest {
-            self.revive(id, row.int("seq")?, new).await?;
+            let reason = DeadReason::parse(&row.text("reason")?);
+            match reason.is_some_and(DeadReason::waits_for_a_person) {
+                true => self.leave(row.int("seq")?, new).await?,
+                false => self.revive(id, row.int("seq")?, new).await?,
+            }
         }
         committed.ids.push(id);
         committed.adopted.push(id);
         Ok(())
+    }
+
+    async fn leave(&mut self, sequence: i64, new: &NewDelivery) -> Result<(), Error> {
+        let query = sqlx::query(LEAVE)
+            .bind(sequence)
+            .bind(write(&new.digest))
+            .bind(write(&new.occurrence.object.uid))
+            .bind(key_hash(&new.state_key))
+            .bind(new.occurrence.arming.cast_signed());
+        self.run(query).await
     }
 
     async fn revive(&mut self, id: DeliveryId, sequence: i64, new: &NewDelivery) -> Result<(), Error> {

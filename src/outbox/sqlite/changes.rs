@@ -1,7 +1,7 @@
 //! Applies one evaluation's changes. Runs inside the writer's savepoint: an error takes all of them back.
 
 use super::super::change::{Change, Committed, NewDelivery};
-use super::super::delivery::{DeliveryId, State, unique_key};
+use super::super::delivery::{DeadReason, DeliveryId, State, unique_key};
 use super::super::rows::{self, Columns, code};
 use super::super::seal::{Keys, Part};
 use super::super::store::Error;
@@ -79,6 +79,12 @@ const REVIVE: [&str; 3] = [
     "UPDATE body SET payload = $7 WHERE seq = $1",
     "UPDATE key_state SET phase = iif($2 = 4, 'dead', 'pending'), digest = $4, changed_ms = $5
      WHERE uid = $8 AND state_key = $9 AND arming = $10",
+];
+
+// Looked at again under another digest, and left as it is.
+const LEAVE: [&str; 2] = [
+    "UPDATE delivery SET digest = $2 WHERE seq = $1",
+    "UPDATE key_state SET digest = $2 WHERE uid = $3 AND state_key = $4 AND arming = $5",
 ];
 
 const SUPERSEDE: &str = "
@@ -208,24 +214,36 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    /// The occurrence has its row already: its id is the answer. A dead letter made of something else is made anew.
+    /// The occurrence has its row already: its id is the answer. A dead letter made of something else is made anew, unless it may have
+    /// arrived.
     fn adopt(&self, key: &[u8; 32], new: &NewDelivery, committed: &mut Committed) -> Result<(), Error> {
-        let text = "SELECT seq, id, state, digest FROM delivery WHERE unique_key = $1";
-        let (id, sequence, state, digest) =
+        let text = "SELECT seq, id, state, digest, reason FROM delivery WHERE unique_key = $1";
+        let (id, sequence, state, digest, reason) =
             task(self.connection, "read a delivery").one(text, params![key], |row| {
                 Ok((
                     rows::id(&row.bytes("id")?)?,
                     row.int("seq")?,
                     rows::state(row.int("state")?)?,
                     row.text("digest")?,
+                    DeadReason::parse(&row.text("reason")?),
                 ))
             })?;
         if state == State::Dead && digest != new.digest {
-            self.revive(id, sequence, new)?;
+            match reason.is_some_and(DeadReason::waits_for_a_person) {
+                true => self.leave(sequence, new)?,
+                false => self.revive(id, sequence, new)?,
+            }
         }
         committed.ids.push(id);
         committed.adopted.push(id);
         Ok(())
+    }
+
+    fn leave(&self, sequence: i64, new: &NewDelivery) -> Result<(), Error> {
+        let occurrence = &new.occurrence;
+        let values =
+            params![sequence, new.digest, occurrence.object.uid, new.state_key, occurrence.arming.cast_signed()];
+        task(self.connection, "leave a dead letter").run_each(&LEAVE, values)
     }
 
     fn revive(&self, id: DeliveryId, sequence: i64, new: &NewDelivery) -> Result<(), Error> {

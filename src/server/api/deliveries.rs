@@ -5,6 +5,7 @@ use super::resource::Resource;
 use super::{Answer, Kind, Page, Problem, State, Visitor, cut, may_change, parameters, shown};
 use crate::outbox::store::{Filter, Moved, Replay};
 use crate::outbox::{Attempt, Delivery, DeliveryId, State as DeliveryState};
+use crate::service::payload::Readable;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -263,7 +264,11 @@ pub(super) struct DeliveryDetail {
     delivery: Delivery,
     /// Its attempts, oldest first.
     attempts: Vec<Attempt>,
-    /// Its body as it was rendered, before URL, headers and credentials are added; empty where it is closed.
+    /// Method and path below the service's URL, where it is one HTTP request.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    request: String,
+    /// Its body as it was rendered, before URL, headers and credentials are added, or why there is none; empty where it is closed.
     payload: String,
     /// Why the body cannot be shown: encrypted, and no key opens it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,9 +286,10 @@ pub(super) async fn show(app: web::Data<State>, path: web::Path<String>) -> Answ
     let id = id("id", &path)?;
     let detail = app.relay.store().get(id).await?;
     let detail = detail.ok_or_else(|| Problem::new(Kind::NoSuchDelivery, format!("there is no delivery {id}")))?;
-    let payload = String::from_utf8_lossy(&detail.payload).into_owned();
+    let Readable { line: request, body } = Readable::of(&detail.payload);
+    let payload = String::from_utf8_lossy(&body).into_owned();
     let (delivery, attempts, locked) = (detail.delivery, detail.attempts, detail.locked);
-    shown(&app, &DeliveryDetail { delivery, attempts, payload, locked })
+    shown(&app, &DeliveryDetail { delivery, attempts, request, payload, locked })
 }
 
 /// What an order did, or would do.

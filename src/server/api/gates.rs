@@ -86,7 +86,7 @@ pub(super) struct EnvironmentView {
     phase: String,
     /// The commit that it is about; empty where that is not known.
     sha: String,
-    /// Why, for people; empty where the gate says it otherwise.
+    /// What its CommitStatus says; may be empty.
     #[serde(default)]
     description: String,
 }

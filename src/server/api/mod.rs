@@ -54,8 +54,6 @@ fn resources() -> Vec<Resource> {
 
 /// Adds the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    // Held while all of them look their parameters up in it.
-    let _document = openapi::document();
     resources().into_iter().for_each(|resource| resource.register(config));
 }
 

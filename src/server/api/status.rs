@@ -29,9 +29,8 @@ pub(super) struct Index {
 #[utoipa::path(get, path = "/api/v1", operation_id = "index", tag = "status",
     responses((status = 200, description = "The resources.", body = Index)))]
 pub(super) async fn index(app: web::Data<State>) -> Answer {
-    let document = super::openapi::document();
-    let paths = document.paths.paths.keys();
-    let resources = paths.filter_map(|path| path.strip_prefix("/api/v1/")).map(str::to_owned).collect();
+    let resources =
+        super::openapi::paths().filter_map(|path| path.strip_prefix("/api/v1/")).map(str::to_owned).collect();
     shown(&app, &Index { resources, openapi: super::openapi::PATH })
 }
 

@@ -2,8 +2,7 @@
 //! of a service; what a template printed passes the scrubber like everything else.
 
 use super::{Text, Words};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::service::payload::Readable;
 use serde_json::Value;
 
 /// A stored payload for people.
@@ -17,28 +16,13 @@ pub(super) struct Request {
 
 /// Reads it: an HTTP request is unwrapped, JSON set in lines, anything else shown as it is.
 pub(super) fn read(payload: &[u8], words: &Words) -> Request {
-    match serde_json::from_slice::<Value>(payload) {
-        Ok(value) => {
-            unwrapped(&value, words).unwrap_or_else(|| Request { line: Text::default(), body: set(&value, words) })
-        }
-        Err(_) => Request { line: Text::default(), body: words.document(&String::from_utf8_lossy(payload)) },
-    }
-}
-
-/// `service::payload`: method, path, body in base64.
-fn unwrapped(value: &Value, words: &Words) -> Option<Request> {
-    let (method, body) = (value.get("method")?.as_str()?, value.get("body")?.as_str()?);
-    let body = STANDARD.decode(body).ok()?;
-    let path = value.get("path").and_then(Value::as_str).unwrap_or_default();
+    let Readable { line, body } = Readable::of(payload);
     let body = match serde_json::from_slice::<Value>(&body) {
-        Ok(value) => set(&value, words),
+        Ok(value) => words.document(&serde_json::to_string_pretty(&value).unwrap_or_default()),
         Err(_) => words.document(&String::from_utf8_lossy(&body)),
     };
-    Some(Request { line: words.show(format!("{method} {path}").trim()), body })
-}
-
-fn set(value: &Value, words: &Words) -> Text {
-    words.document(&serde_json::to_string_pretty(value).unwrap_or_default())
+    let line = if line.is_empty() { Text::default() } else { words.show(&line) };
+    Request { line, body }
 }
 
 #[cfg(test)]
@@ -46,6 +30,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::egress::redact::Scrubber;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use std::sync::Arc;
 
     #[test]

@@ -129,6 +129,17 @@ impl Story {
         .await
     }
 
+    /// Waits until the approval's condition `Ready` is this, for this reason, and returns what it says.
+    async fn ready(&self, status: &str, reason: &str) -> String {
+        let api = self.namespace.dynamic("gatepost.dev/v1alpha1", "WebhookApproval").await;
+        wait_for(&format!("Ready {status} for {reason}"), PATIENCE, || async {
+            let condition = api.get("tests").await.ok()?.data["status"]["conditions"][0].clone();
+            let is_it = condition["type"] == "Ready" && condition["status"] == status && condition["reason"] == reason;
+            is_it.then(|| condition["message"].as_str().unwrap().to_owned())
+        })
+        .await
+    }
+
     /// Waits until the approval's status shows runs in these phases, the newest first: it may be written a second after the CommitStatus.
     async fn phases(&self, expected: &[&str]) {
         let api = self.namespace.dynamic("gatepost.dev/v1alpha1", "WebhookApproval").await;
@@ -363,4 +374,21 @@ async fn a_failure_after_a_sync_starts_argo_cds_own_rollback_once() {
     let taken = json!({"operation": null});
     api.patch("shop", &PatchParams::default(), &Patch::Merge(taken)).await.unwrap();
     stays("once", A_WHILE * 3, || async { api.get("shop").await.unwrap().data["operation"].is_null() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_can_open_no_run_says_why_until_it_can() {
+    let story = Story::begin([]).await;
+    story.approval("beforeDeployment", json!({"key": "load"})).await;
+    let _gatepost = story.gatepost().await;
+    let said = story.ready("False", "StrategyNotFound").await;
+    assert!(said.starts_with(&format!("there is no PromotionStrategy {}/app", story.namespace.name)), "{said}");
+    story.strategy(&sha('a'), &sha('0')).await;
+    let said = story.ready("False", "KeyNotNamed").await;
+    assert!(said.contains("\"load\"") && said.contains("proposedCommitStatuses"), "{said}");
+    story.approval("beforeDeployment", json!({})).await;
+    story.ready("True", "Watching").await;
+    story.asked(0).await;
+    story.phases(&["waiting"]).await;
+    story.ready("True", "Watching").await;
 }

@@ -81,7 +81,7 @@ impl Look {
         let missing = || format!("referenced PromotionStrategy {:?} not found", strategy.name);
         let decided = match (refused, found.as_ref().ok_or_else(missing)) {
             (Some(why), _) | (None, Err(why)) => (Outcome::failed(&gate, why), None),
-            (None, Ok(found)) => (self.decide(&gate, &Strategy::read(found), selected), Some(found)),
+            (None, Ok(found)) => (self.decide(&gate, &Strategy::read(found.clone()), selected), Some(found)),
         };
         self.effect(&gate, decided.0, decided.1, spans).await
     }

@@ -19,6 +19,7 @@ pub(super) use view::Views;
 use super::index::Name;
 use crate::gate::application::Dialect;
 use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
 
 /// A gate of some kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,22 +39,5 @@ impl std::fmt::Display for Id {
 /// A kind as the API server is asked for it.
 fn resource(dialect: &Dialect) -> ApiResource {
     let (group, version) = dialect.group_version();
-    ApiResource {
-        group: group.into(),
-        version: version.into(),
-        api_version: dialect.api_version.into(),
-        kind: dialect.kind.into(),
-        plural: dialect.plural.into(),
-    }
-}
-
-/// `Application`.
-fn applications() -> ApiResource {
-    ApiResource {
-        group: "argoproj.io".into(),
-        version: "v1alpha1".into(),
-        api_version: "argoproj.io/v1alpha1".into(),
-        kind: "Application".into(),
-        plural: "applications".into(),
-    }
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, dialect.kind), dialect.plural)
 }

@@ -6,6 +6,7 @@ use super::super::watch::Partition;
 use super::Id;
 use crate::gate::application::{Dialect, Record};
 use crate::gate::names::INSTANCE_LABEL;
+use crate::source::kubernetes;
 use crate::telemetry::Metrics;
 use futures::StreamExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
@@ -86,7 +87,7 @@ impl Sink {
 
     /// Watches the Applications of a namespace.
     pub async fn applications(self, namespace: String) {
-        let resource: ApiResource = super::applications();
+        let resource = kubernetes::application();
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &resource);
         let kept = |object: &DynamicObject| Box::new(Record::of(&serde_json::to_value(object).unwrap_or_default()));
         let seen = move |name, object: Option<&DynamicObject>| Seen::Application(name, object.map(kept));
