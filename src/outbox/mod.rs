@@ -41,6 +41,8 @@ mod receiver_tests;
 #[cfg(test)]
 use crate::gate::approval;
 #[cfg(test)]
+mod people_conformance;
+#[cfg(test)]
 mod runs_conformance;
 #[cfg(test)]
 mod sqlite_tests;

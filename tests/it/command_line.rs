@@ -130,7 +130,9 @@ async fn a_configuration_is_checked_against_a_cluster() {
     // What the file refers to is in the cluster's Secret.
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-notifications-secret"},
         "stringData": {"hook-token": "hunter22hunter22"}});
-    let with = |reference: &str| CONFIG.replacen("url:", &format!("headers: [{{name: X-Token, value: {reference}}}]\n    url:"), 1);
+    let with = |reference: &str| {
+        CONFIG.replacen("url:", &format!("headers: [{{name: X-Token, value: {reference}}}]\n    url:"), 1)
+    };
     std::fs::write(&file, with("$hook-token")).unwrap();
     let unknown = check(&[file.to_str().unwrap()]).to_string();
     assert!(unknown.contains("hook-token"), "{unknown}");

@@ -5,6 +5,8 @@
 mod conformance;
 #[path = "../../../src/outbox/model_tests.rs"]
 mod model_tests;
+#[path = "../../../src/outbox/people_conformance.rs"]
+mod people_conformance;
 #[path = "../../../src/outbox/runs_conformance.rs"]
 mod runs_conformance;
 mod slow;
