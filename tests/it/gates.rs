@@ -171,14 +171,19 @@ async fn nothing_is_written_when_nothing_changed_also_after_a_restart() {
     };
     let touch = json!({"metadata": {"annotations": {"touched": "yes"}}});
     let strategies = scene.api("PromotionStrategy").await;
-    strategies.patch("app", &PatchParams::default(), &Patch::Merge(&touch)).await.unwrap();
-    wait_until("the strategy's change was looked at", PATIENCE, || async {
-        gatepost.metrics().await.lines().any(|line| {
-            line.strip_prefix("gatepost_gate_looks_total{result=\"done\"} ")
-                .is_some_and(|count| count.parse::<u64>().unwrap() >= 2)
+    let looked = async |times: u64| {
+        wait_until(&format!("{times} looks"), PATIENCE, || async {
+            gatepost.metrics().await.lines().any(|line| {
+                line.strip_prefix("gatepost_gate_looks_total{result=\"done\"} ")
+                    .is_some_and(|count| count.parse::<u64>().unwrap() >= times)
+            })
         })
-    })
-    .await;
+        .await;
+    };
+    // A change that comes before the first look would be seen by it.
+    looked(1).await;
+    strategies.patch("app", &PatchParams::default(), &Patch::Merge(&touch)).await.unwrap();
+    looked(2).await;
     assert_eq!(scene.versions().await, before);
     let metrics = gatepost.metrics().await;
     assert!(!metrics.contains("gatepost_gate_writes_total{what=\"commitStatus\"}"), "{metrics}");

@@ -79,14 +79,14 @@ const fn report_on(stage: StageName) -> Option<ReportOn> {
 /// What keeps an approval from opening runs for a strategy of this name, as it was found.
 fn in_strategy(approval: &WebhookApproval, name: &str, found: Option<&Json>) -> Option<Hindrance> {
     let report_on = report_on(approval.spec.stage)?;
-    let strategy = format!("PromotionStrategy {}/{name}", approval.id().namespace);
+    let strategy = format!("{}/{name}", approval.id().namespace);
     let Some(found) = found else {
-        let message = format!("there is no {strategy}: no run is opened before it is there");
+        let message = format!("there is no PromotionStrategy {strategy}: no run is opened before it is there");
         return Some(Hindrance { reason: "StrategyNotFound", message });
     };
     let key = &approval.spec.key;
     let message = format!(
-        "{strategy} names the key {key:?} nowhere: no run is opened before its {} or those of an environment do",
+        "PromotionStrategy {strategy} names the key {key:?} nowhere: no run is opened before its {} or those of an environment do",
         report_on.list()
     );
     let is_named = !Strategy::read(found.clone()).branches(key, report_on).is_empty();

@@ -2,7 +2,7 @@
 
 use super::scene::{SECRET, Scene};
 use crate::env::{client, json, text};
-use serde_json::Value;
+use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
 
 fn texts(items: &[Value], name: &str) -> BTreeSet<String> {
@@ -80,6 +80,7 @@ async fn no_answer_shows_a_secret() {
     let shown = scene.gatepost.get(&format!("deliveries/{dead}")).await;
     let excerpt = shown["attempts"][0]["excerpt"].as_str().unwrap();
     assert!(excerpt.contains("[secret]"), "the receiver's echo is kept, without the secret: {excerpt}");
+    assert_eq!((&shown["request"], &shown["payload"]), (&value!("POST /in"), &value!("shop: no [secret]")));
     let index = client().get(format!("{}/api/v1", scene.gatepost.api));
     let paths = json(index).await["resources"].clone();
     let paths = paths.as_array().unwrap().iter().map(|path| path.as_str().unwrap().to_owned());

@@ -30,7 +30,7 @@ fn application(name: &str, subscriptions: &[(&str, String)]) -> Value {
             "annotations": subscriptions.iter().map(annotation).collect::<serde_json::Map<_, _>>()},
         "spec": {"project": "default", "source": {"repoURL": "https://git.example.com/r.git"}},
         "status": {
-            "operationState": {"phase": "Failed", "message": "no", "startedAt": "2026-01-01T10:00:00Z",
+            "operationState": {"phase": "Failed", "message": format!("no {SECRET}"), "startedAt": "2026-01-01T10:00:00Z",
                 "finishedAt": "2026-01-01T10:01:00Z", "operation": {}},
             "sync": {"status": "OutOfSync"}, "health": {"status": "Degraded"}, "reconciledAt": "2026-01-01T10:02:00Z",
         },
@@ -45,7 +45,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let service =
             |url: &str| json!({"url": url, "retryMax": -1, "headers": [{"name": "X-Token", "value": "$token"}]});
-        let request = json!({"method": "POST", "path": "/in", "body": "{{.app.metadata.name}}"});
+        let request = json!({"method": "POST", "path": "/in", "body": "{{.app.metadata.name}}: {{.app.status.operationState.message}}"});
         let template = json!({"webhook": {"hook": request, "refused": request}});
         let data = json!({
             "service.webhook.hook": service(&taking.url()).to_string(),

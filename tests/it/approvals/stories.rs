@@ -379,14 +379,18 @@ async fn a_failure_after_a_sync_starts_argo_cds_own_rollback_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_that_can_open_no_run_says_why_until_it_can() {
     let story = Story::begin([]).await;
-    story.approval("beforeDeployment", json!({"key": "load"})).await;
+    story.approval("beforeDeployment", json!({})).await;
     let _gatepost = story.gatepost().await;
     let said = story.ready("False", "StrategyNotFound").await;
     assert!(said.starts_with(&format!("there is no PromotionStrategy {}/app", story.namespace.name)), "{said}");
-    story.strategy(&sha('a'), &sha('0')).await;
+    let nameless = json!({
+        "apiVersion": "promoter.argoproj.io/v1alpha1", "kind": "PromotionStrategy", "metadata": {"name": "app"},
+        "spec": {"gitRepositoryRef": {"name": "repo"}, "environments": [{"branch": "env/prod", "autoMerge": false}]},
+    });
+    story.namespace.apply(&nameless.to_string()).await;
     let said = story.ready("False", "KeyNotNamed").await;
-    assert!(said.contains("\"load\"") && said.contains("proposedCommitStatuses"), "{said}");
-    story.approval("beforeDeployment", json!({})).await;
+    assert!(said.contains("\"tests\"") && said.contains("proposedCommitStatuses"), "{said}");
+    story.strategy(&sha('a'), &sha('0')).await;
     story.ready("True", "Watching").await;
     story.asked(0).await;
     story.phases(&["waiting"]).await;
