@@ -15,6 +15,8 @@ const HANGING: usize = 4;
 const WRITERS: usize = 16;
 /// How long one post is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two single changes.
+const PAUSE: Duration = Duration::from_millis(20);
 /// What one Application is of in the growth part, bytes.
 const SMALL: usize = 2_000;
 /// Figures of the Go controller on an idle machine, milliseconds.
@@ -81,30 +83,70 @@ async fn on_one_fleet(options: &Options, fleet: &Fleet, receivers: &Receivers, r
     for part in &options.parts {
         match part {
             Part::Memory => subject.memory(options, report, true).await,
-            Part::Latency => subject.latency(options, report).await,
+            Part::Latency => {
+                let calm = subject.calm(options, report).await;
+                if let Some(line) = &options.peer {
+                    beside(options, &subject, line, report).await;
+                }
+                subject.hanging(options, report, calm).await;
+            }
             Part::Hung => subject.hung(report).await,
             Part::Descriptors => subject.descriptors(options, report).await,
             Part::Growth | Part::Gates | Part::Approvals | Part::Pages => {}
         }
     }
-    drop(subject);
-    let Some(line) = &options.peer else { return };
-    let line = if line == "argocd" { peer::command(&peer::build()) } else { line.clone() };
+    let was_beside = options.parts.contains(&Part::Latency);
+    if let Some(line) = options.peer.as_ref().filter(|_| !was_beside) {
+        beside(options, &subject, line, report).await;
+    }
+}
+
+/// Another controller with as many Applications of its own: its memory, then both with one change in turns, so that whatever else goes on
+/// meets both. Who is not measured stands still.
+async fn beside(options: &Options, subject: &Subject<'_>, line: &str, report: &mut Report) {
+    let kubeconfig = env::cluster().await.kubeconfig();
+    let line = if line == "argocd" { peer::command(&peer::build()) } else { line.to_owned() };
+    let fleet = Fleet::new(&subject.receivers.urls, options.bytes).await;
+    fleet.create(0, options.apps).await;
+    subject.process.halt(true);
     let process = process::peer(&line, kubeconfig, &fleet.namespace.name);
-    let subject = Subject { name: "peer", process, fleet, receivers };
-    subject.process.ready().await;
+    let peer = Subject { name: "peer", process, fleet: &fleet, receivers: subject.receivers };
+    peer.process.ready().await;
     // A controller that does not say when it is ready gets time to read everything.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    subject.process.quiet().await;
-    for part in &options.parts {
-        match part {
-            Part::Memory => subject.memory(options, report, false).await,
-            Part::Latency => {
-                let row = Singles { what: "one change", mark: "peer", hanging: 0 };
-                subject.singles(options, report, &row).await;
-            }
-            _ => {}
+    peer.process.quiet().await;
+    if options.parts.contains(&Part::Memory) {
+        peer.memory(options, report, false).await;
+    }
+    if options.parts.contains(&Part::Latency) {
+        in_turns(options, subject, &peer, report).await;
+    }
+    subject.process.halt(false);
+}
+
+/// One change each, in turns; Gatepost is not to be slower than the other.
+async fn in_turns(options: &Options, subject: &Subject<'_>, peer: &Subject<'_>, report: &mut Report) {
+    let mut times = [Vec::new(), Vec::new()];
+    for nth in 1..=options.changes {
+        for (times, (subject, other)) in times.iter_mut().zip([(subject, peer), (peer, subject)]) {
+            other.process.halt(true);
+            subject.process.halt(false);
+            // It finds itself awake before it is asked for anything.
+            tokio::time::sleep(PAUSE).await;
+            let row = Singles { what: "", mark: if subject.name == "peer" { "peer" } else { "turn" }, hanging: 0 };
+            times.extend(subject.single(options, &row, nth).await);
+            tokio::time::sleep(PAUSE).await;
         }
+    }
+    let [ours, theirs] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times
+    });
+    for (share, name) in [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")] {
+        let what = format!("one change, in turns: answered write to POST, {name}");
+        let limit = quantile(&theirs, share);
+        report.add(peer.name, what.clone(), limit, "ms", None);
+        report.add(subject.name, what, quantile(&ours, share), "ms", (share != 0.9).then_some(limit));
     }
 }
 
@@ -149,9 +191,13 @@ impl Subject<'_> {
         (wrote, last)
     }
 
-    async fn latency(&self, options: &Options, report: &mut Report) {
-        let row = Singles { what: "one change", mark: "calm", hanging: 0 };
-        let calm = self.singles(options, report, &row).await;
+    /// Single changes, nothing else going on; answers with the median in milliseconds.
+    async fn calm(&self, options: &Options, report: &mut Report) -> f64 {
+        self.singles(options, report, &Singles { what: "one change", mark: "calm", hanging: 0 }).await
+    }
+
+    /// The same while some receivers hang. Their breakers stay open for a while.
+    async fn hanging(&self, options: &Options, report: &mut Report, calm: f64) {
         for nth in 0..HANGING {
             self.receivers.hang(nth, true);
         }
@@ -176,24 +222,28 @@ impl Subject<'_> {
         let mut nth = 0;
         while times.len() < options.changes {
             nth += 1;
-            let revision = format!("{}-{nth}", row.mark);
-            let app = (nth * 7919) % options.apps;
-            let hangs = self.fleet.receiver_of(app) < row.hanging;
-            self.fleet.change(app, &revision).await;
-            let answered = Instant::now();
-            if hangs {
-                continue;
-            }
-            let path = self.fleet.path(app, &revision);
-            let at = self.receivers.wait(&path, PATIENCE).await.unwrap_or_else(|| panic!("{path} never came"));
-            times.push(at.saturating_duration_since(answered).as_secs_f64() * 1000.0);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            times.extend(self.single(options, row, nth).await);
+            tokio::time::sleep(PAUSE).await;
         }
         times.sort_by(f64::total_cmp);
         let of = |share| quantile(&times, share);
         report.add(self.name, format!("{what}: answered write to POST, p50"), of(0.5), "ms", self.aim(GO_MEDIAN_MS));
         report.add(self.name, format!("{what}: answered write to POST, p99"), of(0.99), "ms", self.aim(GO_P99_MS));
         of(0.5)
+    }
+
+    /// The `nth` change of a row: milliseconds from its answered write to its post; nothing where its receiver hangs.
+    async fn single(&self, options: &Options, row: &Singles<'_>, nth: usize) -> Option<f64> {
+        let revision = format!("{}-{nth}", row.mark);
+        let app = (nth * 7919) % options.apps;
+        self.fleet.change(app, &revision).await;
+        let answered = Instant::now();
+        if self.fleet.receiver_of(app) < row.hanging {
+            return None;
+        }
+        let path = self.fleet.path(app, &revision);
+        let at = self.receivers.wait(&path, PATIENCE).await.unwrap_or_else(|| panic!("{path} never came"));
+        Some(at.saturating_duration_since(answered).as_secs_f64() * 1000.0)
     }
 
     /// One change for each receiver at once, the first of which hangs.

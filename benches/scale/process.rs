@@ -1,6 +1,7 @@
 //! A controller under measurement: starting it, and what the kernel says of it.
 
 use crate::env;
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -111,6 +112,12 @@ impl Process {
             }
             last = now;
         }
+    }
+
+    /// Lets it stand still, or go on.
+    pub fn halt(&self, stands: bool) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
+        kill_process(pid, if stands { Signal::STOP } else { Signal::CONT }).expect("the controller runs");
     }
 
     /// The kernel's figures.

@@ -24,12 +24,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let view = arguments.server.get(&format!("applications/{namespace}/{name}")).await?;
     if !output::machine(arguments.output, &view)? {
         print(&view);
-        print_deliveries(&view, &arguments.server).await?;
+        print_deliveries(&view, &arguments.server).await;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print_deliveries(view: &Value, server: &Server) -> anyhow::Result<()> {
+/// A dead letter may be pruned while this is printed: then its line stays without its cause.
+async fn print_deliveries(view: &Value, server: &Server) {
     println!("Deliveries");
     for d in each(view, "deliveries") {
         println!(
@@ -41,11 +42,11 @@ async fn print_deliveries(view: &Value, server: &Server) -> anyhow::Result<()> {
             text(d, "reason")
         );
         if text(d, "state") == "dead" {
-            let detail = server.get(&format!("deliveries/{}", encoded(text(d, "id")))).await?;
-            given_up(&detail).iter().for_each(|line| println!("      {line}"));
+            let detail = server.get(&format!("deliveries/{}", encoded(text(d, "id")))).await;
+            let lines = detail.map_or_else(|error| vec![format!("(no cause: {error:#})")], |detail| given_up(&detail));
+            lines.iter().for_each(|line| println!("      {line}"));
         }
     }
-    Ok(())
 }
 
 /// What made a delivery a dead letter: what the last attempt came to, or why there was nothing to send.

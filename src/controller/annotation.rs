@@ -3,7 +3,7 @@
 //! Written for the Go controller's sake and for store loss. No other annotation is ever written, at most one patch an
 //! Application is in flight, and a patch that would overwrite somebody's edit fails its test and is made again.
 
-use super::relay::{Relay, Sightings};
+use super::relay::{Found, Relay, Sightings};
 use crate::failpoint;
 use crate::notify::{KeyState, ObjectId, history};
 use crate::outbox::{Change, Error as StoreError, Store, store::OwedAnnotation};
@@ -104,11 +104,12 @@ impl KubernetesAnnotator {
         object: &ObjectId,
         states: &BTreeMap<String, KeyState>,
         max: usize,
+        found: Option<Found>,
     ) -> Result<Annotated, kube::Error> {
-        let Some(current) = api.get_opt(&object.name).await?.filter(|found| found.id().uid == object.uid) else {
+        let found = if found.is_some() { found } else { read(api, object).await? };
+        let Some(Found { annotation: old, version }) = found else {
             return Ok(Annotated::At(String::new()));
         };
-        let old = current.annotation(history::ANNOTATION);
         let found = old.as_deref().map(history::parse).unwrap_or_default();
         let projection = history::project_bounded(states, &found, max);
         // Cut in the store first: the patch is seen by the watch at once, and a key that is only annotated and missing asks for a resend.
@@ -116,30 +117,28 @@ impl KubernetesAnnotator {
             return Ok(Annotated::Cut(projection.truncated));
         }
         if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
-            return Ok(Annotated::At(current.resource_version().to_owned()));
+            return Ok(Annotated::At(version));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
         self.sightings.expect(&object.uid, projection.text.as_deref());
-        let patched = match &old {
-            Some(old) => {
-                api.patch(
-                    &object.name,
-                    &parameters,
-                    &Patch::<Object>::Json(replacement(object, old, projection.text.as_deref())),
-                )
-                .await?
-            }
-            None => {
-                api.patch(
-                    &object.name,
-                    &parameters,
-                    &Patch::Merge(addition(object, &current, projection.text.as_deref())),
-                )
-                .await?
-            }
+        let text = projection.text.as_deref();
+        let patch = match &old {
+            Some(old) => Patch::Json(replacement(object, old, text)),
+            None => Patch::Merge(addition(object, &version, text)),
         };
-        Ok(Annotated::At(patched.resource_version().to_owned()))
+        let patched = api.patch_metadata(&object.name, &parameters, &patch).await?;
+        Ok(Annotated::At(patched.metadata.resource_version.unwrap_or_default()))
     }
+}
+
+/// The annotation as it is now; `None` where the Application is gone.
+async fn read(api: &Api<Object>, object: &ObjectId) -> Result<Option<Found>, kube::Error> {
+    let current = api.get_metadata_opt(&object.name).await?.map(|current| current.metadata);
+    let current = current.filter(|metadata| metadata.uid.as_deref() == Some(&object.uid));
+    Ok(current.map(|metadata| Found {
+        annotation: metadata.annotations.and_then(|mut all| all.remove(history::ANNOTATION)),
+        version: metadata.resource_version.unwrap_or_default(),
+    }))
 }
 
 /// Tests identity and the old value, so that an edit made meanwhile fails the patch.
@@ -156,10 +155,11 @@ fn replacement(object: &ObjectId, old: &str, text: Option<&str>) -> json_patch::
     serde_json::from_value(serde_json::Value::Array(operations)).unwrap_or_default()
 }
 
-fn addition(object: &ObjectId, current: &Object, text: Option<&str>) -> serde_json::Value {
+/// The same where there is no value to test.
+fn addition(object: &ObjectId, version: &str, text: Option<&str>) -> serde_json::Value {
     serde_json::json!({"metadata": {
         "uid": object.uid,
-        "resourceVersion": current.resource_version(),
+        "resourceVersion": version,
         "annotations": {history::ANNOTATION: text},
     }})
 }
@@ -170,14 +170,16 @@ impl Annotator for KubernetesAnnotator {
         let api: Api<Object> = Api::namespaced_with(self.client.clone(), &object.namespace, &kubernetes::application());
         let shown = format!("{}/{}", object.namespace, object.name);
         let mut max = history::MAX_KEYS;
+        let mut found = self.sightings.take_found(&object.uid);
         for _ in 0..TRIES {
-            match self.once(&api, object, states, max).await {
+            let remembered = found.is_some();
+            match self.once(&api, object, states, max, found.take()).await {
                 Ok(done) => return Ok(done),
                 // 422 also answers a failed `test`; fewer keys help where the annotations are too large.
                 Err(kube::Error::Api(status)) if status.code == 422 => {
                     max = if status.message.contains("Too long") { max / 2 } else { max }
                 }
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(kube::Error::Api(status)) if status.code == 409 || (status.code == 404 && remembered) => {}
                 Err(source) => return Err(Error::Patch { object: shown, source: Box::new(source) }),
             }
         }

@@ -197,7 +197,12 @@ pub fn try_trigger(world: &World<'_>, name: &str) -> TriggerOutcome {
 /// Unknown templates, and templates that fail.
 pub fn render_for(world: &World<'_>, templates: &[String], to: &Destination) -> Result<Notification, RenderFailure> {
     let vars = environment::of_templates(&subject(world), &to.service, &to.recipient);
-    render::render(world.config, templates, &vars, &Look::new(world).surroundings())
+    render::render(world.config, templates, &to.service, &vars, &surroundings(world))
+}
+
+fn surroundings<'a>(world: &World<'a>) -> Surroundings<'a> {
+    let World { now, local, random, .. } = world;
+    Surroundings { now: now.clone(), local: local.clone(), random: *random }
 }
 
 fn subject<'a>(world: &World<'a>) -> environment::Subject<'a> {
@@ -231,10 +236,6 @@ impl<'a> Look<'a> {
             changes: Vec::new(),
         }
     }
-    fn surroundings(&self) -> Surroundings<'a> {
-        let World { now, local, random, .. } = self.world;
-        Surroundings { now: now.clone(), local: local.clone(), random: *random }
-    }
     fn trigger(&mut self, name: &str, destinations: &[&Destination]) -> TriggerOutcome {
         let config = self.world.config;
         let Some(trigger) = config.triggers().get(name) else {
@@ -253,7 +254,7 @@ impl<'a> Look<'a> {
     fn condition(&mut self, trigger: &str, condition: &Condition, destinations: &[&Destination]) -> ConditionOutcome {
         let before = self.world.repository.stumbles();
         let condition::Tried { triggered, error, once_per, once_per_error, trace } =
-            condition::run(condition, &self.vars, self.world.config, &self.surroundings(), self.world.trace);
+            condition::run(condition, &self.vars, self.world.config, &surroundings(self.world), self.world.trace);
         let undecided = self.world.repository.stumbles() != before;
         let mut out = ConditionOutcome {
             key: condition.key.clone(),

@@ -81,13 +81,12 @@ impl Interests {
         for subscription in &subscribed.all {
             let to = &subscription.destination;
             for part in [&subscription.trigger, &to.service, &to.recipient] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part.as_bytes());
+                add_text(&mut hash, part);
             }
             names.insert(subscription.trigger.as_str());
         }
         if !names.is_empty() {
-            add_annotation(&mut hash, object, subscriptions::ENTITY);
+            add_text(&mut hash, &subscriptions::annotation(object, subscriptions::ENTITY).unwrap_or_default());
         }
         let (mut known, mut clock) = (true, Vec::new());
         for name in names {
@@ -135,8 +134,7 @@ pub fn fingerprint<'a>(outcomes: impl IntoIterator<Item = &'a TriggerOutcome>) -
     for outcome in outcomes {
         for condition in &outcome.conditions {
             for part in [&outcome.name, &condition.key, &condition.once_per] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part.as_bytes());
+                add_text(&mut hash, part);
             }
             hash.update([u8::from(condition.triggered)]);
         }
@@ -167,10 +165,10 @@ fn short(full: &[u8]) -> Digest {
     out
 }
 
-fn add_annotation(hash: &mut Sha256, object: &Value, name: &str) {
-    let value = subscriptions::annotation(object, name).unwrap_or_default();
-    hash.update((value.len() as u64).to_be_bytes());
-    hash.update(value);
+/// Adds a text to a digest, so that no two rows of texts are alike.
+fn add_text(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
 }
 
 /// Adds a value to a digest; false for one that is nested too deeply to be read.

@@ -17,11 +17,12 @@ impl Text {
     /// A text that no template made.
     #[must_use]
     pub fn literal(text: &str) -> Self {
-        if text.is_empty() {
-            Self::default()
-        } else {
-            Self { segments: vec![Segment::fixed(text.as_bytes().to_vec())] }
-        }
+        Self::whole(text.as_bytes().to_vec())
+    }
+    /// A text in one piece: what printed which of its bytes is not known.
+    #[must_use]
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() { Self::default() } else { Self { segments: vec![Segment::fixed(bytes)] } }
     }
     /// The bytes as the Go controller would send them.
     #[must_use]

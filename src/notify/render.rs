@@ -36,17 +36,19 @@ impl Surroundings<'_> {
     }
 }
 
-/// Applies templates in order.
+/// Applies templates in order, for a destination of this service. Webhook sections of other services are there as well, but what printed
+/// which of their bytes is not told.
 pub fn render(
     config: &Configuration,
     names: &[String],
+    service: &str,
     vars: &Value,
     surroundings: &Surroundings<'_>,
 ) -> Result<Notification, RenderFailure> {
     let mut out = Notification::default();
     for name in names {
         let template = find(config, name)?;
-        let mut run = Renderer { config, vars, surroundings };
+        let mut run = Renderer { config, service, vars, surroundings };
         run.apply(template, &mut out).map_err(|message| RenderFailure { reason: Reason::RenderFailed, message })?;
     }
     Ok(out)
@@ -64,6 +66,7 @@ fn find<'a>(config: &'a Configuration, name: &str) -> Result<&'a Template, Rende
 
 struct Renderer<'a> {
     config: &'a Configuration,
+    service: &'a str,
     vars: &'a Value,
     surroundings: &'a Surroundings<'a>,
 }
@@ -75,7 +78,9 @@ impl Renderer<'_> {
             out.message = message;
         }
         for (service, hook) in &template.webhook {
-            let (path, body) = (self.text(&hook.path)?.lossy(), self.text(&hook.body)?);
+            let path = self.whole(&hook.path)?.lossy();
+            // Only what is sent has its JSON mended, which needs the pieces.
+            let body = if service == self.service { self.text(&hook.body)? } else { self.whole(&hook.body)? };
             out.webhook.insert(service.clone(), WebhookMessage { method: hook.method.clone(), path, body });
         }
         if let Some(fields) = &template.backstage {
@@ -97,9 +102,17 @@ impl Renderer<'_> {
         let segments = segments.map_err(|error| error.to_string())?;
         Ok(Text { segments: segments.into_iter().map(segment).collect() })
     }
+    /// A text as one piece: less work where nobody asks what printed which part of it.
+    fn whole(&self, source: &Source) -> Result<Text, String> {
+        let Some(compiled) = &source.compiled else { return Ok(Text::default()) };
+        let mut out = Vec::new();
+        let done = self.surroundings.with(self.config, |context| compiled.render(self.vars, context, &mut out));
+        done.map_err(|error| error.to_string())?;
+        Ok(Text::whole(out))
+    }
     fn backstage(&self, fields: &[(&'static str, Source)], out: &mut BackstageMessage) -> Result<(), String> {
         for (name, source) in fields {
-            let text = self.text(source)?.lossy();
+            let text = self.whole(source)?.lossy();
             if !text.is_empty() {
                 set(out, name, text);
             }
@@ -166,7 +179,7 @@ mod tests {
             Surroundings { now: Time::unix(0, 0), local: Location::Utc, random: &|buffer| buffer.fill(0) };
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let app = Value::map(vec![("name".into(), Value::str("guest\"book"))]);
-        render(&config, &names, &Value::map(vec![("app".into(), app)]), &surroundings)
+        render(&config, &names, "mine", &Value::map(vec![("app".into(), app)]), &surroundings)
     }
 
     #[test]
@@ -188,6 +201,23 @@ mod tests {
         assert_eq!(failure.reason, Reason::RenderFailed);
         let failure = rendered(&[], &["nosuch"]).unwrap_err();
         assert_eq!(failure.message, "template 'nosuch' is not supported");
+    }
+
+    #[test]
+    fn a_webhook_of_another_service_is_rendered_and_may_fail_the_notification() {
+        let hooks = |other: &str| {
+            format!(
+                "webhook: {{mine: {{path: '/{{{{ .app.name }}}}', body: 'x {{{{ .app.name }}}}'}}, other: {{body: 'x {other}'}}}}\n"
+            )
+        };
+        let out = rendered(&[("a", &hooks("{{ .app.name }}"))], &["a"]).unwrap();
+        let pieces = |name: &str| out.webhook[name].body.segments.iter().map(|s| s.kind).collect::<Vec<_>>();
+        assert_eq!(pieces("mine"), [SegmentKind::Fixed, SegmentKind::Printed]);
+        assert_eq!(pieces("other"), [SegmentKind::Fixed]);
+        assert_eq!(out.webhook["mine"].body.lossy(), out.webhook["other"].body.lossy());
+        assert_eq!(out.webhook["mine"].path, "/guest\"book");
+        let failure = rendered(&[("a", &hooks("{{ fail \"no\" }}"))], &["a"]).unwrap_err();
+        assert_eq!(failure.reason, Reason::RenderFailed);
     }
 
     #[test]

@@ -68,9 +68,10 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether it only records what was done elsewhere, and what is found done again where the record is lost.
+    /// Whether it only records what was done elsewhere, and what is found done where the record is lost. A cut is none: it comes before
+    /// what it is about.
     pub(super) const fn is_record(&self) -> bool {
-        matches!(self, Self::Annotated { .. } | Self::Truncated { .. })
+        matches!(self, Self::Annotated { .. })
     }
 
     /// The fail point that lies behind it, while it is not committed yet.
@@ -150,4 +151,6 @@ pub struct Committed {
     pub adopted: Vec<DeliveryId>,
     /// Older deliveries that were replaced.
     pub superseded: Vec<DeliveryId>,
+    /// A claim came after them in the same transaction: nobody need be woken to claim them.
+    pub claimed: bool,
 }

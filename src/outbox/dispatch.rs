@@ -71,7 +71,7 @@ struct Shared {
     sender: Arc<dyn Sender>,
     observer: Arc<dyn Observer>,
     settings: Settings,
-    wake: Notify,
+    wake: Arc<Notify>,
     resumed: Mutex<Vec<(String, String)>>,
     /// Somebody switched a destination.
     switched: AtomicBool,
@@ -86,7 +86,19 @@ impl Dispatcher {
         settings: Settings,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let (wake, resumed, switched) = (Notify::new(), Mutex::default(), AtomicBool::new(true));
+        Self::woken_by(Arc::default(), store, sender, settings, observer)
+    }
+
+    /// The same, woken by who commits deliveries without anybody between them.
+    #[must_use]
+    pub fn woken_by(
+        wake: Arc<Notify>,
+        store: Arc<dyn Store>,
+        sender: Arc<dyn Sender>,
+        settings: Settings,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let (resumed, switched) = (Mutex::default(), AtomicBool::new(true));
         Self { shared: Arc::new(Shared { store, sender, observer, settings, wake, resumed, switched }) }
     }
 

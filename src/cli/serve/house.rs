@@ -281,18 +281,18 @@ fn dispatch(
     };
     let observer = AskingObserver::new(Arc::clone(relay) as _, Arc::clone(relay.metrics()));
     let observer = SpanObserver::before(Arc::new(observer), relay.tracer());
-    let dispatcher = Arc::new(Dispatcher::new(store, sender, settings, observer));
+    let wake = Arc::clone(&relay.committed);
+    let dispatcher = Arc::new(Dispatcher::woken_by(wake, store, sender, settings, observer));
     let (waking, waited, relay) = (Arc::clone(&dispatcher), Arc::clone(relay), Arc::clone(relay));
     tokio::spawn(async move {
         loop {
-            relay.committed.notified().await;
+            relay.steered.notified().await;
             for (namespace, service) in relay.take_resumable() {
                 waking.resume(&namespace, &service);
             }
             if relay.take_switched() {
                 waking.switched();
             }
-            waking.wake();
         }
     });
     let stop = stop.clone();

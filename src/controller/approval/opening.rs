@@ -38,6 +38,7 @@ pub(super) async fn consider(
         let found = objects::read(client, &namespace, &objects::strategy(), &strategy.name).await;
         let found =
             found.map_err(|error| format!("failed to read the PromotionStrategy {}: {error}", strategy.name))?;
+        let found = found.map(Strategy::read);
         subjects.extend(found.iter().flat_map(|strategy| of_strategy(approval, strategy)));
         hindrance = in_strategy(approval, &strategy.name, found.as_ref());
     }
@@ -77,7 +78,7 @@ const fn report_on(stage: StageName) -> Option<ReportOn> {
 }
 
 /// What keeps an approval from opening runs for a strategy of this name, as it was found.
-fn in_strategy(approval: &WebhookApproval, name: &str, found: Option<&Json>) -> Option<Hindrance> {
+fn in_strategy(approval: &WebhookApproval, name: &str, found: Option<&Strategy>) -> Option<Hindrance> {
     let report_on = report_on(approval.spec.stage)?;
     let strategy = format!("{}/{name}", approval.id().namespace);
     let Some(found) = found else {
@@ -89,14 +90,13 @@ fn in_strategy(approval: &WebhookApproval, name: &str, found: Option<&Json>) -> 
         "PromotionStrategy {strategy} names the key {key:?} nowhere: no run is opened before its {} or those of an environment do",
         report_on.list()
     );
-    let is_named = !Strategy::read(found.clone()).branches(key, report_on).is_empty();
+    let is_named = !found.branches(key, report_on).is_empty();
     (!is_named).then_some(Hindrance { reason: "KeyNotNamed", message })
 }
 
 /// The SHAs that a strategy shows for the environments that name the key.
-fn of_strategy(approval: &WebhookApproval, strategy: &Json) -> Vec<Subject> {
+fn of_strategy(approval: &WebhookApproval, strategy: &Strategy) -> Vec<Subject> {
     let Some(report_on) = report_on(approval.spec.stage) else { return Vec::new() };
-    let strategy = Strategy::read(strategy.clone());
     let branches = strategy.branches(&approval.spec.key, report_on).into_iter();
     // An environment without a SHA yet opens nothing, and keeps no other from it.
     branches.filter_map(|branch| Some(Subject { sha: strategy.sha(&branch, report_on).ok()?, branch })).collect()
@@ -191,6 +191,7 @@ mod tests {
             "status": {"environments": [
                 {"branch": "dev", "proposed": {"hydrated": {"sha": "p"}}, "active": {"hydrated": {"sha": "a"}}},
                 {"branch": "prod", "proposed": {"hydrated": {"sha": ""}}}]}});
+        let strategy = Strategy::read(strategy);
         let shas =
             |stage| of_strategy(&approval(stage), &strategy).into_iter().map(|s| (s.branch, s.sha)).collect::<Vec<_>>();
         assert_eq!(shas("beforeDeployment"), [("dev".to_owned(), "p".to_owned())]);
@@ -200,8 +201,11 @@ mod tests {
 
     #[test]
     fn a_strategy_that_is_not_there_or_does_not_name_the_key_hinders() {
-        let hindered = |stage, found: Option<&Json>| in_strategy(&approval(stage), "app", found).map(|it| it.reason);
-        let of = |list: &str| json!({"spec": {list: [{"key": "tests"}], "environments": [{"branch": "dev"}]}});
+        let hindered =
+            |stage, found: Option<&Strategy>| in_strategy(&approval(stage), "app", found).map(|it| it.reason);
+        let of = |list: &str| {
+            Strategy::read(json!({"spec": {list: [{"key": "tests"}], "environments": [{"branch": "dev"}]}}))
+        };
         assert_eq!(hindered("beforeDeployment", None), Some("StrategyNotFound"));
         assert_eq!(hindered("withinDeployment", None), None, "its runs are opened through the API");
         assert_eq!(hindered("beforeDeployment", Some(&of("proposedCommitStatuses"))), None);

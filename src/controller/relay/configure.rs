@@ -114,7 +114,7 @@ impl Relay {
                 }
             }
         }
-        self.committed.notify_one();
+        self.steered.notify_one();
         self.changes.queue_moved();
     }
 

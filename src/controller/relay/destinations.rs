@@ -16,7 +16,7 @@ impl Relay {
         if switched {
             self.tell_switched(lane, off);
             self.switched.store(true, Ordering::Release);
-            self.committed.notify_one();
+            self.steered.notify_one();
             self.changes.bump(What::Queue);
         }
         Ok(switched)

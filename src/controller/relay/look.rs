@@ -242,6 +242,9 @@ impl Relay {
         let disarms = changes.iter().any(|change| matches!(change, Change::Disarm { .. }));
         failpoint::pass("decision.begun");
         let rows = began.filter(|_| delivers).map(|began| Rows::of(began, &changes));
+        if delivers {
+            self.sightings.found(object);
+        }
         let (id, now_ms) = (object.id(), clock::now().millis());
         let mut commit = self.store.commit(&id, changes, now_ms);
         // On its way to the store: a claim that starts now can share its transaction, and its fsync.
@@ -262,8 +265,10 @@ impl Relay {
         if disarms {
             failpoint::pass("disarm.committed");
         }
-        if delivers {
+        if delivers && !committed.claimed {
             self.committed.notify_one();
+        }
+        if delivers {
             self.changes.queue_moved();
         }
         if let Some(change) = keeping {

@@ -10,6 +10,7 @@ mod delivery;
 mod departure;
 mod destinations;
 mod explain;
+mod found;
 mod kept;
 mod look;
 mod losses;
@@ -23,6 +24,7 @@ mod tests;
 mod timed;
 
 pub use explain::Explained;
+pub(in crate::controller) use found::Found;
 pub use roster::{
     Page as RosterPage, Query as RosterQuery, Roster, Row as RosterRow, Subscribed, Totals as RosterTotals,
 };
@@ -147,8 +149,10 @@ pub struct Relay {
     switched: AtomicBool,
     /// What happened, for those who watch.
     pub changes: Changes,
-    /// Woken when deliveries were committed.
-    pub committed: Notify,
+    /// Woken when deliveries were committed, or something else may have fallen due: the dispatcher waits for it.
+    pub committed: Arc<Notify>,
+    /// Woken when a service was configured anew or a destination switched ([`Relay::take_resumable`], [`Relay::take_switched`]).
+    pub steered: Notify,
     /// Woken when annotations may be owed.
     pub owed: Arc<Notify>,
     /// Woken when some Applications have to be read again ([`Relay::take_refreshes`]).
@@ -191,7 +195,8 @@ impl Relay {
             resumable: Mutex::default(),
             switched: AtomicBool::new(false),
             changes: Changes::default(),
-            committed: Notify::new(),
+            committed: Arc::default(),
+            steered: Notify::new(),
             owed: Arc::new(Notify::new()),
             relist: Arc::new(Notify::new()),
             configured: Notify::new(),

@@ -2,10 +2,13 @@
 //!
 //! Losing it costs one evaluation each and nothing else: the truth is in the store.
 
-use crate::notify::ObjectId;
+use super::found::{Finds, Found};
 use crate::notify::interest::{Digest, digest_of};
+use crate::notify::{ObjectId, history};
+use crate::source::Object;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Largest projection that is kept; beyond it the object is read when it is needed.
 const PROJECTION_BYTES: usize = 8 << 10;
@@ -63,6 +66,7 @@ struct State {
     /// What the list that is going on has brought so far.
     listed: Option<HashSet<Digest>>,
     projected_bytes: usize,
+    found: Finds,
 }
 
 /// Everything that was seen. Shared by relay and projector.
@@ -146,6 +150,18 @@ impl Sightings {
         let blank = || Seen { digest: None, notified: unseen, own: Own::default(), timed: None };
         self.lock().seen.entry(key).or_insert_with(blank).own =
             Own { written: Some(digest_of(notified)), in_flight: true, contradicted: false };
+    }
+
+    /// Something was decided about this object: its annotation will be written before long.
+    pub(super) fn found(&self, object: &Object) {
+        let found =
+            Found { annotation: object.annotation(history::ANNOTATION), version: object.resource_version().to_owned() };
+        self.lock().found.put(&object.id().uid, found, Instant::now());
+    }
+
+    /// What the look before the notification found, if that is not long ago.
+    pub(in crate::controller) fn take_found(&self, uid: &str) -> Option<Found> {
+        self.lock().found.take(uid, Instant::now())
     }
 
     /// Whether this process has written the annotation, or is about to: then what it listed at its start may be older.

@@ -252,11 +252,13 @@ impl Store for SqliteStore {
             (false, false) => Priority::Second,
             (false, true) => Priority::Later,
         };
-        self.write(priority, move |connection| {
+        let writer = self.writer()?;
+        let run = writer.run_in_group(priority, move |connection: &Connection| {
             let (identity, keys) = (&shared.identity, shared.keys.as_ref());
             changes::Evaluation { connection, identity, keys, object: &object, now_ms }.apply(changes)
-        })
-        .await
+        });
+        let (committed, claimed) = self.noting(run.await)?;
+        Ok(Committed { claimed, ..committed })
     }
 
     async fn claim(&self, now_ms: i64, limits: ClaimLimits) -> Result<Claims, Error> {

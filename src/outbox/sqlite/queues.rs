@@ -1,6 +1,6 @@
 //! What waits for the writer, in which order it is taken, and what goes together. Runs nothing.
 
-use super::writer::Job;
+use super::writer::{Job, Priority};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 const GROUP_MAX: usize = 512;
 /// A transaction with so many pieces takes no more while it runs.
 pub(super) const JOINING_MAX: usize = 64;
-/// How long a piece for later waits for a transaction without decisions to go along with, before it gets one of its own.
+/// How long a piece for later waits for a transaction without decisions to go along with, before it gets one of its own, without a sync.
 const LATER_MAX: Duration = Duration::from_millis(50);
 /// Pieces that may wait in each queue before callers are held back.
 const QUEUE_LEN: usize = 4096;
@@ -78,12 +78,12 @@ impl Queues {
             let decides = self.take(jobs, GROUP_MAX);
             let due = self.later_due();
             let now = Instant::now();
-            let goes_along = !jobs.is_empty() && !decides;
+            let (goes_along, is_alone) = (!jobs.is_empty() && !decides, jobs.is_empty());
             if goes_along || is_closed || due.is_some_and(|due| due <= now) {
                 self.take_later(jobs);
             }
             match due {
-                _ if !jobs.is_empty() => return Some(Until::Disk),
+                _ if !jobs.is_empty() => return Some(if is_alone { Until::Process } else { Until::Disk }),
                 _ if served_unsynced => {}
                 _ if is_closed => return None,
                 Some(due) => thread::park_timeout(due - now),
@@ -100,7 +100,7 @@ impl Queues {
         for (queue, is_decision) in [(&mut self.first, false), (&mut self.second, true)] {
             while jobs.len() < max {
                 let Ok(job) = queue.try_recv() else { break };
-                self.unclaimed |= job.makes_due();
+                self.unclaimed |= job.priority() == Priority::Due;
                 jobs.push(job);
                 decides |= is_decision;
             }
@@ -154,14 +154,14 @@ mod tests {
 
     fn piece() -> Box<dyn Job> {
         let (reply, _) = tokio::sync::oneshot::channel();
-        Box::new(Piece::new(|_: &Connection| Ok(()), false, reply))
+        Box::new(Piece::new(|_: &Connection| Ok(()), Priority::Second, reply))
     }
 
-    /// How many pieces the next group begins with.
-    fn gathered(queues: &mut Queues) -> usize {
+    /// What the next group's commit has to outlive, and how many pieces it begins with.
+    fn gathered(queues: &mut Queues) -> (Option<Until>, usize) {
         let mut jobs = Vec::new();
-        queues.gather(&mut jobs);
-        jobs.len()
+        let until = queues.gather(&mut jobs);
+        (until, jobs.len())
     }
 
     #[test]
@@ -170,13 +170,14 @@ mod tests {
         for queue in [&later, &first, &later] {
             queue.try_send(piece()).unwrap();
         }
-        assert_eq!(gathered(&mut queues), 3);
+        let (disk, process) = (Some(Until::Disk), Some(Until::Process));
+        assert_eq!(gathered(&mut queues), (disk, 3));
         for decision in [&second, &claims] {
             let began = Instant::now();
             later.try_send(piece()).unwrap();
             decision.try_send(piece()).unwrap();
-            assert_eq!(gathered(&mut queues), 1);
-            assert_eq!(gathered(&mut queues), 1);
+            assert_eq!(gathered(&mut queues), (disk, 1));
+            assert_eq!(gathered(&mut queues), (process, 1), "alone it needs no sync");
             assert!(began.elapsed() >= LATER_MAX);
         }
     }

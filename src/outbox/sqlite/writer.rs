@@ -34,7 +34,7 @@ pub(super) enum Priority {
     Due,
     /// Claims: never held back by decisions, but after those of their group.
     Claim,
-    /// What is done again if it is lost, and nobody waits for: it keeps no decision waiting for its way to the disk.
+    /// What is found done if it is lost, and nobody waits for: it keeps no decision waiting, and goes to the disk with what comes after it.
     Later,
     /// What a crash of the process must not lose, and one of the machine may: nobody waits for the disk.
     Unsynced,
@@ -80,8 +80,17 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
+        self.run_in_group(priority, work).await.map(|(value, _)| value)
+    }
+
+    /// The same; also whether a claim came after it in its group.
+    pub(super) async fn run_in_group<T, F>(&self, priority: Priority, work: F) -> Result<(T, bool), Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Piece::new(work, priority == Priority::Due, reply));
+        let job = Box::new(Piece::new(work, priority, reply));
         let queue = match priority {
             Priority::First => &self.first,
             Priority::Second | Priority::Due => &self.second,
@@ -97,24 +106,24 @@ impl Writer {
 
 /// A piece of work whose type of result is its own affair.
 pub(super) trait Job: Send {
-    /// Whether a claim is to be expected after it.
-    fn makes_due(&self) -> bool;
+    /// Which queue it waits in.
+    fn priority(&self) -> Priority;
     /// Runs it and keeps the result; an error is given back as well.
     fn run(&mut self, connection: &Connection) -> Result<(), Error>;
-    /// Answers, once the fate of the group is known.
-    fn finish(self: Box<Self>, group: Result<(), Error>);
+    /// Answers, once the fate of the group is known, and whether a claim came after this piece in it.
+    fn finish(self: Box<Self>, group: Result<(), Error>, claimed: bool);
 }
 
 pub(super) struct Piece<T, F> {
     work: Option<F>,
     result: Option<Result<T, Error>>,
-    makes_due: bool,
-    reply: oneshot::Sender<Result<T, Error>>,
+    priority: Priority,
+    reply: oneshot::Sender<Result<(T, bool), Error>>,
 }
 
 impl<T, F> Piece<T, F> {
-    pub(super) fn new(work: F, makes_due: bool, reply: oneshot::Sender<Result<T, Error>>) -> Self {
-        Self { work: Some(work), result: None, makes_due, reply }
+    pub(super) fn new(work: F, priority: Priority, reply: oneshot::Sender<Result<(T, bool), Error>>) -> Self {
+        Self { work: Some(work), result: None, priority, reply }
     }
 }
 
@@ -123,8 +132,8 @@ where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
 {
-    fn makes_due(&self) -> bool {
-        self.makes_due
+    fn priority(&self) -> Priority {
+        self.priority
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), Error> {
@@ -137,15 +146,25 @@ where
         told
     }
 
-    fn finish(self: Box<Self>, group: Result<(), Error>) {
+    fn finish(self: Box<Self>, group: Result<(), Error>, claimed: bool) {
         let result = match (self.result, group) {
             (Some(Err(own)), _) => Err(own),
             (_, Err(group)) => Err(group),
-            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(value)), Ok(())) => Ok((value, claimed)),
             (None, Ok(())) => Err(Error::Closed),
         };
         // Whoever asked may have gone; the work is done all the same.
         let _ = self.reply.send(result);
+    }
+}
+
+/// Answers all pieces of a group. Claims come first: what they got is sent while the others note what was decided.
+fn answer(jobs: &mut Vec<Box<dyn Job>>, fate: &Result<(), Error>) {
+    let last_claim = jobs.iter().rposition(|job| job.priority() == Priority::Claim);
+    let placed = jobs.drain(..).enumerate();
+    let (claims, others): (Vec<_>, Vec<_>) = placed.partition(|(_, job)| job.priority() == Priority::Claim);
+    for (place, job) in claims.into_iter().chain(others) {
+        job.finish(fate.clone(), last_claim.is_some_and(|claim| claim > place));
     }
 }
 
@@ -163,9 +182,7 @@ impl Loop {
         while let Some(until) = self.queues.gather(&mut jobs) {
             let fate = self.group(&mut jobs, until);
             let pieces = jobs.len();
-            for job in jobs.drain(..) {
-                job.finish(fate.clone());
-            }
+            answer(&mut jobs, &fate);
             if let Some(log) = &mut self.log {
                 log.wrote(pieces);
             }
