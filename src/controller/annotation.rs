@@ -292,3 +292,118 @@ impl Projector {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::notify::Phase;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value as Json, json};
+    use std::sync::Mutex;
+
+    const OURS: &str = "default::t:[0].x:hook:";
+
+    /// What the API server was asked, and how it answers a patch, in order.
+    #[derive(Default)]
+    struct Server {
+        asked: Mutex<Vec<(String, Json)>>,
+        refusals: Mutex<Vec<u16>>,
+        gone: bool,
+    }
+
+    impl Server {
+        fn answer(&self, method: &str, asked: Json) -> Response<Body> {
+            self.asked.lock().unwrap().push((method.to_owned(), asked));
+            let refused = (method == "PATCH").then(|| self.refusals.lock().unwrap().pop()).flatten();
+            let status = refused.unwrap_or(if self.gone { 404 } else { 200 });
+            let body = match status {
+                200 => json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
+                    "name": "app", "uid": "u", "resourceVersion": "9", "annotations": {history::ANNOTATION: "{\"theirs\":1}"}}}),
+                404 => {
+                    json!({"kind": "Status", "status": "Failure", "code": 404, "message": "no", "reason": "NotFound"})
+                }
+                code => json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": ""}),
+            };
+            Response::builder().status(status).body(Body::from(body.to_string().into_bytes())).unwrap()
+        }
+        fn methods(&self) -> Vec<String> {
+            self.asked.lock().unwrap().iter().map(|(method, _)| method.clone()).collect()
+        }
+    }
+
+    fn id() -> ObjectId {
+        ObjectId { namespace: "argocd".into(), name: "app".into(), uid: "u".into() }
+    }
+
+    /// An Application as a look found it.
+    fn object(annotation: Option<&str>) -> Object {
+        let annotations = annotation.map(|text| json!({history::ANNOTATION: text}));
+        let object = json!({"metadata": {"name": "app", "namespace": "argocd", "uid": "u", "resourceVersion": "7", "annotations": annotations}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    async fn annotate(server: Server, seen: Option<&Object>) -> (Arc<Server>, Annotated) {
+        let (server, sightings) = (Arc::new(server), Arc::new(Sightings::default()));
+        let asked = Arc::clone(&server);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = Arc::clone(&asked);
+            async move {
+                let method = request.method().to_string();
+                let body = request.into_body().collect_bytes().await.unwrap();
+                Ok::<_, std::convert::Infallible>(
+                    server.answer(&method, serde_json::from_slice(&body).unwrap_or_default()),
+                )
+            }
+        });
+        let annotator = KubernetesAnnotator::new(kube::Client::new(service, "argocd"), Arc::clone(&sightings));
+        seen.into_iter().for_each(|seen| sightings.found(seen));
+        let state = KeyState { armed: true, arming: 1, phase: Phase::Delivered { at: 5 } };
+        let done = annotator.annotate(&id(), &BTreeMap::from([(OURS.to_owned(), state)])).await.unwrap();
+        (server, done)
+    }
+
+    #[tokio::test]
+    async fn what_the_look_found_is_not_read_again() {
+        let (server, done) = annotate(Server::default(), Some(&object(Some("{\"theirs\":1}")))).await;
+        assert!(matches!(done, Annotated::At(version) if version == "9"));
+        assert_eq!(server.methods(), ["PATCH"]);
+        let asked = server.asked.lock().unwrap()[0].1.clone();
+        assert_eq!(asked[1]["value"], json!("{\"theirs\":1}"), "it tests what it was made of");
+        let written: Json = serde_json::from_str(asked[2]["value"].as_str().unwrap()).unwrap();
+        assert_eq!(written, json!({"theirs": 1, OURS: 5}));
+    }
+
+    #[tokio::test]
+    async fn an_object_without_annotation_is_patched_at_its_version_only() {
+        let (server, _) = annotate(Server::default(), Some(&object(None))).await;
+        assert_eq!(server.methods(), ["PATCH"]);
+        assert_eq!(server.asked.lock().unwrap()[0].1["metadata"]["resourceVersion"], json!("7"));
+    }
+
+    #[tokio::test]
+    async fn what_somebody_changed_meanwhile_is_read_and_kept() {
+        for refusal in [409, 422] {
+            let server = Server { refusals: Mutex::new(vec![refusal]), ..Server::default() };
+            let (server, done) = annotate(server, Some(&object(None))).await;
+            assert!(matches!(done, Annotated::At(version) if version == "9"));
+            assert_eq!(server.methods(), ["PATCH", "GET", "PATCH"]);
+            let written = server.asked.lock().unwrap()[2].1[2]["value"].as_str().unwrap().to_owned();
+            assert!(written.contains("\"theirs\":1") && written.contains(OURS), "{written}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_application_that_is_gone_is_owed_nothing() {
+        let (server, done) = annotate(Server { gone: true, ..Server::default() }, Some(&object(None))).await;
+        assert!(matches!(done, Annotated::At(version) if version.is_empty()));
+        assert_eq!(server.methods(), ["PATCH", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn what_no_look_found_is_read() {
+        let (server, _) = annotate(Server::default(), None).await;
+        assert_eq!(server.methods(), ["GET", "PATCH"]);
+    }
+}

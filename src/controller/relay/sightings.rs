@@ -153,7 +153,7 @@ impl Sightings {
     }
 
     /// Something was decided about this object: its annotation will be written before long.
-    pub(super) fn found(&self, object: &Object) {
+    pub(in crate::controller) fn found(&self, object: &Object) {
         let found =
             Found { annotation: object.annotation(history::ANNOTATION), version: object.resource_version().to_owned() };
         self.lock().found.put(&object.id().uid, found, Instant::now());

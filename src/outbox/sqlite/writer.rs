@@ -312,6 +312,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_decides_knows_whether_a_claim_came_after_it() {
+        let (writer, _thread) = writer();
+        let alone = writer.run_in_group(Priority::Due, |_| Ok(())).await.unwrap();
+        assert_eq!(alone, ((), false));
+        let (free, held) = mpsc::channel::<()>();
+        let blocked = writer.run(Priority::First, move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let decided = writer.run_in_group(Priority::Due, |_| Ok(()));
+        let claimed = writer.run_in_group(Priority::Claim, |_| Ok(()));
+        let (_, decided, claimed, ()) = tokio::join!(blocked, decided, claimed, async { drop(free) });
+        assert_eq!((decided.unwrap(), claimed.unwrap()), (((), true), ((), false)));
+    }
+
+    #[tokio::test]
     async fn a_panic_costs_its_own_piece_and_nothing_else() {
         let (writer, _thread) = writer();
         let run = |sql: &'static str| move |connection: &Connection| Ok(connection.execute(sql, []).unwrap());
