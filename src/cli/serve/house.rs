@@ -293,6 +293,8 @@ fn dispatch(
             if relay.take_switched() {
                 waking.switched();
             }
+            // What a changed configuration released may be there later than its service was resumed.
+            waking.wake();
         }
     });
     let stop = stop.clone();
