@@ -141,13 +141,17 @@ async fn health_and_sync_become_the_commit_status_of_each_environment() {
     says(home, "prod", "pending").await;
     scene.application("orders-prod", "prod", &prod, "Healthy", home).await;
     says(home, "prod", "success").await;
-    let stored = is_ready(home, "CommitStatusesNotReady", "").await;
     let selected = |environment: &str, name: &str, phase: &str, sha: &str| {
         json!({"clusterName": "", "environment": environment, "namespace": home.name, "name": name, "phase": phase, "sha": sha,
             "lastTransitionTime": LONG_AGO})
     };
     let expected = [selected("dev", "orders", "failure", &dev), selected("prod", "orders-prod", "success", &prod)];
-    assert_eq!(stored["applicationsSelected"], json!(expected));
+    // It is written after the CommitStatuses, and says of them what it said before.
+    let stored = wait_for("the status has both Applications as they are", PATIENCE, || async {
+        let stored = is_ready(home, "CommitStatusesNotReady", "").await;
+        (stored["applicationsSelected"] == json!(expected)).then_some(stored)
+    })
+    .await;
     assert_eq!((&stored["instanceID"], &stored["observedGeneration"]), (&json!(home.name), &json!(1)));
 
     let applications = home.dynamic("argoproj.io/v1alpha1", "Application").await;
