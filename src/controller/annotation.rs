@@ -106,8 +106,8 @@ impl KubernetesAnnotator {
         max: usize,
         found: Option<Found>,
     ) -> Result<Annotated, kube::Error> {
-        let found = if found.is_some() { found } else { read(api, object).await? };
-        let Some(Found { annotation: old, version }) = found else {
+        let current = if found.is_some() { found } else { read(api, object).await? };
+        let Some(Found { annotation: old, version }) = current else {
             return Ok(Annotated::At(String::new()));
         };
         let found = old.as_deref().map(history::parse).unwrap_or_default();
@@ -116,12 +116,12 @@ impl KubernetesAnnotator {
         if !projection.truncated.is_empty() {
             return Ok(Annotated::Cut(projection.truncated));
         }
-        if projection.text.as_deref().map(history::parse).unwrap_or_default() == found {
+        let text = projection.text.as_deref();
+        if text.map(history::parse).unwrap_or_default() == found {
             return Ok(Annotated::At(version));
         }
         let parameters = PatchParams { field_manager: Some("gatepost".into()), ..PatchParams::default() };
-        self.sightings.expect(&object.uid, projection.text.as_deref());
-        let text = projection.text.as_deref();
+        self.sightings.expect(&object.uid, text);
         let patch = match &old {
             Some(old) => Patch::Json(replacement(object, old, text)),
             None => Patch::Merge(addition(object, &version, text)),

@@ -265,10 +265,10 @@ impl Relay {
         if disarms {
             failpoint::pass("disarm.committed");
         }
-        if delivers && !committed.claimed {
-            self.committed.notify_one();
-        }
         if delivers {
+            if !committed.claimed {
+                self.committed.notify_one();
+            }
             self.changes.queue_moved();
         }
         if let Some(change) = keeping {

@@ -78,7 +78,8 @@ impl Queues {
             let decides = self.take(jobs, GROUP_MAX);
             let due = self.later_due();
             let now = Instant::now();
-            let (goes_along, is_alone) = (!jobs.is_empty() && !decides, jobs.is_empty());
+            let is_alone = jobs.is_empty();
+            let goes_along = !is_alone && !decides;
             if goes_along || is_closed || due.is_some_and(|due| due <= now) {
                 self.take_later(jobs);
             }
